@@ -1,0 +1,1 @@
+"""Innkeeper: a self-hosted home for AI agents."""

@@ -1,0 +1,195 @@
+"""What every sandbox driver offers: isolated rooms in which code runs, behind one protocol.
+
+A driver creates sandboxes; a sandbox runs processes, hands out connections to its ports and its files, says
+what it used, and can be killed. All calls are asynchronous and bounded in time. The contract suite in
+`engines/sandbox/contract.py` says by test what each of them means.
+"""
+
+import asyncio
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+
+class SandboxError(Exception):
+    """The sandbox could not do it; the message names the cause and, where there is one, the cure."""
+
+
+class SandboxGone(SandboxError):
+    """The sandbox has ended, by itself or by `kill`."""
+
+
+class Network(StrEnum):
+    """`NONE`: loopback only. `PUBLIC`: the internet, but never metadata addresses or private ranges."""
+
+    NONE = "none"
+    PUBLIC = "public"
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A file or folder of the host at `target` (absolute) inside; read-only unless `writable`."""
+
+    source: Path
+    target: str
+    writable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """A TCP port on the sandbox's own 127.0.0.1 whose connections are carried to an address outside."""
+
+    port: int
+    host: str
+    host_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the sandbox may use at most. `scratch_mib` bounds its home and /tmp, each, in memory."""
+
+    cpu_cores: float = 2.0
+    memory_mib: int = 8192
+    processes: int = 1024
+    open_files: int = 65_536
+    scratch_mib: int = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxSpec:
+    """`id` is unique on this host: letters, digits, `-` and `_`, up to 64."""
+
+    id: str
+    mounts: Sequence[Mount] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    limits: Limits = Limits()
+    network: Network = Network.NONE
+    relays: Sequence[Relay] = ()
+    working_directory: str = "/home/agent"
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalSize:
+    columns: int = 80
+    rows: int = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What to run. `environment` is laid over the sandbox's own. With a `terminal`, the process gets a
+    pseudo-terminal: its output is then all on `stdout`."""
+
+    argv: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    working_directory: str | None = None
+    terminal: TerminalSize | None = None
+
+
+class Process(Protocol):
+    """A process in a sandbox. Output is read from the pipes: an unread pipe blocks the process, not us."""
+
+    stdin: asyncio.StreamWriter
+    stdout: asyncio.StreamReader
+    stderr: asyncio.StreamReader
+
+    async def wait(self) -> int:
+        """The exit code, or minus the signal's number. Raises SandboxGone when the sandbox ends first."""
+        ...
+
+    async def signal(self, number: int) -> None:
+        """Send a signal to the process and its whole process group."""
+        ...
+
+    async def resize(self, size: TerminalSize) -> None: ...
+
+    def close(self) -> None:
+        """Close our ends of its pipes; the process goes on."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Measured by the kernel since creation. `measured` is False where the host offers no accounting."""
+
+    cpu_seconds: float = 0.0
+    memory_mib: float = 0.0
+    memory_peak_mib: float = 0.0
+    processes: int = 0
+    measured: bool = True
+
+
+class Sandbox(Protocol):
+    @property
+    def id(self) -> str: ...
+
+    async def exec(self, command: Command) -> Process:
+        """Start a process. Raises SandboxError when the program cannot be started."""
+        ...
+
+    async def dial(self, port: int) -> socket.socket:
+        """A connected, non-blocking TCP socket to 127.0.0.1:`port` inside. Raises ConnectionRefusedError."""
+        ...
+
+    async def read_file(self, path: str, limit_bytes: int = 100_000_000) -> bytes:
+        """Raises FileNotFoundError, IsADirectoryError, PermissionError, or SandboxError past the limit."""
+        ...
+
+    async def write_file(self, path: str, data: bytes) -> None:
+        """Parents are made. The path is resolved inside: a link cannot lead out."""
+        ...
+
+    async def usage(self) -> Usage: ...
+
+    async def closed(self) -> None:
+        """Return once the sandbox has ended, for whatever cause."""
+        ...
+
+    async def kill(self) -> None:
+        """End every process at once and release everything. Idempotent."""
+        ...
+
+
+class Isolation(StrEnum):
+    """What stands between the code and the host: `KERNEL_SHARED` (namespaces), `USER_KERNEL`, `MICROVM`."""
+
+    KERNEL_SHARED = "kernel-shared"
+    USER_KERNEL = "user-kernel"
+    MICROVM = "microvm"
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What the driver really can do on this machine; `problems` names what is missing and how to get it."""
+
+    isolation: Isolation
+    networks: frozenset[Network]
+    enforces_limits: bool
+    measures_usage: bool
+    problems: tuple[str, ...] = ()
+
+    @property
+    def usable(self) -> bool:
+        return bool(self.networks)
+
+
+class SandboxDriver(Protocol):
+    name: str
+
+    async def probe(self) -> Capabilities:
+        """Look at this machine; start nothing that stays."""
+        ...
+
+    async def create(self, spec: SandboxSpec) -> Sandbox:
+        """Raises SandboxError; then nothing of the attempt is left."""
+        ...
+
+    async def reap(self) -> list[str]:
+        """Kill what an earlier server left on this host and release it; the ids that were found."""
+        ...
+
+    async def close(self) -> None:
+        """Kill every sandbox of this driver."""
+        ...

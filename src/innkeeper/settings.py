@@ -1,0 +1,130 @@
+"""Every setting of the server: typed, with its default, its unit in its name, and what it is for.
+
+Read from the environment (`INNKEEPER_PORT=9000`), then from `innkeeper.toml` in the working folder.
+`docs/reference/settings.md` is generated from this file.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+_UserDir = Path.home() / ".innkeeper"
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix="INNKEEPER_", toml_file="innkeeper.toml", extra="forbid", frozen=True
+    )
+
+    data_dir: Annotated[Path, Field(description="Folder for the database, keys, code, logs and storage.")] = (
+        _UserDir
+    )
+    host: Annotated[
+        str, Field(description="Address to listen on; keep loopback unless a proxy adds TLS.")
+    ] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535, description="TCP port; 0 takes a free one.")] = 8471
+    region: Annotated[str, Field(description="Region in ARNs that no client's region names.")] = "us-east-1"
+    database_url: Annotated[
+        str,
+        Field(description="SQLAlchemy URL; empty for SQLite in the data folder. `postgresql+psycopg://…`"),
+    ] = ""
+    jobs: Annotated[
+        Literal["dbos", "inline"], Field(description="Engine of durable jobs; inline is for tests.")
+    ] = "dbos"
+    sandbox_driver: Annotated[str, Field(description="Sandbox driver, by its entry point's name.")] = (
+        "bubblewrap"
+    )
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Field(description="Server log level.")
+    ] = "info"
+
+    request_body_max_bytes: Annotated[int, Field(description="Largest request body on the AWS wire.")] = (
+        100_000_000
+    )
+    clock_skew_seconds: Annotated[int, Field(description="How far a signature's date may be off.")] = 300
+
+    session_init_timeout_seconds: Annotated[
+        float, Field(description="An agent must answer on its port within this time.")
+    ] = 30.0
+    session_request_timeout_seconds: Annotated[
+        float, Field(description="Longest wait for the first byte of an agent's answer.")
+    ] = 900.0
+    session_stream_timeout_seconds: Annotated[
+        float, Field(description="Longest streaming answer or WebSocket connection.")
+    ] = 3600.0
+    session_sweep_seconds: Annotated[
+        float, Field(description="How often sessions are looked at for expiry and health.")
+    ] = 5.0
+    session_stop_timeout_seconds: Annotated[
+        float, Field(description="Grace that an agent gets after SIGTERM before it is killed.")
+    ] = 2.0
+    session_max_count: Annotated[int, Field(description="Live sessions on this host at most.")] = 1000
+    session_cpu_cores: Annotated[float, Field(description="CPU cores a session may use.")] = 2.0
+    session_memory_mib: Annotated[int, Field(description="Memory a session may use.")] = 8192
+    session_processes: Annotated[int, Field(description="Processes and threads a session may have.")] = 1024
+    session_log_max_bytes: Annotated[
+        int, Field(description="Log kept per session; older lines are dropped past it.")
+    ] = 10_000_000
+    session_stream_chunk_max_bytes: Annotated[
+        int, Field(description="Largest single read from an agent's stream.")
+    ] = 10_000_000
+    session_credentials_seconds: Annotated[
+        int, Field(description="Life of the credentials that an agent gets for its role.")
+    ] = 43_200
+    workload_token_seconds: Annotated[int, Field(description="Life of a workload access token.")] = 3600
+    artifact_max_bytes: Annotated[int, Field(description="Largest code archive, zipped.")] = 262_144_000
+    artifact_unpacked_max_bytes: Annotated[int, Field(description="Largest code archive, unzipped.")] = (
+        786_432_000
+    )
+    build_timeout_seconds: Annotated[float, Field(description="Longest build of an agent's code.")] = 900.0
+
+    models: Annotated[
+        dict[str, "ModelProvider"],
+        Field(description="Model providers by name. See docs/guide/models.md."),
+    ] = {}
+    model_ids: Annotated[
+        dict[str, str],
+        Field(
+            description="Bedrock model id, or a pattern with `*`, to `PROVIDER/MODEL`; the first match wins."
+        ),
+    ] = {}
+
+    @property
+    def database(self) -> str:
+        """The URL in force."""
+        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'innkeeper.db'}"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+class ModelProvider(BaseSettings):
+    """Where a model is: `kind` is the protocol; the key may come from an environment variable instead."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["openai", "anthropic", "bedrock"]
+    base_url: Annotated[str, Field(description="Endpoint; empty for the provider's own.")] = ""
+    api_key: Annotated[str, Field(description="The key itself; prefer `api_key_variable`.", repr=False)] = ""
+    api_key_variable: Annotated[str, Field(description="Environment variable that holds the key.")] = ""
+    region: Annotated[str, Field(description="Bedrock only: its region.")] = ""
+    profile: Annotated[str, Field(description="Bedrock only: AWS profile of this machine to sign with.")] = ""
+    timeout_seconds: Annotated[float, Field(description="Longest wait for an answer.")] = 600.0
+
+
+Settings.model_rebuild()
