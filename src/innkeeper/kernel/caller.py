@@ -1,6 +1,7 @@
 """Who makes a request."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -28,3 +29,18 @@ class Caller:
     access_key_id: str = ""
     role: str = ""
     user_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """An access key that may sign requests, and whom it speaks for.
+
+    `session_token` is empty for long-lived keys; when set, the request must carry the same in
+    `X-Amz-Security-Token`. `caller.region` is filled in from the request's credential scope.
+    """
+
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+    caller: Caller
+    session_token: str = field(default="", repr=False)
+    expires_at: datetime | None = None
