@@ -1,0 +1,5 @@
+"""`python -m innkeeper` is the `innkeeper` command."""
+
+from innkeeper.cli.main import main
+
+main()

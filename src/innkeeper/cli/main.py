@@ -1,0 +1,57 @@
+"""The `innkeeper` command: every command is a file of this folder."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from innkeeper.cli.deploy import deploy
+from innkeeper.cli.doctor import doctor
+from innkeeper.cli.down import down
+from innkeeper.cli.env import env
+from innkeeper.cli.failure import explain
+from innkeeper.cli.invoke import invoke
+from innkeeper.cli.keys import keys
+from innkeeper.cli.logs import logs
+from innkeeper.cli.rm import rm
+from innkeeper.cli.sessions import sessions
+from innkeeper.cli.status import status
+from innkeeper.cli.stop import stop
+from innkeeper.cli.up import up
+
+app = typer.Typer(
+    name="innkeeper",
+    help="A self-hosted home for AI agents that speaks the Amazon Bedrock AgentCore wire protocol.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for command in (up, down, env, deploy, invoke, sessions, logs, stop, status, rm, doctor):
+    app.command()(command)
+app.add_typer(keys, name="keys")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("innkeeper"))
+        raise typer.Exit
+
+
+@app.callback()
+def innkeeper(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """A self-hosted home for AI agents that speaks the Amazon Bedrock AgentCore wire protocol."""
+
+
+def main() -> None:
+    try:
+        app()
+    except Exception as error:
+        typer.echo(f"error: {explain(error)}", err=True)
+        sys.exit(1)

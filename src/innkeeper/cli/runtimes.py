@@ -1,0 +1,45 @@
+"""The deployed agents, by name."""
+
+from typing import Any
+from urllib.parse import quote
+
+from innkeeper.cli.api import Api
+from innkeeper.cli.failure import CommandFailed
+
+Document = dict[str, Any]
+
+
+def all_runtimes(api: Api) -> list[Document]:
+    """Summaries as ListAgentRuntimes gives them."""
+    pages = api.client("bedrock-agentcore-control").get_paginator("list_agent_runtimes").paginate()
+    return [runtime for page in pages for runtime in page["agentRuntimes"]]
+
+
+def search(api: Api, name: str) -> Document | None:
+    return next((found for found in all_runtimes(api) if found["agentRuntimeName"] == name), None)
+
+
+def find(api: Api, name: str) -> Document:
+    """Raises CommandFailed that names the agents there are."""
+    found = search(api, name)
+    if found is None:
+        names = ", ".join(sorted(runtime["agentRuntimeName"] for runtime in all_runtimes(api)))
+        known = f"there are: {names}" if names else "none is deployed yet: innkeeper deploy PATH"
+        raise CommandFailed(f"no agent is named {name}; {known}")
+    return found
+
+
+def endpoints(api: Api, runtime_id: str) -> list[Document]:
+    client = api.client("bedrock-agentcore-control")
+    pages = client.get_paginator("list_agent_runtime_endpoints").paginate(agentRuntimeId=runtime_id)
+    return [endpoint for page in pages for endpoint in page["runtimeEndpoints"]]
+
+
+def sessions(api: Api, runtime_id: str) -> list[Document]:
+    """All sessions that the server remembers, the last used first."""
+    answer = api.call("GET", f"/-/v1/runtimes/{quote(runtime_id, safe='')}/sessions")
+    return sorted(answer["sessions"], key=lambda session: str(session["lastUsedAt"]), reverse=True)
+
+
+def live(found: list[Document]) -> list[Document]:
+    return [session for session in found if not session.get("endedAt")]

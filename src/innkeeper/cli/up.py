@@ -1,0 +1,101 @@
+"""`innkeeper up`: run the server, here or in the background."""
+
+import asyncio
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from innkeeper.cli import server
+from innkeeper.cli.failure import CommandFailed
+from innkeeper.cli.options import DataDir, Json
+from innkeeper.cli.terminal import print_json, progress
+
+if TYPE_CHECKING:
+    from innkeeper.settings import Settings
+
+START_TIMEOUT_SECONDS = 60.0
+POLL_SECONDS = 0.1
+
+Port = Annotated[
+    int | None,
+    typer.Option(
+        min=0, max=65535, help="TCP port; 0 takes a free one.", show_default="INNKEEPER_PORT, or 8471"
+    ),
+]
+Detach = Annotated[bool, typer.Option("--detach", help="Run in the background; `innkeeper down` stops it.")]
+
+
+def up(data_dir: DataDir = None, port: Port = None, detach: Detach = False, as_json: Json = False) -> None:
+    """Start the server."""
+    settings = server.load_settings(data_dir, port=port)
+    found = server.running(settings.data_dir)
+    if found:
+        raise CommandFailed(f"a server runs already: {found.url} (pid {found.pid}); stop it: innkeeper down")
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (settings.data_dir / "server.json").unlink(missing_ok=True)  # left by a server that was killed
+    if detach:
+        _announce(_start(settings), data_dir, as_json, detached=True)
+    else:
+        asyncio.run(_serve(settings, data_dir, as_json))
+
+
+async def _serve(settings: "Settings", data_dir: Path | None, as_json: bool) -> None:
+    from innkeeper.app import serve
+
+    announcement = asyncio.create_task(_announce_when_ready(settings, data_dir, as_json))
+    try:
+        await serve(settings)
+    finally:
+        announcement.cancel()
+
+
+async def _announce_when_ready(settings: "Settings", data_dir: Path | None, as_json: bool) -> None:
+    for _ in range(round(START_TIMEOUT_SECONDS / POLL_SECONDS)):
+        if found := await asyncio.to_thread(server.running, settings.data_dir):
+            _announce(found, data_dir, as_json, detached=False)
+            return
+        await asyncio.sleep(POLL_SECONDS)
+
+
+def _start(settings: "Settings") -> server.Server:
+    command = [sys.executable, "-m", "innkeeper", "up", "--data-dir", str(settings.data_dir)]
+    log_path = settings.data_dir / "server.log"
+    with log_path.open("ab") as log, progress("Starting the server"):
+        start = log.tell()
+        process = subprocess.Popen(
+            [*command, "--port", str(settings.port)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
+        while time.monotonic() < deadline and process.poll() is None:
+            if found := server.running(settings.data_dir):
+                return found
+            time.sleep(POLL_SECONDS)
+    process.terminate()
+    said = log_path.read_bytes()[start:].decode(errors="replace").strip()
+    reason = said.splitlines()[-1] if said else f"no answer in {START_TIMEOUT_SECONDS:.0f} s"
+    raise CommandFailed(f"the server did not start: {reason} (log: {log_path})")
+
+
+def _announce(found: server.Server, data_dir: Path | None, as_json: bool, *, detached: bool) -> None:
+    if as_json:
+        note = {"url": found.url, "pid": found.pid, "version": found.version, "dataDir": str(found.data_dir)}
+        print_json(note)
+        return
+    option = f" --data-dir {data_dir}" if data_dir else ""
+    stop = f"innkeeper down{option}" if detached else "Ctrl-C"
+    log = f"\n  log       {found.data_dir / 'server.log'}" if detached else ""
+    typer.echo(
+        f"Innkeeper {found.version} is open at {found.url}\n"
+        f"  data      {found.data_dir}{log}\n"
+        f'  clients   eval "$(innkeeper env{option})"\n'
+        f"  next      innkeeper deploy PATH{option}\n"
+        f"  stop      {stop}"
+    )
