@@ -11,11 +11,14 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.types import TypeDecorator
 
+from innkeeper.engines.store.migration import upgrade
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
         "uq": "uq_%(table_name)s_%(column_0_N_name)s",
         "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
     }
 )
 
@@ -46,6 +49,11 @@ class Database:
     async def begin(self) -> AsyncIterator[AsyncConnection]:
         async with self._engine.begin() as connection:
             yield connection
+
+    async def migrate(self) -> None:
+        """Bring the tables up to this version of the code. Of processes that start at once, one does the
+        work and the others wait. Raises sqlalchemy.exc.OperationalError after a minute of waiting."""
+        await upgrade(self._engine)
 
     async def close(self) -> None:
         await self._engine.dispose()

@@ -1,0 +1,47 @@
+"""Fixtures that every part's tests share."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from innkeeper.engines.store.database import Database, metadata
+from tests.postgres import PostgresServer
+
+pytest.register_assert_rewrite(
+    "innkeeper.engines.blobs.contract",
+    "innkeeper.engines.jobs.contract",
+    "innkeeper.engines.sandbox.contract",
+)
+
+# The tables as the code has them now, or as the migrations make them.
+MIGRATED = False
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    server = PostgresServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path / 'innkeeper.db'}"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.new_database()
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A database with all tables of the modules imported so far."""
+    database = Database(database_url)
+    if MIGRATED:
+        await database.migrate()
+    else:
+        async with database.begin() as connection:
+            await connection.run_sync(metadata.create_all)
+    yield database
+    await database.close()

@@ -1,0 +1,77 @@
+"""Transactions and values that mean the same on both databases."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Column, Integer, MetaData, Table, select
+from sqlalchemy.dialects.sqlite.base import SQLiteDialect
+
+from innkeeper.engines.store.database import Database, Moment, upsert
+
+own = MetaData()
+stays = Table("stays", own, Column("id", Integer, primary_key=True), Column("since", Moment))
+NOW = datetime(2025, 6, 1, 12, 30, 15, 123456, tzinfo=UTC)
+
+
+@pytest.fixture
+async def database(database_url: str) -> Database:
+    database = Database(database_url)
+    async with database.begin() as connection:
+        await connection.run_sync(own.create_all)
+    return database
+
+
+async def rows(database: Database) -> list[tuple[int, datetime | None]]:
+    async with database.begin() as connection:
+        return [(row.id, row.since) for row in await connection.execute(select(stays).order_by(stays.c.id))]
+
+
+async def test_a_transaction_is_kept_whole_or_not_at_all(database: Database) -> None:
+    async with database.begin() as connection:
+        await connection.execute(stays.insert().values(id=1, since=NOW))
+    with pytest.raises(ZeroDivisionError):
+        async with database.begin() as connection:
+            await connection.execute(stays.insert().values(id=2))
+            raise ZeroDivisionError
+    assert await rows(database) == [(1, NOW)]
+    await database.close()
+
+
+async def test_an_upsert_is_spelled_once(database: Database) -> None:
+    later = NOW + timedelta(hours=1)
+    for since in (NOW, later):
+        async with database.begin() as connection:
+            insert = upsert(connection, stays).values(id=1, since=since)
+            await connection.execute(
+                insert.on_conflict_do_update(index_elements=["id"], set_={"since": since})
+            )
+            await connection.execute(upsert(connection, stays).values(id=1).on_conflict_do_nothing())
+    assert await rows(database) == [(1, later)]
+    await database.close()
+
+
+async def test_writers_wait_for_each_other(database: Database) -> None:
+    async def insert(number: int) -> None:
+        async with database.begin() as connection:
+            await connection.execute(stays.insert().values(id=number))
+            await asyncio.sleep(0.01)
+
+    await asyncio.gather(*(insert(number) for number in range(10)))
+    assert len(await rows(database)) == 10
+    await database.close()
+
+
+@given(
+    st.datetimes(
+        datetime(1970, 1, 2),
+        datetime(2099, 1, 1),
+        timezones=st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30))]),
+    )
+)
+def test_a_moment_comes_back_to_the_microsecond(value: datetime) -> None:
+    moment, dialect = Moment(), SQLiteDialect()
+    kept = moment.process_bind_param(value, dialect)
+    assert moment.process_result_value(kept, dialect) == value
