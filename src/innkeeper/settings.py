@@ -72,17 +72,20 @@ class Settings(BaseSettings):
     session_log_max_bytes: Annotated[
         int, Field(description="Log kept per session; older lines are dropped past it.")
     ] = 10_000_000
-    session_stream_chunk_max_bytes: Annotated[
-        int, Field(description="Largest single read from an agent's stream.")
-    ] = 10_000_000
     session_credentials_seconds: Annotated[
         int, Field(description="Life of the credentials that an agent gets for its role.")
     ] = 43_200
+    websocket_frame_max_bytes: Annotated[int, Field(description="Largest WebSocket message, either way.")] = (
+        65_536
+    )
     workload_token_seconds: Annotated[int, Field(description="Life of a workload access token.")] = 3600
     artifact_max_bytes: Annotated[int, Field(description="Largest code archive, zipped.")] = 262_144_000
     artifact_unpacked_max_bytes: Annotated[int, Field(description="Largest code archive, unzipped.")] = (
         786_432_000
     )
+    python_exact: Annotated[
+        bool, Field(description="Fail a build when its Python version is not installed, take no near one.")
+    ] = False
     build_timeout_seconds: Annotated[float, Field(description="Longest build of an agent's code.")] = 900.0
 
     models: Annotated[
@@ -118,7 +121,7 @@ class ModelProvider(BaseSettings):
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True)
 
-    kind: Literal["openai", "anthropic", "bedrock"]
+    kind: Annotated[Literal["openai", "anthropic", "bedrock"], Field(description="The protocol it speaks.")]
     base_url: Annotated[str, Field(description="Endpoint; empty for the provider's own.")] = ""
     api_key: Annotated[str, Field(description="The key itself; prefer `api_key_variable`.", repr=False)] = ""
     api_key_variable: Annotated[str, Field(description="Environment variable that holds the key.")] = ""
