@@ -5,30 +5,45 @@ Requests and answers are Converse documents (the `ConverseRequest` members witho
 that a driver is a translation and nothing else needs one.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, Protocol
+
+from innkeeper.kernel.errors import InnkeeperError
 
 Converse = dict[str, Any]
 
+# Sent with each request that may reach another server of the Bedrock wire: one that finds it on a request of
+# its own has been configured to call itself.
+HOP_HEADER = "x-innkeeper-hop"
 
-class ModelError(Exception):
+
+class ModelError(InnkeeperError):
     """The provider refused or failed. `code` and `status` are those of the bedrock-runtime exception that
     says the same (`ThrottlingException` 429, `ValidationException` 400, `ModelTimeoutException` 408, ...)."""
 
     def __init__(self, message: str, code: str = "ModelErrorException", status: int = 424) -> None:
         super().__init__(message)
-        self.message = message
         self.code = code
         self.status = status
 
 
 class Model(Protocol):
+    """Both calls raise ModelError, whatever goes wrong at the provider."""
+
     async def converse(self, model: str, request: Converse) -> Converse:
         """One whole answer. `model` is the provider's own name for it."""
         ...
 
-    def converse_stream(self, model: str, request: Converse) -> AsyncIterator[Converse]:
-        """`messageStart`, `contentBlockStart`, `contentBlockDelta`, ..., `messageStop`, `metadata` events."""
+    def converse_stream(self, model: str, request: Converse) -> AsyncGenerator[Converse, None]:
+        """`messageStart`, `contentBlockStart`, `contentBlockDelta`, ..., `messageStop`, `metadata` events.
+
+        Blocks come one after the other; only a `toolUse` has a `contentBlockStart`. A stream that ends
+        without `messageStop` raises. Closing the generator ends the provider's answer.
+        """
         ...
 
     async def close(self) -> None: ...
+
+
+def invalid_request(message: str) -> ModelError:
+    return ModelError(message, "ValidationException", 400)
