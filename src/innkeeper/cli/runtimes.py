@@ -37,8 +37,15 @@ def endpoints(api: Api, runtime_id: str) -> list[Document]:
 
 def sessions(api: Api, runtime_id: str) -> list[Document]:
     """All sessions that the server remembers, the last used first."""
-    answer = api.call("GET", f"/-/v1/runtimes/{quote(runtime_id, safe='')}/sessions")
-    return sorted(answer["sessions"], key=lambda session: str(session["lastUsedAt"]), reverse=True)
+    path = f"/-/v1/runtimes/{quote(runtime_id, safe='')}/sessions"
+    found: list[Document] = []
+    query = ""
+    while True:
+        page = api.call("GET", path + query)
+        found += page["sessions"]
+        if not page.get("nextToken"):
+            return sorted(found, key=lambda session: str(session["lastUsedAt"]), reverse=True)
+        query = f"?nextToken={quote(page['nextToken'], safe='')}"
 
 
 def live(found: list[Document]) -> list[Document]:

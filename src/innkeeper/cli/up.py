@@ -73,15 +73,25 @@ def _start(settings: "Settings") -> server.Server:
             stderr=log,
             start_new_session=True,
         )
-        deadline = time.monotonic() + START_TIMEOUT_SECONDS
-        while time.monotonic() < deadline and process.poll() is None:
-            if found := server.running(settings.data_dir):
+        try:
+            if found := _wait_until_running(settings.data_dir, process):
                 return found
-            time.sleep(POLL_SECONDS)
+        except KeyboardInterrupt:
+            process.terminate()
+            raise
     process.terminate()
     said = log_path.read_bytes()[start:].decode(errors="replace").strip()
     reason = said.splitlines()[-1] if said else f"no answer in {START_TIMEOUT_SECONDS:.0f} s"
     raise CommandFailed(f"the server did not start: {reason} (log: {log_path})")
+
+
+def _wait_until_running(folder: Path, process: "subprocess.Popen[bytes]") -> server.Server | None:
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        if found := server.running(folder):
+            return found
+        time.sleep(POLL_SECONDS)
+    return None
 
 
 def _announce(found: server.Server, data_dir: Path | None, as_json: bool, *, detached: bool) -> None:
