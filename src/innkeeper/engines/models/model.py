@@ -45,5 +45,44 @@ class Model(Protocol):
     async def close(self) -> None: ...
 
 
+class Provider(Protocol):
+    """Where models are, as the settings say; `kind` names the driver, empty strings its defaults."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def base_url(self) -> str: ...
+    @property
+    def api_key(self) -> str: ...
+    @property
+    def api_key_variable(self) -> str: ...
+    @property
+    def region(self) -> str: ...
+    @property
+    def profile(self) -> str: ...
+    @property
+    def timeout_seconds(self) -> float: ...
+
+
+def open_model(provider: Provider, api_key: str) -> Model:
+    """The provider's driver. Blocks for up to a second, while its SDK is loaded for the first time."""
+    url, timeout_seconds = provider.base_url, provider.timeout_seconds
+    match provider.kind:
+        case "openai":
+            from innkeeper.engines.models.openai_model import OpenAiModel
+
+            return OpenAiModel(url, api_key, timeout_seconds)
+        case "anthropic":
+            from innkeeper.engines.models.anthropic_model import AnthropicModel
+
+            return AnthropicModel(url, api_key, timeout_seconds)
+        case "bedrock":
+            from innkeeper.engines.models.bedrock_model import BedrockModel
+
+            return BedrockModel(provider.region, provider.profile, timeout_seconds, url)
+        case unknown:
+            raise ValueError(f"no model driver is named '{unknown}'; there are: openai, anthropic, bedrock")
+
+
 def invalid_request(message: str) -> ModelError:
     return ModelError(message, "ValidationException", 400)

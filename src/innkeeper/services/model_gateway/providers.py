@@ -4,13 +4,12 @@ import asyncio
 import os
 from collections.abc import Mapping
 
-from innkeeper.engines.models.model import Model
+from innkeeper.engines.models.model import Model, Provider, open_model
 from innkeeper.kernel.errors import Unavailable
-from innkeeper.settings import ModelProvider
 
 
 class Providers:
-    def __init__(self, settings: Mapping[str, ModelProvider]) -> None:
+    def __init__(self, settings: Mapping[str, Provider]) -> None:
         self._settings = settings
         self._models: dict[str, Model] = {}
         self._opening = asyncio.Lock()
@@ -20,8 +19,9 @@ class Providers:
         if name not in self._models:
             async with self._opening:
                 if name not in self._models:
-                    # Loading an SDK takes up to a second.
-                    self._models[name] = await asyncio.to_thread(_open, name, self._settings[name])
+                    provider = self._settings[name]
+                    key = _api_key(name, provider)
+                    self._models[name] = await asyncio.to_thread(open_model, provider, key)
         return self._models[name]
 
     async def close(self) -> None:
@@ -30,24 +30,7 @@ class Providers:
             await model.close()
 
 
-def _open(name: str, provider: ModelProvider) -> Model:
-    if provider.kind == "bedrock":
-        from innkeeper.engines.models.bedrock_model import BedrockModel
-
-        return BedrockModel(
-            provider.region, provider.profile, provider.timeout_seconds, base_url=provider.base_url
-        )
-    key = _api_key(name, provider)
-    if provider.kind == "anthropic":
-        from innkeeper.engines.models.anthropic_model import AnthropicModel
-
-        return AnthropicModel(provider.base_url, key, provider.timeout_seconds)
-    from innkeeper.engines.models.openai_model import OpenAiModel
-
-    return OpenAiModel(provider.base_url, key, provider.timeout_seconds)
-
-
-def _api_key(name: str, provider: ModelProvider) -> str:
+def _api_key(name: str, provider: Provider) -> str:
     if provider.api_key or not provider.api_key_variable:
         return provider.api_key
     key = os.environ.get(provider.api_key_variable, "")

@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 
-from innkeeper.engines.models.model import HOP_HEADER, Converse, ModelError, invalid_request
+from innkeeper.engines.models.model import HOP_HEADER, Converse, ModelError, Provider, invalid_request
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.call import Call
 from innkeeper.kernel.caller import Caller
@@ -16,7 +16,6 @@ from innkeeper.services.model_gateway.ledger import Ledger
 from innkeeper.services.model_gateway.meter import Meter
 from innkeeper.services.model_gateway.model import ModelRoute, ModelUsage, model_routes
 from innkeeper.services.model_gateway.providers import Providers
-from innkeeper.settings import ModelProvider
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +41,7 @@ class ModelGateway:
     def __init__(
         self,
         database: Database,
-        models: Mapping[str, ModelProvider],
+        models: Mapping[str, Provider],
         model_ids: Mapping[str, str],
         clock: Clock,
         agent_of: AgentOf = no_agent,
