@@ -1,0 +1,219 @@
+"""Code archives made into prepared, read-only folders that a sandbox mounts at `/var/task`.
+
+A build is kept under the hash of what went into it, is made in a folder beside and put in place by one
+rename: it is there whole or not at all. Building runs no code of the archive or of its packages (but see
+`Uv`), so it is bounded in size and time, yet not sandboxed.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+from weakref import WeakValueDictionary
+
+from innkeeper.services.runtime.build import Build, BuildFailed, BuildLimits
+from innkeeper.services.runtime.dependencies import (
+    PACKAGES_FOLDER,
+    misfits,
+    overlay,
+    remove,
+    vendored_records,
+)
+from innkeeper.services.runtime.interpreters import Interpreter, Interpreters
+from innkeeper.services.runtime.launch import TASK_FOLDER, plan_launch
+from innkeeper.services.runtime.program import run
+from innkeeper.services.runtime.requirements import read_requirements
+from innkeeper.services.runtime.unpack import unpack
+from innkeeper.services.runtime.uv import Uv
+
+_COMPILE_TIMEOUT_SECONDS = 120.0
+_Given = ParamSpec("_Given")
+_Result = TypeVar("_Result")
+
+
+class Builder:
+    """Builds below `root`, which belongs to one server process.
+
+    `root/builds/DIGEST/code` is what is mounted, `root/builds/DIGEST/notes.json` what to tell the developer,
+    `root/unfinished` what a crash leaves, and `root/cache` uv's cache.
+    """
+
+    def __init__(
+        self, root: Path, limits: BuildLimits, interpreters: Interpreters, source_builds: bool = False
+    ) -> None:
+        self._builds = root / "builds"
+        self._unfinished = root / "unfinished"
+        self._limits = limits
+        self._interpreters = interpreters
+        self._uv = Uv(root / "cache", limits.timeout_seconds, source_builds)
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._places = asyncio.Semaphore(limits.concurrent_builds)
+
+    async def sweep(self) -> None:
+        """Remove what an earlier server left unfinished; call before the first build."""
+        await _in_thread(shutil.rmtree, self._unfinished, ignore_errors=True)
+
+    async def build(self, archive: Path, runtime: str, entry_point: Sequence[str]) -> Build:
+        """The folder for a zip file, made now or found from before. Raises BuildFailed."""
+        interpreter = await self._interpreters.find(runtime)
+        digest = await _in_thread(_digest, archive, interpreter, self._limits)
+        lock = self._locks.setdefault(digest, asyncio.Lock())
+        async with lock:
+            if not await _in_thread((self._builds / digest).is_dir):
+                async with self._places:
+                    await self._make(digest, archive, interpreter)
+            return await _in_thread(self._describe, digest, interpreter, entry_point)
+
+    async def find(self, digest: str, runtime: str, entry_point: Sequence[str]) -> Build | None:
+        """An earlier build, without its archive; None when it is gone or its interpreter has changed."""
+        interpreter = await self._interpreters.find(runtime)
+        present = await _in_thread((self._builds / digest).is_dir)
+        if not present or not digest.endswith(f"-{interpreter.tag}"):
+            return None
+        return await _in_thread(self._describe, digest, interpreter, entry_point)
+
+    async def prune(self, keep: set[str], unused_seconds: float = 3600.0) -> None:
+        """Remove the builds that are not in `keep` and that nobody asked for lately."""
+        for folder in await _in_thread(_folders, self._builds):
+            used = (await _in_thread(folder.stat)).st_mtime
+            if folder.name not in keep and used + unused_seconds <= time.time():
+                await _in_thread(self._discard, folder)
+
+    def _describe(self, digest: str, interpreter: Interpreter, entry_point: Sequence[str]) -> Build:
+        folder = self._builds / digest
+        os.utime(folder)
+        code = folder / "code"
+        launch, notes = plan_launch(code, entry_point, interpreter)
+        kept = json.loads((folder / "notes.json").read_text("utf-8"))
+        return Build(digest, code, launch, (*interpreter.notes, *kept, *notes))
+
+    async def _make(self, digest: str, archive: Path, interpreter: Interpreter) -> None:
+        workspace = await _in_thread(self._workspace)
+        try:
+            async with asyncio.timeout(self._limits.timeout_seconds):
+                notes = await self._fill(workspace, archive, interpreter)
+            await _in_thread(self._keep, workspace, digest, notes)
+        except TimeoutError as error:
+            raise BuildFailed(f"the build took longer than {self._limits.timeout_seconds:g} s") from error
+        finally:
+            await _in_thread(shutil.rmtree, workspace, ignore_errors=True)
+
+    async def _fill(self, workspace: Path, archive: Path, interpreter: Interpreter) -> list[str]:
+        code = workspace / "build" / "code"
+        code.parent.mkdir()
+        await _in_thread(unpack, archive, code, self._limits)
+        if interpreter.language != "python":
+            return []
+        notes = await self._add_packages(workspace, code, interpreter)
+        size = await _in_thread(_size, code)
+        if size > self._limits.unpacked_bytes:
+            most = self._limits.unpacked_bytes
+            raise BuildFailed(f"with its packages the code has {size} bytes; {most} are allowed")
+        await _compile(code, interpreter)
+        return notes
+
+    async def _add_packages(self, workspace: Path, code: Path, interpreter: Interpreter) -> list[str]:
+        if records := await _in_thread(vendored_records, code):
+            return await self._replace_misfits(workspace, code, records, interpreter)
+        wanted = await _in_thread(read_requirements, code)
+        if wanted is None or not wanted.lines:
+            return []
+        if (code / PACKAGES_FOLDER).exists():
+            raise BuildFailed(f"the archive may not have a {PACKAGES_FOLDER!r} of its own")
+        fresh = await self._install(workspace, wanted.lines, interpreter, dependencies=True)
+        fresh.rename(code / PACKAGES_FOLDER)
+        return [f"installed the packages of {wanted.source}"]
+
+    async def _replace_misfits(
+        self, workspace: Path, code: Path, records: list[Path], interpreter: Interpreter
+    ) -> list[str]:
+        packages = await _in_thread(misfits, records, interpreter)
+        if not packages:
+            return []
+        pins = [package.pin for package in packages]
+        fresh = await self._install(workspace, pins, interpreter, dependencies=False)
+        for package in packages:
+            await _in_thread(remove, package, code)
+        await _in_thread(overlay, fresh, code)
+        return [f"packed for another platform or Python, replaced for {interpreter.tag}: {', '.join(pins)}"]
+
+    async def _install(
+        self, workspace: Path, lines: Sequence[str], interpreter: Interpreter, *, dependencies: bool
+    ) -> Path:
+        """Into a folder of its own: uv removes what the records in its target name, and those of the archive
+        may name anything."""
+        listed, fresh = workspace / "requirements.txt", workspace / "packages"
+        listed.write_text("\n".join(lines), "utf-8")
+        fresh.mkdir()
+        await self._uv.install(listed, fresh, interpreter, dependencies=dependencies)
+        return fresh
+
+    def _workspace(self) -> Path:
+        self._unfinished.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(dir=self._unfinished))
+
+    def _keep(self, workspace: Path, digest: str, notes: list[str]) -> None:
+        folder = workspace / "build"
+        (folder / "notes.json").write_text(json.dumps(notes), "utf-8")
+        _make_readable(folder)
+        os.sync()  # a power cut after the rename must not leave empty files behind a finished build
+        self._builds.mkdir(parents=True, exist_ok=True)
+        folder.rename(self._builds / digest)
+
+    def _discard(self, folder: Path) -> None:
+        """Out of the way first: a removal cut short must not leave half a build."""
+        away = self._workspace() / folder.name
+        folder.rename(away)
+        shutil.rmtree(away.parent, ignore_errors=True)
+
+
+async def _compile(code: Path, interpreter: Interpreter) -> None:
+    """Byte-compile, as far as it goes, because a read-only folder cannot be compiled later. File names in
+    tracebacks are those inside the sandbox."""
+    compileall = ("-I", "-m", "compileall", "-q", "-j", "2", "-s", code, "-p", TASK_FOLDER, code)
+    try:
+        await run((interpreter.path, *compileall), environment={}, timeout_seconds=_COMPILE_TIMEOUT_SECONDS)
+    except TimeoutError:
+        return
+
+
+async def _in_thread(
+    function: Callable[_Given, _Result], *arguments: _Given.args, **options: _Given.kwargs
+) -> _Result:
+    """Like `asyncio.to_thread`, but a cancellation waits for the thread: no cleaning up while it writes."""
+    task = asyncio.ensure_future(asyncio.to_thread(function, *arguments, **options))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
+def _digest(archive: Path, interpreter: Interpreter, limits: BuildLimits) -> str:
+    """The archive's SHA-256 and the interpreter's tag."""
+    size = archive.stat().st_size
+    if size > limits.archive_bytes:
+        raise BuildFailed(f"the code archive has {size} bytes; {limits.archive_bytes} are allowed")
+    with archive.open("rb") as file:
+        return f"{hashlib.file_digest(file, 'sha256').hexdigest()}-{interpreter.tag}"
+
+
+def _folders(parent: Path) -> list[Path]:
+    return [path for path in parent.iterdir() if path.is_dir()] if parent.is_dir() else []
+
+
+def _size(folder: Path) -> int:
+    return sum(path.lstat().st_size for path in folder.rglob("*"))
+
+
+def _make_readable(folder: Path) -> None:
+    """Whoever the sandbox runs as may read and enter, whatever the server's umask; nobody else writes."""
+    for path in (folder, *folder.rglob("*")):
+        enter = path.is_dir() or path.stat().st_mode & 0o100
+        path.chmod(0o755 if enter else 0o644)

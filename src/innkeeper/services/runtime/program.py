@@ -1,0 +1,58 @@
+"""Running a program to its end, bounded in time and output."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_OUTPUT_MAX_BYTES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`output` is the end of what the program said, both streams together."""
+
+    code: int
+    output: str
+
+
+async def run(
+    argv: Sequence[str | Path],
+    *,
+    environment: Mapping[str, str],
+    timeout_seconds: float,
+    folder: Path | None = None,
+) -> Outcome:
+    """Raises OSError when it cannot be started, TimeoutError when it takes too long.
+
+    On a timeout or a cancellation the whole process group is killed.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *argv,
+        cwd=folder,
+        env=dict(environment),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            output = await _tail(process.stdout)
+            return Outcome(await process.wait(), output)
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+        raise
+
+
+async def _tail(stream: asyncio.StreamReader) -> str:
+    kept = b""
+    while chunk := await stream.read(_OUTPUT_MAX_BYTES):
+        kept = (kept + chunk)[-_OUTPUT_MAX_BYTES:]
+    return kept.decode(errors="replace")
