@@ -1,4 +1,7 @@
-"""Server-sent events out of a stream of bytes (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
+"""Server-sent events out of a stream of bytes.
+
+Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
 
 from collections.abc import Iterable, Iterator
 

@@ -1,8 +1,9 @@
 """`innkeeper up`: run the server, here or in the background."""
 
-import asyncio
+import errno
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +13,7 @@ import typer
 from innkeeper.cli import server
 from innkeeper.cli.failure import CommandFailed
 from innkeeper.cli.options import DataDir, Json
-from innkeeper.cli.terminal import print_json, progress
+from innkeeper.cli.terminal import print_json, progress, say
 
 if TYPE_CHECKING:
     from innkeeper.settings import Settings
@@ -40,25 +41,27 @@ def up(data_dir: DataDir = None, port: Port = None, detach: Detach = False, as_j
     if detach:
         _announce(_start(settings), data_dir, as_json, detached=True)
     else:
-        asyncio.run(_serve(settings, data_dir, as_json))
+        _serve(settings, data_dir, as_json)
 
 
-async def _serve(settings: "Settings", data_dir: Path | None, as_json: bool) -> None:
-    from innkeeper.app import serve
+def _serve(settings: "Settings", data_dir: Path | None, as_json: bool) -> None:
+    from innkeeper.server import AlreadyRunning, run
 
-    announcement = asyncio.create_task(_announce_when_ready(settings, data_dir, as_json))
-    try:
-        await serve(settings)
-    finally:
-        announcement.cancel()
-
-
-async def _announce_when_ready(settings: "Settings", data_dir: Path | None, as_json: bool) -> None:
-    for _ in range(round(START_TIMEOUT_SECONDS / POLL_SECONDS)):
-        if found := await asyncio.to_thread(server.running, settings.data_dir):
+    def announce_when_ready() -> None:
+        if found := _wait_until_running(settings.data_dir):
             _announce(found, data_dir, as_json, detached=False)
-            return
-        await asyncio.sleep(POLL_SECONDS)
+
+    threading.Thread(target=announce_when_ready, daemon=True).start()
+    try:
+        run(settings)
+    except AlreadyRunning as error:
+        raise CommandFailed(str(error)) from error
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise CommandFailed(f"port {settings.port} is taken; choose another: --port 0") from error
+    except KeyboardInterrupt:
+        say("Stopped.")
 
 
 def _start(settings: "Settings") -> server.Server:
@@ -85,9 +88,12 @@ def _start(settings: "Settings") -> server.Server:
     raise CommandFailed(f"the server did not start: {reason} (log: {log_path})")
 
 
-def _wait_until_running(folder: Path, process: "subprocess.Popen[bytes]") -> server.Server | None:
+def _wait_until_running(
+    folder: Path, process: "subprocess.Popen[bytes] | None" = None
+) -> server.Server | None:
+    """None when it does not answer in time, or its process ends."""
     deadline = time.monotonic() + START_TIMEOUT_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
+    while time.monotonic() < deadline and (process is None or process.poll() is None):
         if found := server.running(folder):
             return found
         time.sleep(POLL_SECONDS)
