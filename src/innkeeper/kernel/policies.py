@@ -4,7 +4,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-l
 """
 
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -13,8 +13,6 @@ from innkeeper.kernel.caller import Caller, CallerKind
 from innkeeper.kernel.conditions import conditions_hold, glob_match
 
 Policy = Mapping[str, Any]
-Authorize = Callable[[Caller, str, str], Awaitable[None]]
-"""(caller, action, resource ARN): raises AccessDenied when the caller may not."""
 
 
 class Decision(StrEnum):

@@ -105,7 +105,7 @@ async def list_roles(
         .where(
             roles.c.account == account,
             roles.c.name > after,
-            roles.c.path.startswith(path_prefix, autoescape=True),
+            func.substr(roles.c.path, 1, len(path_prefix)) == path_prefix,
         )
         .order_by(roles.c.name)
         .limit(page.size + 1)
