@@ -36,17 +36,27 @@ class Jobs(Protocol):
         ...
 
     async def start(self, kind: str, key: str, payload: Payload) -> None:
-        """Durable on return. A second start under the same key does nothing. `payload` is JSON."""
+        """Durable on return. A second start under the same key does nothing. `payload` is JSON.
+
+        Raises ValueError for a kind that has no handler, or a key that belongs to a job of another kind.
+        """
         ...
 
     async def get(self, key: str) -> Job | None: ...
 
-    async def list(self, kind: str) -> list[Job]: ...
-
-    async def cancel(self, key: str) -> None: ...
-
-    async def schedule(self, kind: str, cron: str) -> None:
-        """Run a kind with an empty payload at the times of a cron line, once each across all workers."""
+    async def list(self, kind: str) -> list[Job]:
+        """The newest first."""
         ...
 
-    async def close(self) -> None: ...
+    async def cancel(self, key: str) -> None:
+        """The handler gets a CancelledError. Nothing happens when the job has ended, or never was."""
+        ...
+
+    async def schedule(self, kind: str, cron: str) -> None:
+        """Run a kind with an empty payload at the times of a cron line (`engines/jobs/cron.py`), in UTC, once
+        each across all workers. Raises ValueError for a line that is none."""
+        ...
+
+    async def close(self) -> None:
+        """End the handlers that run; where jobs are durable, theirs go on after the next `open`."""
+        ...
