@@ -7,6 +7,7 @@ import pytest
 
 from innkeeper.engines.store.database import Database, metadata
 from tests.postgres import PostgresServer
+from tests.running import RunningServer
 
 pytest.register_assert_rewrite(
     "innkeeper.engines.blobs.contract",
@@ -45,3 +46,17 @@ async def database(database_url: str) -> AsyncIterator[Database]:
             await connection.run_sync(metadata.create_all)
     yield database
     await database.close()
+
+
+@pytest.fixture(scope="package", params=["sqlite", "postgresql"])
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningServer]:
+    """A running server on each database in turn, shared by the tests of a folder."""
+    settings = {"session_init_timeout_seconds": "10", "session_request_timeout_seconds": "5"}
+    if request.param == "postgresql":
+        postgres: PostgresServer = request.getfixturevalue("postgres")
+        settings["database_url"] = postgres.new_database()
+    running = RunningServer(tmp_path_factory.mktemp(f"server-{request.param}"), settings).start()
+    yield running
+    running.stop()

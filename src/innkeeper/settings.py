@@ -7,7 +7,7 @@ Read from the environment (`INNKEEPER_PORT=9000`), then from `innkeeper.toml` in
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -104,6 +104,11 @@ class Settings(BaseSettings):
         """The URL in force."""
         return self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'innkeeper.db'}"
 
+    @property
+    def jobs_database(self) -> str:
+        """The jobs' own SQLite file, so that the two never wait for one lock; or the same PostgreSQL."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'jobs.db'}"
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -116,10 +121,10 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
 
-class ModelProvider(BaseSettings):
+class ModelProvider(BaseModel):
     """Where a model is: `kind` is the protocol; the key may come from an environment variable instead."""
 
-    model_config = SettingsConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Annotated[Literal["openai", "anthropic", "bedrock"], Field(description="The protocol it speaks.")]
     base_url: Annotated[str, Field(description="Endpoint; empty for the provider's own.")] = ""

@@ -13,6 +13,7 @@ def upgrade() -> None:
     _agent_runtime_endpoints()
     _agent_runtime_versions()
     _agent_runtimes()
+    _buckets()
     _client_tokens()
     _managed_policies()
     _model_calls()
@@ -23,6 +24,10 @@ def upgrade() -> None:
     _roles()
     _runtime_sessions()
     _tags()
+    _bucket_configurations()
+    _bucket_objects()
+    _bucket_uploads()
+    _bucket_upload_parts()
 
 
 def _access_keys() -> None:
@@ -103,6 +108,17 @@ def _agent_runtimes() -> None:
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("account", "id", name=op.f("pk_agent_runtimes")),
         sa.UniqueConstraint("account", "name", name=op.f("uq_agent_runtimes_account_name")),
+    )
+
+
+def _buckets() -> None:
+    op.create_table(
+        "buckets",
+        sa.Column("account", sa.String(length=12), nullable=False),
+        sa.Column("name", sa.String(length=63), nullable=False),
+        sa.Column("region", sa.String(length=32), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("account", "name", name=op.f("pk_buckets")),
     )
 
 
@@ -262,4 +278,89 @@ def _tags() -> None:
         sa.Column("key", sa.String(length=128), nullable=False),
         sa.Column("value", sa.String(length=256), nullable=False),
         sa.PrimaryKeyConstraint("account", "resource_arn", "key", name=op.f("pk_tags")),
+    )
+
+
+def _bucket_configurations() -> None:
+    op.create_table(
+        "bucket_configurations",
+        sa.Column("account", sa.String(length=12), nullable=False),
+        sa.Column("bucket", sa.String(length=63), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account", "bucket"],
+            ["buckets.account", "buckets.name"],
+            name=op.f("fk_bucket_configurations_account_bucket_buckets"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("account", "bucket", "kind", name=op.f("pk_bucket_configurations")),
+    )
+
+
+def _bucket_objects() -> None:
+    op.create_table(
+        "bucket_objects",
+        sa.Column("account", sa.String(length=12), nullable=False),
+        sa.Column("bucket", sa.String(length=63), nullable=False),
+        sa.Column(
+            "key",
+            sa.String(length=1024).with_variant(sa.String(length=1024, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("blob", sa.String(length=128), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("etag", sa.String(length=64), nullable=False),
+        sa.Column("headers", sa.JSON(), nullable=False),
+        sa.Column("checksums", sa.JSON(), nullable=False),
+        sa.Column("modified_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account", "bucket"],
+            ["buckets.account", "buckets.name"],
+            name=op.f("fk_bucket_objects_account_bucket_buckets"),
+        ),
+        sa.PrimaryKeyConstraint("account", "bucket", "key", name=op.f("pk_bucket_objects")),
+    )
+
+
+def _bucket_uploads() -> None:
+    op.create_table(
+        "bucket_uploads",
+        sa.Column("upload_id", sa.String(length=64), nullable=False),
+        sa.Column("account", sa.String(length=12), nullable=False),
+        sa.Column("bucket", sa.String(length=63), nullable=False),
+        sa.Column(
+            "key",
+            sa.String(length=1024).with_variant(sa.String(length=1024, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("headers", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account", "bucket"],
+            ["buckets.account", "buckets.name"],
+            name=op.f("fk_bucket_uploads_account_bucket_buckets"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("account", "upload_id", name=op.f("pk_bucket_uploads")),
+    )
+
+
+def _bucket_upload_parts() -> None:
+    op.create_table(
+        "bucket_upload_parts",
+        sa.Column("account", sa.String(length=12), nullable=False),
+        sa.Column("upload_id", sa.String(length=64), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("blob", sa.String(length=128), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("etag", sa.String(length=64), nullable=False),
+        sa.Column("modified_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account", "upload_id"],
+            ["bucket_uploads.account", "bucket_uploads.upload_id"],
+            name=op.f("fk_bucket_upload_parts_account_upload_id_bucket_uploads"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("account", "upload_id", "number", name=op.f("pk_bucket_upload_parts")),
     )

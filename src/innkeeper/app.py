@@ -1,0 +1,347 @@
+"""Everything put together once: settings, engines, services, one ASGI app. The map of the system."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from importlib.metadata import entry_points, version
+
+from botocore.model import OperationModel
+from starlette.applications import Starlette
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from innkeeper.aws.models import AGENTCORE, service_model
+from innkeeper.aws.operations import operations_of
+from innkeeper.aws.planes import Plane, RawPlane
+from innkeeper.aws.request import SignedRequest
+from innkeeper.aws.sigv4 import SignatureVerifier, is_signed
+from innkeeper.aws.wire import VerifyBearer, Wire
+from innkeeper.engines.blobs.folder import FolderBlobs
+from innkeeper.engines.jobs.jobs import Jobs
+from innkeeper.engines.sandbox.sandbox import Limits, SandboxDriver
+from innkeeper.engines.store.database import Database
+from innkeeper.engines.vault.local import LocalVault
+from innkeeper.kernel.call import Call, Document
+from innkeeper.kernel.caller import Caller
+from innkeeper.kernel.clock import SystemClock
+from innkeeper.kernel.errors import AccessDenied, InnkeeperError
+from innkeeper.kernel.owners import ResourceOwner
+from innkeeper.services.account import jobs as account_jobs
+from innkeeper.services.account import routes as account_routes
+from innkeeper.services.account.iam_operations import IamOperations
+from innkeeper.services.account.operations import StsOperations
+from innkeeper.services.account.service import Accounts
+from innkeeper.services.buckets.operations import S3Handler
+from innkeeper.services.buckets.service import Buckets
+from innkeeper.services.model_gateway.operations import ModelGatewayOperations
+from innkeeper.services.model_gateway.routes import routes as model_routes
+from innkeeper.services.model_gateway.service import ModelGateway
+from innkeeper.services.resource_policy.gate import Gate
+from innkeeper.services.resource_policy.operations import ResourcePolicyOperations
+from innkeeper.services.resource_policy.service import ResourcePolicies
+from innkeeper.services.runtime.access import Access
+from innkeeper.services.runtime.archives import Archives
+from innkeeper.services.runtime.artifacts import Builder
+from innkeeper.services.runtime.authorizer import JwtAuthorizer
+from innkeeper.services.runtime.build import BuildLimits
+from innkeeper.services.runtime.builds import Builds
+from innkeeper.services.runtime.commands import Commands
+from innkeeper.services.runtime.directory import Directory
+from innkeeper.services.runtime.endpoints import Endpoints
+from innkeeper.services.runtime.environment import AgentEnvironment, Home
+from innkeeper.services.runtime.expiry import Expiry
+from innkeeper.services.runtime.interpreters import Interpreters
+from innkeeper.services.runtime.invocation import Invocations
+from innkeeper.services.runtime.jobs import RuntimeJobs
+from innkeeper.services.runtime.operations import (
+    EndpointOperations,
+    InvocationOperations,
+    RuntimeOperations,
+)
+from innkeeper.services.runtime.provisioning import Provisioner
+from innkeeper.services.runtime.routes import agent_routes, native_routes
+from innkeeper.services.runtime.service import Runtimes
+from innkeeper.services.runtime.sessions import Sessions
+from innkeeper.services.runtime.shells import Shells
+from innkeeper.services.runtime.sockets import Sockets
+from innkeeper.services.runtime.storage import SessionStorage
+from innkeeper.services.runtime.workload_tokens import WorkloadTokens
+from innkeeper.services.tags.operations import TagOperations
+from innkeeper.services.tags.service import Tags
+from innkeeper.settings import Settings
+
+VERSION = version("innkeeper")
+_SANDBOX_DRIVERS = "innkeeper.sandbox_drivers"
+
+
+class Engines:
+    """What the services stand on."""
+
+    def __init__(self, settings: Settings, host: str) -> None:
+        data = settings.data_dir
+        self.clock = SystemClock()
+        self.database = Database(settings.database)
+        self.vault = LocalVault(data / "master.key")
+        self.blobs = FolderBlobs(data / "blobs")
+        self.jobs = _jobs(settings, host)
+        self.sandboxes = _sandbox_driver(settings)
+
+
+class Innkeeper:
+    """The running system. `http` answers from `open` until `close`."""
+
+    def __init__(self, settings: Settings, home: Home) -> None:
+        host = socket.gethostname()
+        self.engines = engines = Engines(settings, host)
+        owners: dict[str, ResourceOwner] = {}
+        self.accounts = Accounts(engines.database, engines.vault, engines.clock)
+        self.buckets = Buckets(engines.database, engines.blobs, engines.clock)
+        self.tags = Tags(engines.database, owners)
+        self.policies = ResourcePolicies(engines.database, owners, engines.clock)
+        self.gate = Gate(self.accounts, self.policies)
+        self.models = ModelGateway(
+            engines.database, settings.models, settings.model_ids, engines.clock, self._agent_of
+        )
+        self.runtime = Runtime(self, settings, home, host)
+        owners["runtime"] = owners["runtime-endpoint"] = self.runtime.runtimes
+        self.verifier = SignatureVerifier(
+            self.accounts.credential, engines.clock, settings.clock_skew_seconds
+        )
+        self.http = _http(self, settings)
+        self._watch: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Bring the state up to date, clear away what a killed server left, and begin to work."""
+        engines = self.engines
+        await engines.database.migrate()
+        await engines.sandboxes.reap()
+        await self.runtime.sessions.recover()
+        await self.runtime.builder.sweep()
+        self.runtime.jobs.register(engines.jobs)
+        account_jobs.register(engines.jobs, self.accounts)
+        await engines.jobs.open()
+        await account_jobs.schedule(engines.jobs)
+        await self.runtime.runtimes.resume()
+        self._watch = asyncio.create_task(self.runtime.expiry.run())
+
+    async def close(self) -> None:
+        """End every session and let go of everything."""
+        if self._watch is not None:
+            self._watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._watch
+        await self.runtime.sessions.close()
+        await self.runtime.authorizer.close()
+        await self.engines.sandboxes.close()
+        await self.engines.jobs.close()
+        await self.models.close()
+        await self.engines.database.close()
+
+    def _agent_of(self, caller: Caller) -> tuple[str, str] | None:
+        return self.runtime.sessions.agent_of(caller)
+
+
+class Runtime:
+    """The parts of the runtime service."""
+
+    def __init__(self, inn: Innkeeper, settings: Settings, home: Home, host: str) -> None:
+        engines, data = inn.engines, settings.data_dir
+        database, clock = engines.database, engines.clock
+        self.builder = Builder(
+            data / "builds",
+            BuildLimits(
+                archive_bytes=settings.artifact_max_bytes,
+                unpacked_bytes=settings.artifact_unpacked_max_bytes,
+                timeout_seconds=settings.build_timeout_seconds,
+            ),
+            Interpreters(settings.python_exact),
+        )
+        archives = Archives(engines.blobs, inn.buckets, settings.artifact_max_bytes)
+        builds = Builds(archives, self.builder)
+        storage = SessionStorage(data / "storage")
+        self.runtimes = Runtimes(
+            database, engines.vault, engines.jobs, archives, inn.accounts, inn.tags, clock
+        )
+        provisioner = Provisioner(
+            engines.sandboxes,
+            builds,
+            self.runtimes,
+            AgentEnvironment(inn.accounts, home, settings.session_credentials_seconds),
+            storage,
+            Limits(
+                cpu_cores=settings.session_cpu_cores,
+                memory_mib=settings.session_memory_mib,
+                processes=settings.session_processes,
+            ),
+            settings.session_init_timeout_seconds,
+            settings.session_log_max_bytes,
+        )
+        self.sessions = Sessions(
+            database,
+            provisioner,
+            storage,
+            data / "logs",
+            host,
+            clock,
+            settings.session_max_count,
+            settings.session_stop_timeout_seconds,
+        )
+        self.expiry = Expiry(self.sessions, clock, settings.session_sweep_seconds)
+        self.directory = Directory(database, clock)
+        self.authorizer = JwtAuthorizer(clock)
+        self.access = Access(self.directory, self.authorizer)
+        self.endpoints = Endpoints(database, self.runtimes, self.sessions, self.directory, clock)
+        self.invocations = Invocations(
+            self.access,
+            self.sessions,
+            WorkloadTokens(engines.vault.derive("workload-tokens"), clock, settings.workload_token_seconds),
+            settings.session_request_timeout_seconds,
+            settings.session_stream_timeout_seconds,
+        )
+        self.jobs = RuntimeJobs(
+            database, archives, builds, self.directory, self.sessions, inn.tags, inn.policies, clock
+        )
+
+    def operations(self) -> tuple[object, ...]:
+        return (
+            RuntimeOperations(self.runtimes),
+            EndpointOperations(self.endpoints),
+            InvocationOperations(self.invocations, Commands(self.invocations), self.sessions, self.directory),
+        )
+
+    def sockets(self, inn: Innkeeper, settings: Settings) -> Sockets:
+        async def authorize(caller: Caller, operation: str, parameters: Document) -> None:
+            await inn.gate.check(caller, "bedrock-agentcore", operation, parameters)
+
+        return Sockets(
+            self.access,
+            self.invocations,
+            Shells(),
+            partial(_signed_caller, inn.verifier),
+            authorize,
+            settings.session_stream_timeout_seconds,
+        )
+
+
+def _jobs(settings: Settings, host: str) -> Jobs:
+    if settings.jobs == "inline":
+        from innkeeper.engines.jobs.inline import InlineJobs
+
+        return InlineJobs()
+    from innkeeper.engines.jobs.dbos_jobs import DbosJobs
+
+    return DbosJobs(settings.jobs_database, host)
+
+
+def _sandbox_driver(settings: Settings) -> SandboxDriver:
+    """The driver that the settings name, ours or a third party's: they come in by the same door."""
+    for entry in entry_points(group=_SANDBOX_DRIVERS, name=settings.sandbox_driver):
+        driver: SandboxDriver = entry.load()(settings.data_dir / "sandboxes")
+        return driver
+    known = ", ".join(sorted(entry.name for entry in entry_points(group=_SANDBOX_DRIVERS)))
+    raise ValueError(f"sandbox_driver {settings.sandbox_driver!r} is not installed; there are: {known}")
+
+
+def _http(inn: Innkeeper, settings: Settings) -> Starlette:
+    routes: list[BaseRoute] = [
+        Route("/-/health", _health),
+        *_native_routes(inn),
+        *agent_routes(inn.runtime.access, inn.runtime.sockets(inn, settings)),
+        Mount("/", _wire(inn, settings)),
+    ]
+    return Starlette(routes=routes, exception_handlers={InnkeeperError: _native_error})
+
+
+def _wire(inn: Innkeeper, settings: Settings) -> Wire:
+    async def authorize(call: Call, operation: OperationModel, parameters: Document) -> None:
+        service = operation.service_model.signing_name
+        await inn.gate.check(call.caller, service, operation.name, parameters)
+
+    return Wire(_planes(inn), inn.verifier, authorize, _bearer(inn), settings.request_body_max_bytes)
+
+
+def _planes(inn: Innkeeper) -> list[Plane | RawPlane]:
+    agentcore = operations_of(AGENTCORE, *agentcore_operations(inn))
+    sts = operations_of(("sts",), StsOperations(inn.accounts))
+    iam = operations_of(("iam",), IamOperations(inn.accounts))
+    models = operations_of(("bedrock-runtime",), ModelGatewayOperations(inn.models))
+    return [
+        Plane("bedrock-agentcore", "rest-json", tuple(map(service_model, AGENTCORE)), agentcore),
+        Plane("bedrock", "rest-json", (service_model("bedrock-runtime"),), models),
+        Plane("sts", "query", (service_model("sts"),), sts),
+        Plane("iam", "query", (service_model("iam"),), iam),
+        RawPlane("s3", S3Handler(inn.buckets, inn.accounts)),
+    ]
+
+
+def agentcore_operations(inn: Innkeeper) -> tuple[object, ...]:
+    """The handlers of both AgentCore services; docs/coverage.md is made from them."""
+    return (
+        *inn.runtime.operations(),
+        TagOperations(inn.tags),
+        ResourcePolicyOperations(inn.policies),
+    )
+
+
+def _bearer(inn: Innkeeper) -> Mapping[str, VerifyBearer]:
+    """The operations that take a JWT instead of a signature, where the agent has an authorizer."""
+
+    def admit(operation: str) -> VerifyBearer:
+        async def verify(parameters: Document, token: str | None, headers: Mapping[str, str]) -> Caller:
+            caller = await inn.runtime.access.bearer(parameters, token, headers)
+            await inn.gate.check_bearer(caller, operation, parameters)
+            return caller
+
+        return verify
+
+    names = ("InvokeAgentRuntime", "InvokeAgentRuntimeCommand", "StopRuntimeSession", "GetAgentCard")
+    return {name: admit(name) for name in names}
+
+
+def _native_routes(inn: Innkeeper) -> list[BaseRoute]:
+    runtime = inn.runtime
+    routes: list[Route] = [
+        *account_routes.routes(inn.accounts),
+        *native_routes(runtime.runtimes, runtime.sessions),
+        *model_routes(inn.models),
+    ]
+    return [_authenticated(route, inn.verifier) for route in routes]
+
+
+def _authenticated(route: Route, verifier: SignatureVerifier) -> Route:
+    """Native routes take what the AWS wire takes: a SigV4 signature for `bedrock-agentcore`."""
+    endpoint: Callable[[Request], Awaitable[Response]] = route.endpoint
+
+    async def signed(request: Request) -> Response:
+        caller = await _signed_caller(verifier, request, await request.body())
+        if caller is None:
+            raise AccessDenied("Missing Authentication Token", "MissingAuthenticationTokenException")
+        request.state.caller = caller
+        return await endpoint(request)
+
+    return Route(route.path, signed, methods=route.methods)
+
+
+async def _signed_caller(
+    verifier: SignatureVerifier, connection: HTTPConnection, body: bytes = b""
+) -> Caller | None:
+    """None when the request carries no signature. Raises AccessDenied."""
+    request = SignedRequest.of(connection.scope)
+    if not is_signed(request.headers, request.query_string):
+        return None
+    signed = await verifier.verify(request, body)
+    if signed.service != "bedrock-agentcore":
+        raise AccessDenied("Credential should be scoped to correct service: 'bedrock-agentcore'")
+    return signed.caller
+
+
+async def _health(_request: Request) -> Response:
+    return JSONResponse({"status": "ok", "version": VERSION})
+
+
+async def _native_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, InnkeeperError)
+    return JSONResponse({"message": error.message, "code": error.code}, error.status)

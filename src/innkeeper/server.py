@@ -1,0 +1,121 @@
+"""One server process: one data folder, one port, from start to a clean stop."""
+
+import asyncio
+import configparser
+import fcntl
+import io
+import json
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+
+from innkeeper.app import VERSION, Innkeeper
+from innkeeper.services.account.model import AccessKey
+from innkeeper.services.runtime.environment import Home
+from innkeeper.settings import Settings
+
+_GRACE_SECONDS = 5
+
+
+class AlreadyRunning(RuntimeError):
+    """Another server has this data folder."""
+
+
+async def serve(settings: Settings) -> None:
+    """Run until SIGINT or SIGTERM.
+
+    `<data_dir>/server.json` says where the server is while it answers; `<data_dir>/credentials` holds the
+    root access key, made at the first start. Raises AlreadyRunning; OSError when the port is taken.
+    """
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    with _locked(settings.data_dir), _listening(settings.host, settings.port) as listener:
+        port = listener.getsockname()[1]
+        inn = Innkeeper(settings, Home(_reachable(settings.host), port))
+        try:
+            await inn.open()
+            root = await inn.accounts.bootstrap()
+            _write_credentials(settings.data_dir / "credentials", root, settings.region)
+            with _announced(settings.data_dir / "server.json", _reachable(settings.host), port):
+                await _serve_http(inn, settings, listener)
+        finally:
+            await inn.close()
+
+
+async def _serve_http(inn: Innkeeper, settings: Settings, listener: socket.socket) -> None:
+    config = uvicorn.Config(
+        inn.http,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        ws_max_size=settings.websocket_frame_max_bytes,
+        ws_ping_interval=None,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    await uvicorn.Server(config).serve(sockets=[listener])
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise AlreadyRunning(f"a server runs on {folder} already; stop it: innkeeper down") from error
+        yield
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, port), family=family, backlog=2048) as listener:
+        yield listener
+
+
+@contextmanager
+def _announced(path: Path, host: str, port: int) -> Iterator[None]:
+    shown = f"[{host}]" if ":" in host else host
+    _write(path, json.dumps({"url": f"http://{shown}:{port}", "pid": os.getpid(), "version": VERSION}))
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _reachable(host: str) -> str:
+    """Where this machine reaches a server that listens on `host`."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+
+
+def _write_credentials(path: Path, root: AccessKey, region: str) -> None:
+    """In the form of ~/.aws/credentials, readable by this user alone."""
+    parser = configparser.ConfigParser(interpolation=None)
+    parser["default"] = {
+        "aws_access_key_id": root.access_key_id,
+        "aws_secret_access_key": root.secret_access_key,
+        "region": region,
+    }
+    text = io.StringIO()
+    parser.write(text)
+    _write(path, text.getvalue())
+
+
+def _write(path: Path, text: str) -> None:
+    draft = path.with_name(path.name + ".new")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+    draft.replace(path)
+
+
+def run(settings: Settings) -> None:
+    """`serve` on the fastest event loop there is."""
+    with asyncio.Runner(loop_factory=uvicorn.Config("").get_loop_factory()) as runner:
+        runner.run(serve(settings))

@@ -1,0 +1,94 @@
+"""When sessions end by themselves: too old, idle too long, or no longer healthy."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from innkeeper.kernel.clock import Clock
+from innkeeper.services.runtime.model import SessionStatus
+from innkeeper.services.runtime.session import Ping, Session
+from innkeeper.services.runtime.sessions import Sessions
+
+_LOG = logging.getLogger(__name__)
+_PING_SECONDS = 30.0
+_PINGS_PER_IDLE_TIME = 10
+_FAILED_PINGS = 3
+
+
+@dataclass(slots=True)
+class _Pulse:
+    """What we know of a session's health; times are readings of the monotonic clock."""
+
+    at: float
+    last: Ping | None = None
+    failures: int = 0
+    warned: bool = False
+
+
+class Expiry:
+    """Looks at every live session every `sweep_seconds`."""
+
+    def __init__(self, sessions: Sessions, clock: Clock, sweep_seconds: float) -> None:
+        self._sessions = sessions
+        self._clock = clock
+        self._sweep_seconds = sweep_seconds
+        self._pulses: dict[str, _Pulse] = {}
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await asyncio.sleep(self._sweep_seconds)
+            try:
+                await self.sweep()
+            except Exception:
+                _LOG.exception("a sweep over the sessions failed; the next one goes on")
+
+    async def sweep(self) -> None:
+        """End every session whose time has come."""
+        live = [session for session in self._sessions.live if session.status is SessionStatus.READY]
+        self._pulses = {one.id: self._pulses.get(one.id) or _Pulse(one.started) for one in live}
+        await asyncio.gather(*(self._look_at(session, self._pulses[session.id]) for session in live))
+
+    async def _look_at(self, session: Session, pulse: _Pulse) -> None:
+        lifecycle, now = session.version.lifecycle, self._clock.monotonic()
+        if now - session.started >= lifecycle.max_seconds:
+            return await self._sessions.end(session, f"maximum lifetime of {lifecycle.max_seconds}s reached")
+        if session.active:
+            return None
+        if session.version.contract.has_ping and now - pulse.at >= self._pause(lifecycle.idle_seconds):
+            await self._ping(session, pulse)
+        if pulse.failures >= _FAILED_PINGS:
+            return await self._sessions.end(session, f"unhealthy: {pulse.failures} pings failed")
+        if not session.active and self._clock.monotonic() - session.last_used >= lifecycle.idle_seconds:
+            return await self._sessions.end(session, f"idle for {lifecycle.idle_seconds}s")
+        return None
+
+    def _pause(self, idle_seconds: int) -> float:
+        return min(_PING_SECONDS, idle_seconds / _PINGS_PER_IDLE_TIME)
+
+    async def _ping(self, session: Session, pulse: _Pulse) -> None:
+        ping = await session.ping()
+        pulse.at = self._clock.monotonic()
+        if ping is None:
+            pulse.failures += 1
+            return
+        pulse.failures = 0
+        if ping.busy:
+            session.touch()
+        elif _advances_only(pulse.last, ping) and not pulse.warned:
+            pulse.warned = True
+            session.log.note(
+                "/ping moves time_of_last_update although its status stays the same: it must be the time of "
+                "the last change of status, and it does not keep the session alive"
+            )
+        pulse.last = ping
+
+
+def _advances_only(last: Ping | None, ping: Ping) -> bool:
+    """The clock trap: the same status, said to have changed just now."""
+    return (
+        last is not None
+        and last.status == ping.status
+        and ping.time_of_last_update is not None
+        and ping.time_of_last_update != last.time_of_last_update
+    )

@@ -1,0 +1,83 @@
+"""Native routes of the runtime: sessions, their logs, and RFC 9728 metadata of agents that take JWTs."""
+
+from datetime import datetime
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+
+from innkeeper.kernel.call import Document
+from innkeeper.kernel.errors import NotFound
+from innkeeper.kernel.page import PageRequest
+from innkeeper.services.runtime.access import Access
+from innkeeper.services.runtime.model import SessionRecord
+from innkeeper.services.runtime.service import Runtimes
+from innkeeper.services.runtime.session_log import read_log
+from innkeeper.services.runtime.sessions import Sessions
+from innkeeper.services.runtime.sockets import Sockets
+
+
+def agent_routes(access: Access, sockets: Sockets) -> list[BaseRoute]:
+    """Beside the AWS wire's own paths below `/runtimes`."""
+
+    async def metadata(request: Request) -> Response:
+        found = await access.protected_resource_metadata(
+            request.path_params["arn"],
+            request.query_params.get("qualifier"),
+            request.headers.get("host", ""),
+        )
+        return JSONResponse(found)
+
+    path = "/runtimes/{arn:path}"
+    return [
+        Route(f"{path}/invocations/.well-known/oauth-protected-resource", metadata),
+        WebSocketRoute(f"{path}/ws/shells", sockets.shell),
+        WebSocketRoute(f"{path}/ws", sockets.agent),
+    ]
+
+
+def native_routes(runtimes: Runtimes, sessions: Sessions) -> list[Route]:
+    """Below `/-/v1/runtimes`; the authenticated caller is in `request.state.caller`."""
+
+    async def list_sessions(request: Request) -> Response:
+        account, runtime_id = request.state.caller.account, request.path_params["id"]
+        await runtimes.get(account, runtime_id)
+        page = await sessions.list(
+            account, runtime_id, PageRequest.of(None, request.query_params.get("nextToken"))
+        )
+        shown = {"sessions": [_session(one) for one in page.items], "nextToken": page.next_token}
+        return JSONResponse(shown)
+
+    async def logs(request: Request) -> Response:
+        account, runtime_id = request.state.caller.account, request.path_params["id"]
+        session_id = request.path_params["session"]
+        record = await sessions.find(account, runtime_id, session_id, request.query_params.get("endpoint"))
+        if record is None:
+            raise NotFound(f"Agent runtime {runtime_id} had no session {session_id}")
+        follow = request.query_params.get("follow") == "true"
+        ended = sessions.ended(record) if follow else None
+        return StreamingResponse(read_log(sessions.log_path(record), ended), media_type="text/plain")
+
+    return [
+        Route("/-/v1/runtimes/{id}/sessions", list_sessions),
+        Route("/-/v1/runtimes/{id}/sessions/{session}/logs", logs),
+    ]
+
+
+def _session(record: SessionRecord) -> Document:
+    return {
+        "sessionId": record.key.session_id,
+        "endpoint": record.key.endpoint,
+        "version": str(record.version),
+        "status": record.status,
+        "startedAt": _time(record.started_at),
+        "lastUsedAt": _time(record.last_used_at),
+        "endedAt": _time(record.ended_at),
+        "endReason": record.end_reason,
+        "cpuSeconds": round(record.cpu_seconds, 3),
+        "memoryPeakMib": round(record.memory_peak_mib, 1),
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None

@@ -1,0 +1,107 @@
+"""One live session: a sandbox with an agent in it, and what it is doing."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+from yarl import URL
+
+from innkeeper.engines.sandbox.sandbox import Process, Sandbox
+from innkeeper.kernel.clock import Clock
+from innkeeper.services.runtime.agent_client import agent_client
+from innkeeper.services.runtime.model import RuntimeVersion, SessionKey, SessionStatus
+from innkeeper.services.runtime.session_log import SessionLog
+
+_DRAIN_SECONDS = 1.0
+_PING_TIMEOUT_SECONDS = 5.0
+_PING_MAX_BYTES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """An agent's word on itself: `Healthy` or `HealthyBusy`, and when that last changed (Unix seconds)."""
+
+    status: str
+    time_of_last_update: float | None = None
+
+    @property
+    def busy(self) -> bool:
+        return self.status == "HealthyBusy"
+
+
+class Session:
+    """Made when its start begins; it has a sandbox and an agent from `open` to `close`.
+
+    `started` and `last_used` are readings of the monotonic clock. `ended` is set when all is over.
+    """
+
+    sandbox: Sandbox
+    agent: Process
+    http: aiohttp.ClientSession
+
+    def __init__(self, id_: str, key: SessionKey, version: RuntimeVersion, log: Path, clock: Clock) -> None:
+        self.id = id_
+        self.key = key
+        self.version = version
+        self.status = SessionStatus.STARTING
+        self.access_key_id = ""
+        self.log_path = log
+        self.ended = asyncio.Event()
+        self.active = 0
+        self.started = self.last_used = clock.monotonic()
+        self._clock = clock
+        self._pumps: list[asyncio.Task[None]] = []
+
+    def open(self, sandbox: Sandbox, agent: Process, log: SessionLog) -> None:
+        """The sandbox runs and the agent has been started in it; what it prints goes to the log."""
+        self.sandbox = sandbox
+        self.agent = agent
+        self.log = log
+        self.http = agent_client(sandbox)
+        self._pumps = [asyncio.create_task(log.pump(stream)) for stream in (agent.stdout, agent.stderr)]
+
+    async def close(self) -> None:
+        """Kill the sandbox and let go of everything. The log keeps what was printed until now."""
+        await self.http.close()
+        await self.sandbox.kill()
+        await asyncio.wait(self._pumps, timeout=_DRAIN_SECONDS)
+        for pump in self._pumps:
+            pump.cancel()
+        self.agent.close()
+        self.log.close()
+
+    @contextlib.contextmanager
+    def use(self) -> Iterator[None]:
+        """While a request, a command or a connection is under way, the session is not idle."""
+        self.active += 1
+        try:
+            yield
+        finally:
+            self.active -= 1
+            self.touch()
+
+    def touch(self) -> None:
+        self.last_used = self._clock.monotonic()
+
+    def url(self, path: str) -> URL:
+        """Where the agent is asked; `path` is taken as it is, percent signs and all."""
+        return URL(f"http://127.0.0.1:{self.version.contract.port}{path}", encoded=True)
+
+    async def ping(self) -> Ping | None:
+        """Ask the agent how it is. None when it does not answer as the contract says."""
+        timeout = aiohttp.ClientTimeout(total=_PING_TIMEOUT_SECONDS)
+        try:
+            async with self.http.get(self.url("/ping"), timeout=timeout) as answer:
+                if answer.status != 200:
+                    return None
+                body = json.loads(await answer.content.read(_PING_MAX_BYTES) or b"{}")
+        except (aiohttp.ClientError, TimeoutError, ValueError):
+            return None
+        if not isinstance(body, dict):
+            return None
+        updated = body.get("time_of_last_update")
+        return Ping(str(body.get("status", "Healthy")), updated if isinstance(updated, int | float) else None)
