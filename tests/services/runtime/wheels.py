@@ -33,10 +33,11 @@ def write_wheel(folder: Path, name: str, version: str, files: Mapping[str, str],
 
 
 def zipped(files: Mapping[str, str]) -> bytes:
+    """The same bytes for the same files: dates are left at 1980."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(buffer, "w") as archive:
         for path, content in files.items():
-            archive.writestr(path, content)
+            archive.writestr(zipfile.ZipInfo(path), content, zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
 
 
