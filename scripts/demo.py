@@ -111,16 +111,17 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop the server then too
     FOLDER.mkdir(parents=True, exist_ok=True)
     try:
-        run("up", "--detach", "--port", "0")
-        demonstrate()
+        run("up", "--detach", "--port", "0")  # when it fails, there is no server of ours to stop
+        try:
+            demonstrate()
+        finally:
+            run("down")
     except (subprocess.SubprocessError, RuntimeError) as error:
         print(f"\nerror: {error}\nserver log: {FOLDER / 'server.log'}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nStopping early.", file=sys.stderr)
+        print("\nStopped early.", file=sys.stderr)
         return 130
-    finally:
-        run("down")
     return 0
 
 

@@ -35,7 +35,10 @@ def up(data_dir: DataDir = None, port: Port = None, detach: Detach = False, as_j
     settings = server.load_settings(data_dir, port=port)
     found = server.running(settings.data_dir)
     if found:
-        raise CommandFailed(f"a server runs already: {found.url} (pid {found.pid}); stop it: innkeeper down")
+        raise CommandFailed(
+            f"a server runs already: {found.url} (pid {found.pid}); "
+            f"stop it: innkeeper down --data-dir {found.data_dir}"
+        )
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     (settings.data_dir / "server.json").unlink(missing_ok=True)  # left by a server that was killed
     if detach:
