@@ -17,7 +17,7 @@ FOLDER = ROOT / ".innkeeper" / "demo"
 COMMAND_SECONDS = 900
 
 FIRST = ("How did revenue go by month and region?", "Which product sells best, in units?")
-SECOND = ("And by category?", "And which category?")
+SECOND = ("And by category?", "And which category, in units?")
 
 Answer = dict[str, Any]
 
@@ -100,6 +100,7 @@ def demonstrate() -> None:
         f"\nDone.\n"
         f"  charts               {(FOLDER / 'results').relative_to(ROOT)}\n"
         f"  server log           {(FOLDER / 'server.log').relative_to(ROOT)}\n"
+        f"  session logs         {(FOLDER / 'logs').relative_to(ROOT)}\n"
         f"  start your own       .venv/bin/innkeeper up --detach\n"
         f"  deploy your own      .venv/bin/innkeeper deploy PATH{planner}\n"
         f"  read on              docs/guide/getting-started.md",
