@@ -34,7 +34,7 @@ class Arn:
     def parse(cls, text: str) -> "Arn":
         """Raises ValueError when `text` is no ARN."""
         parts = text.split(":", 5)
-        if len(parts) != 6 or parts[0] != "arn" or not parts[2] or not parts[5]:
+        if len(parts) != 6 or parts[0] != "arn" or not parts[2] or not parts[5] or "\0" in text:
             raise ValueError(f"not an ARN: {text[:120]!r}")
         return cls(parts[2], parts[3], parts[4], parts[5], parts[1])
 

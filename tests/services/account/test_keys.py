@@ -1,7 +1,6 @@
 """Who may sign requests: the root key of the first start, more keys, and more accounts."""
 
 import asyncio
-from datetime import timedelta
 
 import pytest
 
@@ -11,7 +10,7 @@ from innkeeper.kernel.caller import Caller, CallerKind
 from innkeeper.kernel.errors import NotFound
 from innkeeper.services.account import store
 from innkeeper.services.account.service import Accounts
-from tests.services.account.conftest import HandClock
+from tests.clock import SettableClock
 
 
 async def test_the_first_start_makes_a_root_key_that_can_sign(accounts: Accounts) -> None:
@@ -28,7 +27,7 @@ async def test_the_first_start_makes_a_root_key_that_can_sign(accounts: Accounts
 
 
 async def test_later_starts_change_nothing(
-    accounts: Accounts, database: Database, vault: LocalVault, clock: HandClock
+    accounts: Accounts, database: Database, vault: LocalVault, clock: SettableClock
 ) -> None:
     key = await accounts.bootstrap()
     assert await Accounts(database, vault, clock).bootstrap() == key
@@ -36,7 +35,7 @@ async def test_later_starts_change_nothing(
 
 
 async def test_two_servers_that_start_at_once_agree(
-    database: Database, vault: LocalVault, clock: HandClock
+    database: Database, vault: LocalVault, clock: SettableClock
 ) -> None:
     servers = [Accounts(database, vault, clock) for _ in range(4)]
     keys = await asyncio.gather(*(server.bootstrap() for server in servers))
@@ -81,13 +80,13 @@ async def test_a_disabled_key_stops_at_once_and_can_come_back(accounts: Accounts
 
 
 async def test_another_server_notices_within_a_second(
-    accounts: Accounts, database: Database, vault: LocalVault, clock: HandClock
+    accounts: Accounts, database: Database, vault: LocalVault, clock: SettableClock
 ) -> None:
     other = Accounts(database, vault, clock)
     key = await accounts.bootstrap()
     assert await other.credential(key.access_key_id) is not None
     await accounts.delete_key(key.account, key.access_key_id)
-    clock.time += timedelta(seconds=1)
+    clock.pass_time(1)
     assert await other.credential(key.access_key_id) is None
 
 

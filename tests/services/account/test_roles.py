@@ -17,7 +17,7 @@ from innkeeper.services.account.errors import (
 )
 from innkeeper.services.account.model import AGENT_ROLE
 from innkeeper.services.account.service import Accounts
-from tests.services.account.conftest import HandClock
+from tests.clock import SettableClock
 
 
 def allow(action: str, resource: str = "*", effect: str = "Allow") -> str:
@@ -49,7 +49,7 @@ async def taker(accounts: Accounts, root: Caller, name: str = "Taker") -> Caller
 
 
 async def test_role_credentials_speak_for_the_role_until_they_expire(
-    accounts: Accounts, root: Caller, clock: HandClock
+    accounts: Accounts, root: Caller, clock: SettableClock
 ) -> None:
     arn = f"arn:aws:iam::{root.account}:role/{AGENT_ROLE}"
     made = await accounts.role_credentials(arn, "session-1", 900)
@@ -66,13 +66,13 @@ async def test_role_credentials_speak_for_the_role_until_they_expire(
     assert credential.caller.principal == (f"arn:aws:sts::{root.account}:assumed-role/{AGENT_ROLE}/session-1")
     assert credential.caller.role == arn
 
-    clock.pass_seconds(901)
+    clock.pass_time(901)
     expired = await accounts.credential(made.access_key_id)
     assert expired is not None
     assert expired.expires_at is not None
     assert expired.expires_at < clock.now()
     assert await accounts.purge_expired() == 0
-    clock.pass_seconds(3600)
+    clock.pass_time(3600)
     assert await accounts.purge_expired() == 1
     assert await accounts.credential(made.access_key_id) is None
 
@@ -228,7 +228,7 @@ async def test_trust_may_ask_for_an_external_id(accounts: Accounts, root: Caller
 
 
 async def test_a_role_goes_only_without_policies_and_takes_its_sessions_along(
-    accounts: Accounts, root: Caller, clock: HandClock
+    accounts: Accounts, root: Caller, clock: SettableClock
 ) -> None:
     caller = await taker(accounts, root)
     roles = accounts.roles

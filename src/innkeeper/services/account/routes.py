@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from innkeeper.kernel.caller import Caller, CallerKind
-from innkeeper.kernel.errors import AccessDenied, InvalidRequest
+from innkeeper.kernel.errors import AccessDenied, InvalidRequest, NotFound
 from innkeeper.services.account.model import AccessKey
 from innkeeper.services.account.service import Accounts
 
@@ -26,12 +26,12 @@ def routes(accounts: Accounts) -> list[Route]:
         return JSONResponse(_key(key), 201)
 
     async def delete_key(request: Request) -> Response:
-        await accounts.delete_key(_root(request).account, request.path_params["id"])
+        await accounts.delete_key(_root(request).account, _key_id(request))
         return Response(status_code=204)
 
     async def patch_key(request: Request) -> Response:
         active = await _member(request, "active", bool)
-        await accounts.set_key_active(_root(request).account, request.path_params["id"], active)
+        await accounts.set_key_active(_root(request).account, _key_id(request), active)
         return Response(status_code=204)
 
     async def create_account(request: Request) -> Response:
@@ -56,13 +56,20 @@ def _root(request: Request) -> Caller:
     return caller
 
 
+def _key_id(request: Request) -> str:
+    key_id: str = request.path_params["id"]
+    if not key_id.isalnum():
+        raise NotFound(f"Access key {key_id!r} does not exist")
+    return key_id
+
+
 async def _member(request: Request, name: str, kind: type[Any]) -> Any:
     try:
         body = json.loads(await request.body())
     except (ValueError, RecursionError) as error:
         raise InvalidRequest("The body must be a JSON object") from error
     value = body.get(name) if isinstance(body, dict) else None
-    if not isinstance(value, kind) or (isinstance(value, str) and len(value) > 128):
+    if not isinstance(value, kind) or (isinstance(value, str) and (len(value) > 128 or "\0" in value)):
         wanted = "true or false" if kind is bool else "a text of up to 128 characters"
         raise InvalidRequest(f"`{name}` must be {wanted}")
     return value

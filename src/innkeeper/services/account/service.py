@@ -248,9 +248,9 @@ def _context(account: str, access_key_id: str) -> str:
 def _within(account: str, resource: str) -> bool:
     """The account's own, or of no account (S3, models, `*`), or one that comes with the service."""
     try:
-        return Arn.parse(resource).account in (account, "", "aws")
+        return resource == "*" or Arn.parse(resource).account in (account, "", "aws")
     except ValueError:
-        return True
+        return False
 
 
 def _no_key(access_key_id: str) -> NotFound:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from innkeeper.services.buckets.answers import moment, quoted, xml_answer
 from innkeeper.services.buckets.errors import InvalidArgument
 from innkeeper.services.buckets.model import Entry, StoredObject
-from innkeeper.services.buckets.request import S3Request
+from innkeeper.services.buckets.request import S3Request, check_text
 from innkeeper.services.buckets.service import Buckets
 from innkeeper.services.buckets.xml import Content
 
@@ -49,9 +49,10 @@ def _after(request: S3Request, is_v2: bool) -> str:
         return request.query.get("marker", "")
     token = request.query.get("continuation-token", "")
     try:
-        after = base64.urlsafe_b64decode(token).decode()
+        after = base64.b64decode(token, b"-_", validate=True).decode()
     except (binascii.Error, ValueError) as error:
         raise InvalidArgument("The continuation token provided is incorrect") from error
+    check_text(after)
     return after or request.query.get("start-after", "")
 
 

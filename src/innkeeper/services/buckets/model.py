@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from innkeeper.services.buckets.errors import (
-    InvalidArgument,
     InvalidBucketName,
     InvalidRange,
     KeyTooLong,
@@ -117,8 +116,6 @@ def check_bucket_name(name: str) -> None:
 def check_key(key: str) -> None:
     if len(key.encode()) > MAX_KEY_BYTES:
         raise KeyTooLong(f"A key has at most {MAX_KEY_BYTES} bytes")
-    if "\0" in key:
-        raise InvalidArgument("A key may not hold a NUL character")
 
 
 def common_prefix(key: str, prefix: str, delimiter: str) -> str | None:

@@ -50,6 +50,7 @@ class S3Request:
             body, trailer = decode_chunks(body, headers)
             headers = {**headers, **trailer}
         query = dict(parse_qsl(raw.query_string.decode("latin-1"), keep_blank_values=True))
+        check_text("".join(query.values()))
         return cls(call, raw.method, bucket, key, query, headers, body)
 
     def number(self, name: str, default: int, low: int, high: int) -> int:
@@ -61,9 +62,17 @@ class S3Request:
 
 
 def split_path(path: str) -> tuple[str, str]:
-    """Bucket and key of a percent-encoded path. Raises InvalidUri when it is no UTF-8."""
+    """Bucket and key of a percent-encoded path. Raises InvalidUri."""
     bucket, _, key = path.removeprefix("/").partition("/")
     try:
-        return unquote(bucket, errors="strict"), unquote(key, errors="strict")
+        decoded = unquote(bucket, errors="strict"), unquote(key, errors="strict")
     except UnicodeDecodeError as error:
         raise InvalidUri("The path is not percent-encoded UTF-8") from error
+    check_text("".join(decoded))
+    return decoded
+
+
+def check_text(text: str) -> None:
+    """Databases keep no NUL characters. Raises InvalidUri."""
+    if "\0" in text:
+        raise InvalidUri("A NUL character is not allowed in names")
