@@ -27,3 +27,9 @@ def test_doctor_says_which_model_lacks_its_key(run: Run) -> None:
     models = json.dumps({"mine": {"kind": "openai", "api_key_variable": "NO_SUCH_KEY"}})
     said = run("doctor", INNKEEPER_MODELS=models)
     assert "model mine: export NO_SUCH_KEY=… before innkeeper up" in said.stderr
+
+
+def test_doctor_names_the_sandbox_drivers_there_are(run: Run) -> None:
+    said = run("doctor", INNKEEPER_SANDBOX_DRIVER="shoebox")
+    assert said.returncode == 1
+    assert "sandbox: set INNKEEPER_SANDBOX_DRIVER to one of: " in said.stderr

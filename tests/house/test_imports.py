@@ -35,9 +35,6 @@ PROTOCOLS = {
     "vault": {"vault"},
 }
 
-# `doctor` looks at the machine when there is no server to ask.
-KNOWS_DRIVERS = {"innkeeper.app", "innkeeper.cli.machine"}
-
 # Inside a service, by the last word of a file's name: the kinds of files of its own folder that it may
 # import, and whether it may know engines. All other files are nouns of their own, and stand beside `service`.
 INSIDE = {
@@ -84,7 +81,7 @@ def test_only_the_wiring_knows_drivers() -> None:
         engine, word = _part(imported, 2), _part(imported, 3)
         return (
             _part(imported, 1) != "engines"
-            or module.name in KNOWS_DRIVERS
+            or module.name == "innkeeper.app"
             or module.name.startswith(f"innkeeper.engines.{engine}.")
             or not word
             or word in PROTOCOLS[engine]

@@ -9,13 +9,14 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from innkeeper.cli import server
 
 if TYPE_CHECKING:
-    from innkeeper.engines.sandbox.sandbox import Capabilities
+    from innkeeper.engines.sandbox.sandbox import Capabilities, SandboxDriver
     from innkeeper.settings import Settings
 
 PROBE_TIMEOUT_SECONDS = 30.0
@@ -42,7 +43,7 @@ def checks(settings: "Settings") -> Iterator[Check]:
     yield _python()
     yield _program("bwrap", "bubblewrap", State.MISSING)
     yield _program("slirp4netns", "slirp4netns", State.WARNING)
-    yield from _sandbox()
+    yield from _sandbox(settings.sandbox_driver)
     yield _uv()
     yield _postgresql()
     yield _disk(settings.data_dir)
@@ -61,10 +62,15 @@ def _program(name: str, package: str, otherwise: State) -> Check:
     return Check(name, otherwise, "not found", f"apt-get install {package}")
 
 
-def _sandbox() -> Iterator[Check]:
+def _sandbox(name: str) -> Iterator[Check]:
     """Really starts an empty sandbox, the only honest way to know whether this kernel allows one."""
+    drivers = {entry.name: entry for entry in entry_points(group="innkeeper.sandbox_drivers")}
+    if name not in drivers:
+        fix = f"set INNKEEPER_SANDBOX_DRIVER to one of: {', '.join(sorted(drivers))}"
+        yield Check("sandbox", State.MISSING, f"no driver {name} is installed", fix)
+        return
     try:
-        found = asyncio.run(_probe())
+        found = asyncio.run(_probe(drivers[name]))
     except (TimeoutError, OSError) as error:
         yield Check("sandbox", State.MISSING, f"the trial failed: {error or type(error).__name__}")
         return
@@ -81,11 +87,9 @@ def _sandbox() -> Iterator[Check]:
         yield Check("limits", State.WARNING, "CPU and memory are not fully limited and measured", problems)
 
 
-async def _probe() -> "Capabilities":
-    from innkeeper.engines.sandbox.bubblewrap import BubblewrapDriver
-
+async def _probe(entry: EntryPoint) -> "Capabilities":
     with tempfile.TemporaryDirectory(prefix="innkeeper-doctor-") as folder:
-        driver = BubblewrapDriver(Path(folder))
+        driver: SandboxDriver = entry.load()(Path(folder))
         async with asyncio.timeout(PROBE_TIMEOUT_SECONDS):
             capabilities = await driver.probe()
         await driver.close()
