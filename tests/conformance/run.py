@@ -1,0 +1,149 @@
+"""Runs the AgentCore SDK's own integration tests, unmodified, against a running Innkeeper.
+
+python -m tests.conformance.run [FILE...]     all files, or those whose path has one of the words
+
+They ship in the SDK's source distribution, which pip fetches. Each file runs in a pytest of its own. The
+exit status is that of the files we promise in full (`REQUIRED`).
+"""
+
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+import uuid
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from xml.etree import ElementTree
+
+from tests.running import Agents, RunningServer
+
+PACKAGE = "bedrock-agentcore"
+FOLDER = Path(".innkeeper/conformance")
+REQUIRED = ("runtime/test_runtime_passthrough.py", "services/test_resource_policy.py")
+FILES = (
+    *REQUIRED,
+    "runtime/test_middleware_integration.py",
+    "identity/test_identity_client.py",
+    "gateway/test_gateway_client.py",
+    "policy/test_policy_engine_client.py",
+    "evaluation/test_dataset_client.py",
+    "evaluation/test_evaluation_passthrough.py",
+    "tools/test_code_interpreter_client.py",
+    "memory/test_controlplane.py",
+    "memory/test_memory_client.py",
+)
+TEST_SECONDS = 120
+FILE_SECONDS = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    file: str
+    passed: int
+    failed: int
+    skipped: int
+
+    @property
+    def total(self) -> int:
+        return self.passed + self.failed + self.skipped
+
+    @property
+    def whole(self) -> bool:
+        return self.passed == self.total > 0
+
+
+def main(words: list[str]) -> int:
+    files = [file for file in FILES if not words or any(word in file for word in words)]
+    source = fetch()
+    with tempfile.TemporaryDirectory() as data:
+        server = RunningServer(Path(data)).start()
+        try:
+            environment = prepare(server)
+            results = [run(source, file, environment) for file in files]
+        finally:
+            server.stop()
+    show(results)
+    broken = [result.file for result in results if result.file in REQUIRED and not result.whole]
+    return 1 if broken else 0
+
+
+def fetch() -> Path:
+    """The unpacked source distribution of the SDK version that is installed here."""
+    name = f"{PACKAGE.replace('-', '_')}-{version(PACKAGE)}"
+    source = FOLDER / name
+    if not source.exists():
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        requirement = f"{PACKAGE}=={version(PACKAGE)}"
+        command = ["uv", "tool", "run", "pip", "download", "--quiet", "--no-deps", "--no-binary", PACKAGE]
+        subprocess.run([*command, "--dest", str(FOLDER), requirement], check=True)
+        with tarfile.open(FOLDER / f"{name}.tar.gz") as archive:
+            archive.extractall(FOLDER, filter="data")
+    return source.absolute()
+
+
+def prepare(server: RunningServer) -> dict[str, str]:
+    """What AWS's own pipeline sets up before these tests, made here: an agent, its code, a role."""
+    agents = Agents(server)
+    agent = agents.deploy()
+    code = agents.upload({"agent.py": "print('never invoked')"})["s3"]
+    return {
+        **server.environment,
+        "BEDROCK_TEST_REGION": "us-west-2",
+        "RUNTIME_ROLE_ARN": agents.role,
+        "RUNTIME_S3_CODE_URI": f"s3://{code['bucket']}/{code['prefix']}",
+        "RESOURCE_POLICY_TEST_ARN": agent["agentRuntimeArn"],
+        "RESOURCE_POLICY_TEST_PRINCIPAL": f"arn:aws:iam::{agents.account}:root",
+        "GATEWAY_ROLE_ARN": agents.role,
+        "GATEWAY_LAMBDA_ARN": f"arn:aws:lambda:us-west-2:{agents.account}:function:tool",
+        "EVAL_ROLE_ARN": agents.role,
+        "EVAL_LOG_GROUP": "runtimes/test",
+        "MEMORY_ROLE_ARN": agents.role,
+        "MEMORY_KINESIS_ARN": f"arn:aws:kinesis:us-west-2:{agents.account}:stream/memory",
+        "MEMORY_PREPOPULATED_ID": "prepopulated-0000000000",
+        "COGNITO_POOL_ID": "us-west-2_pool",
+        "COGNITO_CLIENT_ID": "client",
+        "COGNITO_CLIENT_SECRET": uuid.uuid4().hex,
+    }
+
+
+def run(source: Path, file: str, environment: dict[str, str]) -> Result:
+    print(f"{file} ...", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        options = ["-q", "-p", "no:cacheprovider", "--order-scope=class", f"--timeout={TEST_SECONDS}"]
+        command = [sys.executable, "-m", "pytest", *options, f"--junitxml={report}", f"tests_integ/{file}"]
+        try:
+            subprocess.run(
+                command,
+                cwd=source,
+                env=environment,
+                timeout=FILE_SECONDS,
+                check=False,
+                stdout=None if os.environ.get("VERBOSE") else subprocess.DEVNULL,
+                stderr=None if os.environ.get("VERBOSE") else subprocess.DEVNULL,
+            )
+            suite = ElementTree.parse(report).getroot().find("testsuite")  # noqa: S314 (made here)
+        except (subprocess.TimeoutExpired, FileNotFoundError, ElementTree.ParseError):
+            suite = None
+    if suite is None:
+        return Result(file, 0, 1, 0)
+    count = {name: int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped")}
+    failed = count["failures"] + count["errors"]
+    return Result(file, count["tests"] - failed - count["skipped"], failed, count["skipped"])
+
+
+def show(results: list[Result]) -> None:
+    print(f"\n{PACKAGE} {version(PACKAGE)}, tests_integ\n")
+    print(f"{'file':48} {'passed':>10}  {'failed':>6}  {'skipped':>7}")
+    for one in results:
+        mark = "  required" if one.file in REQUIRED else ""
+        passed = f"{one.passed}/{one.total}"
+        print(f"{one.file:48} {passed:>10}  {one.failed:>6}  {one.skipped:>7}{mark}")
+    total = sum(one.total for one in results)
+    print(f"{'all':48} {sum(one.passed for one in results):>6}/{total}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
