@@ -1,0 +1,37 @@
+"""What every sandbox driver must do, as tests that its author runs.
+
+    class TestMyDriver(SandboxContract):
+        @pytest.fixture
+        def state_dir(self, tmp_path: Path) -> Path: ...
+
+        @pytest.fixture
+        async def driver(self, state_dir: Path) -> AsyncIterator[SandboxDriver]: ...
+
+A driver is made of its state folder alone: `Driver(state_dir)`. Inside there must be `sh`, the usual small
+programs and `python3`. What a machine cannot do, the driver's `probe` says, and the tests of it are skipped.
+Needs pytest with pytest-asyncio in auto mode; nothing of the server imports this module.
+"""
+
+# ruff: noqa: E402 (only modules that are not imported yet can be made to explain their assertions)
+
+import pytest
+
+pytest.register_assert_rewrite(
+    *(
+        f"innkeeper.engines.sandbox.contract_{part}"
+        for part in ("connections", "files", "isolation", "life", "limits", "processes")
+    )
+)
+
+from innkeeper.engines.sandbox.contract_connections import ConnectionContract
+from innkeeper.engines.sandbox.contract_files import FileContract
+from innkeeper.engines.sandbox.contract_isolation import IsolationContract
+from innkeeper.engines.sandbox.contract_life import LifeContract
+from innkeeper.engines.sandbox.contract_limits import LimitContract
+from innkeeper.engines.sandbox.contract_processes import ProcessContract
+
+
+class SandboxContract(
+    ProcessContract, FileContract, ConnectionContract, IsolationContract, LimitContract, LifeContract
+):
+    """All of it; a part can be run alone while a driver is being written."""

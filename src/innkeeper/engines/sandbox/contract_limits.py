@@ -1,0 +1,104 @@
+"""The contract of limits and metering."""
+
+# ruff: noqa: S108 (these paths are those of a sandbox)
+
+import contextlib
+
+import pytest
+
+from innkeeper.engines.sandbox.contract_room import python, room, shell
+from innkeeper.engines.sandbox.sandbox import Command, Limits, SandboxDriver, SandboxError, SandboxGone
+
+_BURN = """
+import sys, time
+begun = time.monotonic()
+while time.process_time() < float(sys.argv[1]):
+    pass
+print(time.monotonic() - begun)
+"""
+_FORK = """
+import os, time
+count = 0
+try:
+    while count < 500:
+        if os.fork() == 0:
+            time.sleep(60)
+            os._exit(0)
+        count += 1
+except OSError:
+    pass
+print(count, flush=True)
+os.killpg(0, 9)
+"""
+
+
+async def _enforced(driver: SandboxDriver) -> None:
+    capabilities = await driver.probe()
+    if not capabilities.enforces_limits:
+        pytest.skip("no limits here: " + "; ".join(capabilities.problems))
+
+
+async def _measured(driver: SandboxDriver) -> bool:
+    return (await driver.probe()).measures_usage
+
+
+class LimitContract:
+    async def test_too_much_memory_ends_the_process_and_not_the_host(self, driver: SandboxDriver) -> None:
+        await _enforced(driver)
+        async with room(driver, limits=Limits(memory_mib=96)) as sandbox:
+            try:
+                outcome = await python(sandbox, "x = bytearray(300 << 20); print(len(x))")
+            except SandboxGone:
+                return
+            assert outcome.code == -9
+            assert outcome.text == ""
+
+    async def test_scratch_space_counts_and_is_bounded(self, driver: SandboxDriver) -> None:
+        async with room(driver, limits=Limits(scratch_mib=8)) as sandbox:
+            for folder in ("/tmp", "/home/agent", "/dev/shm"):
+                assert (await shell(sandbox, f"head -c 9000000 /dev/zero > {folder}/big")).code != 0
+
+    async def test_a_fork_bomb_stays_within_its_number(self, driver: SandboxDriver) -> None:
+        await _enforced(driver)
+        async with room(driver, limits=Limits(processes=40)) as sandbox:
+            outcome = await python(sandbox, _FORK)
+            assert 30 <= int(outcome.text) <= 40
+
+    async def test_when_no_process_is_left_a_start_says_so(self, driver: SandboxDriver) -> None:
+        await _enforced(driver)
+        async with room(driver, limits=Limits(processes=1)) as sandbox, room(driver) as other:
+            with pytest.raises(SandboxError, match="unavailable"), contextlib.ExitStack() as stack:
+                for _ in range(3):
+                    stack.callback((await sandbox.exec(Command(["sleep", "1000"]))).close)
+            assert (await shell(other, "echo fine")).text == "fine"
+
+    async def test_the_processor_quota_holds(self, driver: SandboxDriver) -> None:
+        await _enforced(driver)
+        async with room(driver, limits=Limits(cpu_cores=0.25)) as sandbox:
+            elapsed = float((await python(sandbox, _BURN, "0.5")).text)
+            assert elapsed > 1.0  # 0.5 s of processor time at a quarter of a core, less what was saved up
+
+    async def test_open_files_are_limited(self, driver: SandboxDriver) -> None:
+        async with room(driver, limits=Limits(open_files=64)) as sandbox:
+            outcome = await python(sandbox, "files = [open('/dev/null') for _ in range(100)]")
+            assert b"Too many open files" in outcome.err
+
+    async def test_usage_grows_with_work_and_is_known_afterwards(self, driver: SandboxDriver) -> None:
+        async with room(driver) as sandbox:
+            before = await sandbox.usage()
+            if not await _measured(driver):
+                assert before.measured is False
+                return
+            await python(
+                sandbox, "x = bytearray(80 << 20)\nimport time\nwhile time.process_time() < 0.3: pass"
+            )
+            sleeper = await sandbox.exec(Command(["sleep", "1000"]))
+            after = await sandbox.usage()
+            assert after.measured
+            assert after.cpu_seconds >= before.cpu_seconds + 0.3
+            assert after.memory_peak_mib >= 80
+            assert 0 < after.memory_mib <= after.memory_peak_mib
+            assert after.processes == 1
+            sleeper.close()
+            await sandbox.kill()
+            assert (await sandbox.usage()).cpu_seconds >= after.cpu_seconds

@@ -1,0 +1,228 @@
+"""Process 1 of a sandbox: does what the host asks over the control socket, and reaps the dead.
+
+Runs inside with no privileges, on whatever Python >= 3.9 is visible there, and uses the standard library
+only. Its words with the host are described in `channel.py`. It holds the one way out of the sandbox, so the
+code that runs beside it under the same user must not reach its memory or descriptors: it is not dumpable.
+"""
+
+from __future__ import annotations
+
+import _socket  # `socket` and `signal` load `enum` and `re`: a third of the time a sandbox takes to start
+import ctypes
+import errno
+import fcntl
+import os
+import select
+import struct
+import sys
+import termios
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+else:
+    import _signal
+
+VERSION = 1
+REQUEST_MAX_BYTES = 131_072
+REPLY = struct.Struct("!iii")
+EVENT = -1
+AT_DIRECTORY = 1
+AT_PROGRAM = 2
+
+_PR_SET_DUMPABLE = 4
+
+
+class Guest:
+    """`serve` answers one request after the other until the host's end of the control socket closes."""
+
+    def __init__(self, control: _socket.socket) -> None:
+        self._control = control
+        self._running: set[int] = set()
+
+    def serve(self) -> None:
+        wake, waker = os.pipe()
+        for end in (wake, waker):
+            os.set_blocking(end, False)
+        _signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+        _signal.signal(_signal.SIGCHLD, lambda *_: None)
+        poll = select.poll()
+        poll.register(self._control.fileno(), select.POLLIN)
+        poll.register(wake, select.POLLIN)
+        self._reply(0, 0, VERSION)
+        while True:
+            for ready, _ in poll.poll():
+                if ready == wake:
+                    os.read(wake, 4096)
+                    self._reap()
+                elif not self._answer():
+                    return
+
+    def _reply(self, request: int, error: int, value: int, passed: int = -1) -> None:
+        ancillary = []
+        if passed >= 0:
+            ancillary = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, struct.pack("i", passed))]
+        self._control.sendmsg([REPLY.pack(request, error, value)], ancillary)
+        if passed >= 0:
+            os.close(passed)
+
+    def _answer(self) -> bool:
+        """Handle one request; False when the host has closed the socket."""
+        data, ancillary, _, _ = self._control.recvmsg(
+            REQUEST_MAX_BYTES, _socket.CMSG_SPACE(3 * 4), _socket.MSG_CMSG_CLOEXEC
+        )
+        if not data:
+            return False
+        passed = [number for _, _, packed in ancillary for (number,) in struct.iter_unpack("i", packed)]
+        operation, number, *fields = data.split(b"\0")
+        request = int(number)
+        try:
+            if operation == b"exec":
+                self._reply(request, *self._exec(fields, passed))
+            elif operation == b"signal":
+                self._signal(int(fields[0]), int(fields[1]))
+                self._reply(request, 0, 0)
+            elif operation == b"dial":
+                self._reply(request, 0, 0, _dial(int(fields[0])))
+            elif operation == b"listen":
+                self._reply(request, 0, 0, _listen(int(fields[0])))
+            elif operation == b"open":
+                self._reply(request, 0, 0, _open(fields[0], int(fields[1])))
+        except OSError as error:
+            self._reply(request, error.errno or errno.EIO, 0)
+        finally:
+            for fd in passed:
+                os.close(fd)
+        return True
+
+    def _exec(self, fields: list[bytes], passed: list[int]) -> tuple[int, int, int]:
+        """Fields: terminal (`COLUMNS ROWS`, or empty), working directory, count of arguments, arguments,
+        environment. Gives error, pid (or where it failed), and the terminal's other end or -1."""
+        terminal, directory, count, *rest = fields
+        argv, variables = rest[: int(count)], rest[int(count) :]
+        environment = dict(variable.split(b"=", 1) for variable in variables)
+        master = -1
+        standard = list(passed)
+        if terminal:
+            master, slave = _open_terminal(terminal)
+            passed.append(slave)
+            standard = [slave] * 3
+        heard, report = os.pipe()
+        try:
+            pid = os.fork()
+        except OSError:
+            for fd in (heard, report, *([master] if terminal else [])):
+                os.close(fd)
+            raise
+        if pid == 0:
+            _become(argv, environment, directory, standard, bool(terminal), report)
+        os.close(report)
+        failure = os.read(heard, 8)
+        os.close(heard)
+        if failure:
+            os.waitpid(pid, 0)
+            if terminal:
+                os.close(master)
+            error, stage = struct.unpack("ii", failure)
+            return error, stage, -1
+        self._running.add(pid)
+        return 0, pid, master
+
+    def _signal(self, pid: int, number: int) -> None:
+        if pid in self._running:
+            os.killpg(pid, number)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid in self._running:
+                self._running.remove(pid)
+                self._reply(EVENT, pid, os.waitstatus_to_exitcode(status))
+
+
+def _open_terminal(size: bytes) -> tuple[int, int]:
+    columns, rows = size.split()
+    master, slave = os.openpty()
+    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", int(rows), int(columns), 0, 0))
+    return master, slave
+
+
+def _become(
+    argv: list[bytes],
+    environment: dict[bytes, bytes],
+    directory: bytes,
+    standard: list[int],
+    terminal: bool,
+    report: int,
+) -> None:
+    """Turn this fork into the program; never returns. All descriptors but 0, 1 and 2 close themselves."""
+    stage = AT_DIRECTORY
+    try:
+        os.setsid()
+        for number, fd in enumerate(standard):
+            os.dup2(fd, number)
+        if terminal:
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+        os.chdir(directory)
+        stage = AT_PROGRAM
+        os.execvpe(argv[0], argv, environment)  # noqa: S606
+    except OSError as error:
+        os.write(report, struct.pack("ii", error.errno or errno.EIO, stage))
+    finally:
+        os._exit(127)
+
+
+def _dial(port: int) -> int:
+    """A socket that is connecting; the host waits for it, so that nobody else has to."""
+    dialled = _socket.socket(
+        _socket.AF_INET, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC
+    )
+    error = dialled.connect_ex(("127.0.0.1", port))
+    if error not in (0, errno.EINPROGRESS):
+        dialled.close()
+        raise OSError(error, os.strerror(error))
+    return dialled.detach()
+
+
+def _listen(port: int) -> int:
+    listener = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+    try:
+        listener.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen(128)
+    except OSError:
+        listener.close()
+        raise
+    return listener.detach()
+
+
+def _open(path: bytes, flags: int) -> int:
+    """Not blocking, so that a FIFO or a leased file that the agent left there cannot hold us."""
+    if flags & os.O_CREAT:
+        os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120 (`pathlib` is slow to load)
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, 0o644)
+
+
+def main() -> None:
+    control = _socket.socket(fileno=int(sys.argv[1]))
+    os.set_inheritable(control.fileno(), False)
+    for handled in (_signal.SIGINT, _signal.SIGPIPE, _signal.SIGXFSZ):
+        _signal.signal(handled, _signal.SIG_DFL)
+    os.umask(0o022)
+    guest = Guest(control)
+    if ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
+        sys.exit("cannot make the guest agent private")
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    for number in range(3):
+        os.dup2(null, number)
+    guest.serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""The command line that starts a sandbox."""
+
+import resource
+from collections.abc import Sequence
+from pathlib import Path
+
+from innkeeper.engines.sandbox.rootfs import USER_ID, guest_command, view
+from innkeeper.engines.sandbox.sandbox import SandboxSpec
+
+# Limits and cgroups are entered by the process that then becomes bubblewrap, so nothing inside is ever
+# without them. Core dumps are off: what handles them runs on the host, and would be fed by the agent. When
+# the host runs out of memory, the sandboxes go before the server does.
+_ENTER = """
+echo 500 > /proc/self/oom_score_adj
+ulimit -c 0 && ulimit -n "$1" && shift || exit
+while [ "$1" != -- ]; do echo $$ > "$1" || exit; shift; done
+shift
+exec "$@"
+"""
+_ISOLATION = (
+    *("--unshare-user", "--disable-userns", "--unshare-ipc", "--unshare-pid", "--unshare-net"),
+    *("--unshare-uts", "--unshare-cgroup-try", "--uid", str(USER_ID), "--gid", str(USER_ID)),
+    *("--hostname", "agent", "--cap-drop", "ALL", "--clearenv", "--new-session"),
+    *("--die-with-parent", "--as-pid-1"),
+)
+
+
+def command(spec: SandboxSpec, etc: Path, doors: Sequence[str], info: int, control: int) -> list[str]:
+    """`doors` are the cgroups' files to enter by; bubblewrap writes the guest's pid to `info`, and the guest
+    inherits `control`. Raises SandboxError for a mount that cannot be made."""
+    return [
+        *("/bin/sh", "-c", _ENTER, "sandbox", str(_open_files(spec)), *doors, "--"),
+        *("bwrap", *_ISOLATION, "--info-fd", str(info), *view(spec, etc), "--", *guest_command(control)),
+    ]
+
+
+def _open_files(spec: SandboxSpec) -> int:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return spec.limits.open_files if most == resource.RLIM_INFINITY else min(spec.limits.open_files, most)

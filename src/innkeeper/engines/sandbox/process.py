@@ -1,0 +1,150 @@
+"""A process in a sandbox, as the host holds it: its streams, its exit, its terminal."""
+
+import asyncio
+import errno
+import fcntl
+import os
+import struct
+import termios
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from signal import valid_signals
+from typing import BinaryIO
+
+from innkeeper.engines.sandbox.channel import Channel, Exit, Reply
+from innkeeper.engines.sandbox.guest import AT_DIRECTORY
+from innkeeper.engines.sandbox.sandbox import Command, SandboxError, SandboxGone, TerminalSize
+
+
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """Our ends of a process's pipes, or of its terminal."""
+
+    stdin: asyncio.StreamWriter
+    stdout: asyncio.StreamReader
+    stderr: asyncio.StreamReader
+    readers: tuple[asyncio.ReadTransport, ...]
+    terminal: BinaryIO | None = None
+
+    def close(self) -> None:
+        self.stdin.close()
+        for reader in self.readers:
+            reader.close()
+
+
+class SandboxProcess:
+    def __init__(self, channel: Channel, pid: int, exited: Exit, streams: Streams) -> None:
+        self._channel = channel
+        self._pid = pid
+        self._exited = exited
+        self._streams = streams
+        self.stdin = streams.stdin
+        self.stdout = streams.stdout
+        self.stderr = streams.stderr
+
+    async def wait(self) -> int:
+        code = await asyncio.shield(self._exited)
+        if code is None:
+            raise SandboxGone("the sandbox ended before the process did")
+        return code
+
+    async def signal(self, number: int) -> None:
+        if number not in valid_signals():
+            raise SandboxError(f"{number} is no signal")
+        if not self._exited.done():
+            await self._channel.call("signal", str(self._pid), str(int(number)))
+
+    async def resize(self, size: TerminalSize) -> None:
+        terminal = self._streams.terminal
+        if terminal is None:
+            raise SandboxError("this process has no terminal to resize")
+        if not terminal.closed:
+            fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", size.rows, size.columns, 0, 0))
+
+    def close(self) -> None:
+        self._streams.close()
+
+
+async def start(
+    channel: Channel, command: Command, directory: str, environment: Mapping[str, str]
+) -> SandboxProcess:
+    """Raises SandboxError when the program cannot be started, SandboxGone when the sandbox ended."""
+    if not command.argv:
+        raise SandboxError("a command needs at least the name of a program")
+    size = command.terminal
+    terminal = f"{size.columns} {size.rows}" if size else ""
+    variables = [f"{name}={value}" for name, value in environment.items()]
+    fields = (terminal, directory, str(len(command.argv)), *command.argv, *variables)
+    if size:
+        reply = await channel.call("exec", *fields)
+        exited = _exit_of(reply, fields)
+        streams = await _terminal_streams(reply.take())
+    else:
+        reply, streams = await _call_with_pipes(channel, fields)
+        try:
+            exited = _exit_of(reply, fields)
+        except SandboxError:
+            streams.close()
+            raise
+    return SandboxProcess(channel, reply.value, exited, streams)
+
+
+def _exit_of(reply: Reply, fields: Sequence[str]) -> Exit:
+    if reply.exit is not None:
+        return reply.exit
+    reply.drop()
+    _, directory, _, program, *_ = fields
+    what = f"the working directory {directory!r}" if reply.value == AT_DIRECTORY else f"{program!r}"
+    raise SandboxError(f"cannot start {program!r}: {what}: {os.strerror(reply.error)}")
+
+
+async def _call_with_pipes(channel: Channel, fields: Sequence[str]) -> tuple[Reply, Streams]:
+    with ExitStack() as theirs, ExitStack() as ours:
+        stdin, stdin_writer = _pipe(theirs, ours)
+        stdout_reader, stdout = _pipe(ours, theirs)
+        stderr_reader, stderr = _pipe(ours, theirs)
+        reply = await channel.call("exec", *fields, fds=(stdin.fileno(), stdout.fileno(), stderr.fileno()))
+        ours.pop_all()
+    out, out_transport = await _reader(stdout_reader)
+    err, err_transport = await _reader(stderr_reader)
+    return reply, Streams(await _writer(stdin_writer), out, err, (out_transport, err_transport))
+
+
+async def _terminal_streams(fd: int) -> Streams:
+    """One descriptor, read and written; a terminal has no standard error of its own."""
+    terminal = os.fdopen(fd, "rb", buffering=0)
+    writer = await _writer(os.fdopen(os.dup(fd), "wb", buffering=0))
+    out, transport = await _reader(terminal)
+    nothing = asyncio.StreamReader()
+    nothing.feed_eof()
+    return Streams(writer, out, nothing, (transport,), terminal)
+
+
+def _pipe(reading: ExitStack, writing: ExitStack) -> tuple[BinaryIO, BinaryIO]:
+    """A pipe whose ends belong to the one and the other stack."""
+    read, write = os.pipe()
+    reader: BinaryIO = reading.enter_context(os.fdopen(read, "rb", buffering=0))
+    writer: BinaryIO = writing.enter_context(os.fdopen(write, "wb", buffering=0))
+    return reader, writer
+
+
+class _OutputProtocol(asyncio.StreamReaderProtocol):
+    def connection_lost(self, exc: Exception | None) -> None:
+        """A terminal whose last program has gone reports an input/output error: that is its end of file."""
+        ended = isinstance(exc, OSError) and exc.errno == errno.EIO
+        super().connection_lost(None if ended else exc)
+
+
+async def _reader(file: BinaryIO) -> tuple[asyncio.StreamReader, asyncio.ReadTransport]:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    transport, _ = await loop.connect_read_pipe(lambda: _OutputProtocol(reader), file)
+    return reader, transport
+
+
+async def _writer(file: BinaryIO) -> asyncio.StreamWriter:
+    loop = asyncio.get_running_loop()
+    protocol = asyncio.StreamReaderProtocol(asyncio.StreamReader())
+    transport, _ = await loop.connect_write_pipe(lambda: protocol, file)
+    return asyncio.StreamWriter(transport, protocol, None, loop)

@@ -1,0 +1,101 @@
+"""What a server leaves on disk about each of its sandboxes, so that the next one can clean up after it."""
+
+import contextlib
+import json
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from innkeeper.engines.sandbox.sandbox import SandboxError
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessMark:
+    """A process for certain: pids are used again, a pid with its start time (clock ticks) is not."""
+
+    pid: int
+    started: int
+
+    @classmethod
+    def of(cls, pid: int) -> "ProcessMark":
+        """Raises ProcessLookupError when there is no such process."""
+        try:
+            text = Path(f"/proc/{pid}/stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            raise ProcessLookupError(pid) from None
+        return cls(pid, int(text.rpartition(")")[2].split()[19]))  # field 22 of proc(5)
+
+    @property
+    def alive(self) -> bool:
+        try:
+            return ProcessMark.of(self.pid) == self
+        except ProcessLookupError:
+            return False
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            if self.alive:
+                os.kill(self.pid, signal.SIGKILL)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """`owner` is the server; `processes` are those of the sandbox that the host can name."""
+
+    id: str
+    owner: ProcessMark
+    cgroups: tuple[str, ...] = ()
+    processes: tuple[ProcessMark, ...] = ()
+
+
+class Records:
+    """One small JSON file a sandbox in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def claim(self, record: Record) -> None:
+        """Raises SandboxError when a sandbox has this id already."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with self._path(record.id).open("x") as file:
+                json.dump(asdict(record), file)
+        except FileExistsError:
+            raise SandboxError(f"a sandbox with the id {record.id!r} exists already") from None
+
+    def update(self, record: Record) -> None:
+        path = self._path(record.id)
+        draft = path.with_suffix(".new")
+        draft.write_text(json.dumps(asdict(record)))
+        draft.replace(path)
+
+    def remove(self, sandbox_id: str) -> None:
+        path = self._path(sandbox_id)
+        path.unlink(missing_ok=True)
+        path.with_suffix(".new").unlink(missing_ok=True)
+
+    def left_behind(self) -> Iterator[Record]:
+        """The records whose server is no longer alive."""
+        for path in sorted(self._folder.glob("*.json")):
+            record = _parse(path)
+            if not record.owner.alive:
+                yield record
+
+    def _path(self, sandbox_id: str) -> Path:
+        return self._folder / f"{sandbox_id}.json"
+
+
+def _parse(path: Path) -> Record:
+    """A record that a crash cut short names only its sandbox, of a server that is certainly gone."""
+    try:
+        document = json.loads(path.read_text())
+    except ValueError:
+        return Record(path.stem, ProcessMark(os.getpid(), -1))
+    return Record(
+        document["id"],
+        ProcessMark(**document["owner"]),
+        tuple(document["cgroups"]),
+        tuple(ProcessMark(**process) for process in document["processes"]),
+    )

@@ -1,0 +1,209 @@
+"""One sandbox of the bubblewrap driver: a control channel to its guest agent, and what must end with it."""
+
+import asyncio
+import contextlib
+import errno
+import json
+import os
+import posixpath
+import socket
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from innkeeper.engines.sandbox import files, launch, network, process
+from innkeeper.engines.sandbox.cgroups import Cgroup
+from innkeeper.engines.sandbox.channel import CALL_TIMEOUT_SECONDS, Channel
+from innkeeper.engines.sandbox.child import KILL_TIMEOUT_SECONDS, ChildProcess, WatchedProcess
+from innkeeper.engines.sandbox.process import SandboxProcess
+from innkeeper.engines.sandbox.records import ProcessMark, Record, Records
+from innkeeper.engines.sandbox.relay import RelayServer
+from innkeeper.engines.sandbox.rootfs import ENVIRONMENT
+from innkeeper.engines.sandbox.sandbox import (
+    Command,
+    Network,
+    Relay,
+    SandboxError,
+    SandboxGone,
+    SandboxSpec,
+    Usage,
+)
+
+
+class Room:
+    """A `Sandbox`. Whatever ends the guest agent closes its channel, and that ends the room."""
+
+    def __init__(self, spec: SandboxSpec, cgroup: Cgroup, ended: Callable[["Room"], None]) -> None:
+        self._spec = spec
+        self._ended = ended
+        self._cgroup = cgroup
+        self._ending = asyncio.Event()
+        self._channel = Channel(self._ending.set)
+        self._guest: WatchedProcess | None = None
+        self._belongings = AsyncExitStack()
+        self._belongings.callback(self._channel.close)
+        self._keeper: asyncio.Task[None] | None = None
+
+    @property
+    def id(self) -> str:
+        return self._spec.id
+
+    async def open(self, records: Records, etc: Path) -> None:
+        """Raises SandboxError; then nothing of the attempt is left."""
+        try:
+            await self._open(records, etc)
+        except OSError as error:
+            await self._end()
+            raise SandboxError(f"cannot start a sandbox: {error}") from error
+        except BaseException:
+            await self._end()
+            raise
+        self._keeper = asyncio.create_task(self._keep())
+
+    async def exec(self, command: Command) -> SandboxProcess:
+        environment = {**ENVIRONMENT, **self._spec.environment, **command.environment}
+        directory = self._inside(command.working_directory or "")
+        return await process.start(self._channel, command, directory, environment)
+
+    async def dial(self, port: int) -> socket.socket:
+        reply = await self._channel.call("dial", str(_checked(port)))
+        if reply.error:
+            raise _unreachable(reply.error, port)
+        dialled = _adopt(reply.take())
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT_SECONDS):
+                await _connected(dialled, port)
+        except BaseException as error:
+            dialled.close()
+            if isinstance(error, TimeoutError):
+                raise _unreachable(errno.ETIMEDOUT, port) from None
+            raise
+        dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return dialled
+
+    async def read_file(self, path: str, limit_bytes: int = 100_000_000) -> bytes:
+        return await files.read(self._channel, self._inside(path), limit_bytes)
+
+    async def write_file(self, path: str, data: bytes) -> None:
+        await files.write(self._channel, self._inside(path), data)
+
+    async def usage(self) -> Usage:
+        return self._cgroup.usage()
+
+    async def closed(self) -> None:
+        if self._keeper is not None:
+            await asyncio.wait({self._keeper})
+
+    async def kill(self) -> None:
+        self._ending.set()
+        if self._keeper is not None:
+            await asyncio.shield(self._keeper)
+
+    def _inside(self, path: str) -> str:
+        return posixpath.join(self._spec.working_directory, path)
+
+    async def _open(self, records: Records, etc: Path) -> None:
+        record = Record(self.id, ProcessMark.of(os.getpid()), self._cgroup.paths)
+        records.claim(record)
+        self._belongings.callback(records.remove, self.id)
+        self._cgroup.make(self._spec.limits)
+        self._belongings.push_async_callback(asyncio.to_thread, self._cgroup.release)
+        bubblewrap = await self._start_guest(etc)
+        assert self._guest is not None
+        pids = [bubblewrap.pid, self._guest.pid]
+        if self._spec.network is Network.PUBLIC:
+            slirp = await network.attach(self._guest.pid, self._belongings)
+            pids.append(slirp.pid)
+        for relay in self._spec.relays:
+            await self._relay(relay)
+        records.update(replace(record, processes=tuple(map(ProcessMark.of, pids))))
+
+    async def _start_guest(self, etc: Path) -> ChildProcess:
+        heard, info = os.pipe()
+        try:
+            command = launch.command(
+                self._spec, etc, self._cgroup.doors, info, self._channel.guest_end.fileno()
+            )
+            bubblewrap = ChildProcess(command, (info, self._channel.guest_end.fileno()))
+            self._belongings.push_async_callback(bubblewrap.kill)
+            self._channel.guest_end.close()
+            await _greeted(self._channel, bubblewrap)
+            self._guest = WatchedProcess(json.loads(os.read(heard, 4096))["child-pid"])
+        finally:
+            os.close(heard)
+            os.close(info)
+        bubblewrap.settled()
+        return bubblewrap
+
+    async def _relay(self, relay: Relay) -> None:
+        reply = await self._channel.call("listen", str(_checked(relay.port)))
+        if reply.error:
+            raise SandboxError(f"cannot listen on port {relay.port} inside: {os.strerror(reply.error)}")
+        server = RelayServer(_adopt(reply.take()), relay)
+        self._belongings.push_async_callback(server.close)
+
+    async def _keep(self) -> None:
+        await self._ending.wait()
+        await self._end()
+
+    async def _end(self) -> None:
+        """The guest agent first: with process 1, the kernel ends every process of the namespace."""
+        try:
+            async with self._belongings:
+                if self._guest is not None:
+                    await self._guest.kill()
+        finally:
+            self._ended(self)
+
+
+async def _greeted(channel: Channel, bubblewrap: ChildProcess) -> None:
+    try:
+        await channel.greeted()
+    except SandboxGone:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(KILL_TIMEOUT_SECONDS):
+                await bubblewrap.wait()
+        raise SandboxError(f"bubblewrap could not start: {bubblewrap.complaints()}") from None
+
+
+def _checked(port: int) -> int:
+    if not 1 <= port <= 65_535:
+        raise SandboxError(f"a port is a number from 1 to 65535; not {port}")
+    return port
+
+
+def _adopt(fd: int) -> socket.socket:
+    """The TCP socket that the guest agent sent, if it is one."""
+    try:
+        adopted = socket.socket(fileno=fd)
+    except OSError:
+        os.close(fd)
+        raise SandboxError("the guest agent sent something else than a socket") from None
+    adopted.setblocking(False)
+    if (adopted.family, adopted.type) != (socket.AF_INET, socket.SOCK_STREAM):
+        adopted.close()
+        raise SandboxError("the guest agent sent something else than a TCP socket")
+    return adopted
+
+
+async def _connected(dialled: socket.socket, port: int) -> None:
+    loop = asyncio.get_running_loop()
+    writable = asyncio.Event()
+    loop.add_writer(dialled, writable.set)
+    try:
+        await writable.wait()
+    finally:
+        loop.remove_writer(dialled)
+    error = dialled.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    # A port that nobody listens on can be met by a socket that was given the same one, and so meets itself.
+    if not error and dialled.getsockname() == dialled.getpeername():
+        error = errno.ECONNREFUSED
+    if error:
+        raise _unreachable(error, port)
+
+
+def _unreachable(error: int, port: int) -> Exception:
+    if error == errno.ECONNREFUSED:
+        return ConnectionRefusedError(error, f"nothing listens on port {port} of the sandbox")
+    return SandboxError(f"cannot connect to port {port} of the sandbox: {os.strerror(error)}")
