@@ -102,5 +102,7 @@ def client(service: str, url: str, key: Credential = ROOT_KEY) -> Any:
         aws_access_key_id=key.access_key_id,
         aws_secret_access_key=key.secret_access_key,
         aws_session_token=key.session_token or None,
-        config=Config(retries={"total_max_attempts": 1}, read_timeout=20, connect_timeout=5),
+        config=Config(
+            retries={"total_max_attempts": 1}, read_timeout=20, connect_timeout=5, signature_version="v4"
+        ),
     )

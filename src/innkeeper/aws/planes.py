@@ -1,7 +1,8 @@
 """The services that share one port, told apart by the credential scope of a request's signature."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from botocore.model import ServiceModel
@@ -22,11 +23,10 @@ class Plane:
     protocol: Literal["rest-json", "query"]
     models: tuple[ServiceModel, ...]
     operations: Mapping[str, Operation]
-    codec: WireProtocol = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        codec = RestJson(self.models) if self.protocol == "rest-json" else QueryProtocol(*self.models)
-        object.__setattr__(self, "codec", codec)
+    @cached_property
+    def codec(self) -> WireProtocol:
+        return RestJson(self.models) if self.protocol == "rest-json" else QueryProtocol(*self.models)
 
 
 @dataclass(frozen=True, slots=True)

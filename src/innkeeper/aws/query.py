@@ -4,6 +4,7 @@ A field's name is the path of a value, such as `Tags.member.1.Key`. The fields a
 that they would be, and then read and checked like JSON.
 """
 
+import re
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
@@ -22,6 +23,7 @@ from innkeeper.kernel.call import Document
 from innkeeper.kernel.errors import InvalidRequest
 
 _MAX_FIELDS = 10_000
+_NUMBER = re.compile("[0-9]{1,9}")
 _TEXT = ""  # the key of a node's own text, beside those of its children
 
 Node = dict[str, Any]
@@ -74,7 +76,7 @@ def _form(content: bytes) -> Node:
     for name, text in fields:
         node = root
         for part in name.split("."):
-            node = node.setdefault(part or "-", {})
+            node = node.setdefault(part or "-", {})  # the empty name is taken by the text
         node[_TEXT] = text
     return root
 
@@ -95,7 +97,8 @@ def _json(shape: Shape, node: Node) -> Any:
 
 
 def _numbered(node: Node) -> list[Node]:
-    return [node[number] for number in sorted((key for key in node if key.isdecimal()), key=int)]
+    numbers = [key for key in node if _NUMBER.fullmatch(key)]
+    return [node[number] for number in sorted(numbers, key=int)]
 
 
 def _text(node: Node) -> str:

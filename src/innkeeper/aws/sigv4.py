@@ -129,10 +129,11 @@ class SignatureVerifier:
         lifetime = self._skew
         if signature.expires_seconds is not None:
             lifetime = timedelta(seconds=signature.expires_seconds)
-        if now > signed_at + lifetime:
+        age = now - signed_at
+        if age > lifetime:
             end = (signed_at + lifetime).strftime(_TIMESTAMP)
             raise _invalid(f"Signature expired: {end} is now earlier than {now.strftime(_TIMESTAMP)}")
-        if signed_at > now + self._skew:
+        if -age > self._skew:
             raise _invalid(f"Signature not yet current: {signature.timestamp} is still later than now")
 
 
