@@ -2,20 +2,20 @@
 
 import asyncio
 import json
-import socket
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from tests.engines.models.scripted.script import Fails, Fault, Raw, Says, Step
+from tests.engines.models.scripted.serving import serving
 
 Document = dict[str, Any]
 
@@ -38,21 +38,17 @@ class ScriptedServer(ABC):
         self.requests: list[Received] = []
         self._script = list(script)
         self._closing = asyncio.Event()
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._socket.getsockname()[1]
-        app = Starlette(routes=[Route("/{path:path}", self._answer, methods=["POST"])])
-        config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
-        self._server = uvicorn.Server(config)
-        self._serving: asyncio.Task[None] | None = None
+        self._running = AsyncExitStack()
+        self._url = ""
 
     @property
     def url(self) -> str:
         """What a driver takes as its `base_url`."""
-        return f"http://127.0.0.1:{self.port}"
+        return self._url
 
     async def __aenter__(self) -> Self:
-        # The socket listens already: what connects before the server has started waits for it.
-        self._serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
+        app = Starlette(routes=[Route("/{path:path}", self._answer, methods=["POST"])])
+        self._url = await self._running.enter_async_context(serving(app))
         return self
 
     async def __aexit__(
@@ -62,9 +58,7 @@ class ScriptedServer(ABC):
         _traceback: TracebackType | None,
     ) -> None:
         self._closing.set()
-        self._server.should_exit = True
-        if self._serving:
-            await self._serving
+        await self._running.aclose()
 
     async def _answer(self, request: Request) -> Response:
         path = request.scope["raw_path"].decode()
