@@ -36,26 +36,26 @@ from innkeeper.services.account.operations import StsOperations
 from innkeeper.services.account.service import Accounts
 from innkeeper.services.buckets.operations import S3Handler
 from innkeeper.services.buckets.service import Buckets
+from innkeeper.services.builder.interpreters import Interpreters
+from innkeeper.services.builder.model import BuildLimits
+from innkeeper.services.builder.service import Builder
 from innkeeper.services.model_gateway.operations import ModelGatewayOperations
 from innkeeper.services.model_gateway.routes import routes as model_routes
 from innkeeper.services.model_gateway.service import ModelGateway
 from innkeeper.services.resource_policy.gate import Gate
 from innkeeper.services.resource_policy.operations import ResourcePolicyOperations
 from innkeeper.services.resource_policy.service import ResourcePolicies
+from innkeeper.services.runtime import jobs as runtime_jobs
 from innkeeper.services.runtime.access import Access
 from innkeeper.services.runtime.archives import Archives
-from innkeeper.services.runtime.artifacts import Builder
 from innkeeper.services.runtime.authorizer import JwtAuthorizer
-from innkeeper.services.runtime.build import BuildLimits
 from innkeeper.services.runtime.builds import Builds
 from innkeeper.services.runtime.commands import Commands
 from innkeeper.services.runtime.directory import Directory
 from innkeeper.services.runtime.endpoints import Endpoints
 from innkeeper.services.runtime.environment import AgentEnvironment, Home
 from innkeeper.services.runtime.expiry import Expiry
-from innkeeper.services.runtime.interpreters import Interpreters
 from innkeeper.services.runtime.invocation import Invocations
-from innkeeper.services.runtime.jobs import RuntimeJobs
 from innkeeper.services.runtime.operations import (
     EndpointOperations,
     InvocationOperations,
@@ -68,6 +68,7 @@ from innkeeper.services.runtime.sessions import Sessions
 from innkeeper.services.runtime.shells import Shells
 from innkeeper.services.runtime.sockets import Sockets
 from innkeeper.services.runtime.storage import SessionStorage
+from innkeeper.services.runtime.transitions import Transitions
 from innkeeper.services.runtime.workload_tokens import WorkloadTokens
 from innkeeper.services.tags.operations import TagOperations
 from innkeeper.services.tags.service import Tags
@@ -120,7 +121,7 @@ class Innkeeper:
         await engines.sandboxes.reap()
         await self.runtime.sessions.recover()
         await self.runtime.builder.sweep()
-        self.runtime.jobs.register(engines.jobs)
+        runtime_jobs.register(engines.jobs, self.runtime.transitions)
         account_jobs.register(engines.jobs, self.accounts)
         await engines.jobs.open()
         await account_jobs.schedule(engines.jobs)
@@ -201,7 +202,7 @@ class Runtime:
             settings.session_request_timeout_seconds,
             settings.session_stream_timeout_seconds,
         )
-        self.jobs = RuntimeJobs(
+        self.transitions = Transitions(
             database, archives, builds, self.directory, self.sessions, inn.tags, inn.policies, clock
         )
 

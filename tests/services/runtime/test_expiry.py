@@ -1,7 +1,7 @@
 """When sessions end by themselves, told with a clock that need not be waited for."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -53,9 +53,9 @@ class Hotel:
         key = SessionKey("1" * 12, "r", "DEFAULT", "s" * 33)
         self.session = ScriptedSession("id", key, version, Path("unused"), self.clock)
         self.session.status = SessionStatus.READY
-        self.notes: Any = Notes()
+        self.notes = cast(Any, Notes())
         self.session.log = self.notes
-        self.sessions: Any = Sessions(self.session)
+        self.sessions = cast(Any, Sessions(self.session))
         self.expiry = Expiry(self.sessions, self.clock, 5.0)
 
     async def after(self, seconds: float, step: float = 5.0) -> list[str]:

@@ -3,9 +3,9 @@
 import tempfile
 from pathlib import Path
 
+from innkeeper.services.builder.model import Build
+from innkeeper.services.builder.service import Builder
 from innkeeper.services.runtime.archives import Archives
-from innkeeper.services.runtime.artifacts import Builder
-from innkeeper.services.runtime.build import Build
 from innkeeper.services.runtime.model import RuntimeVersion
 
 

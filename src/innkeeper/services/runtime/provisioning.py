@@ -14,10 +14,9 @@ from innkeeper.engines.sandbox.sandbox import (
     SandboxSpec,
 )
 from innkeeper.kernel.errors import AgentFailed
-from innkeeper.services.runtime.build import Build, BuildFailed
+from innkeeper.services.builder.model import TASK_FOLDER, Build, BuildFailed
 from innkeeper.services.runtime.builds import Builds
 from innkeeper.services.runtime.environment import AgentEnvironment
-from innkeeper.services.runtime.launch import TASK_FOLDER
 from innkeeper.services.runtime.model import AgentRuntime
 from innkeeper.services.runtime.service import Runtimes
 from innkeeper.services.runtime.session import Session

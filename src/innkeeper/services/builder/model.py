@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+TASK_FOLDER = "/var/task"
+"""Where a sandbox has the code."""
+
 
 class BuildFailed(Exception):
     """The code cannot be run as it is; the message tells its developer why and what to change."""

@@ -17,20 +17,20 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 from weakref import WeakValueDictionary
 
-from innkeeper.services.runtime.build import Build, BuildFailed, BuildLimits
-from innkeeper.services.runtime.dependencies import (
+from innkeeper.services.builder.dependencies import (
     PACKAGES_FOLDER,
     misfits,
     overlay,
     remove,
     vendored_records,
 )
-from innkeeper.services.runtime.interpreters import Interpreter, Interpreters
-from innkeeper.services.runtime.launch import TASK_FOLDER, plan_launch
-from innkeeper.services.runtime.program import run
-from innkeeper.services.runtime.requirements import read_requirements
-from innkeeper.services.runtime.unpack import unpack
-from innkeeper.services.runtime.uv import Uv
+from innkeeper.services.builder.interpreters import Interpreter, Interpreters
+from innkeeper.services.builder.launch import plan_launch
+from innkeeper.services.builder.model import TASK_FOLDER, Build, BuildFailed, BuildLimits
+from innkeeper.services.builder.program import run
+from innkeeper.services.builder.requirements import read_requirements
+from innkeeper.services.builder.unpack import unpack
+from innkeeper.services.builder.uv import Uv
 
 _COMPILE_TIMEOUT_SECONDS = 120.0
 _Given = ParamSpec("_Given")

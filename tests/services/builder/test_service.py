@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from innkeeper.services.runtime.artifacts import Builder
-from innkeeper.services.runtime.build import Build, BuildFailed, BuildLimits
-from innkeeper.services.runtime.interpreters import Interpreters
-from innkeeper.services.runtime.unpack import unpack
-from tests.services.runtime.wheels import FOREIGN_TAG, package_files, write_wheel, zipped
+from innkeeper.services.builder.interpreters import Interpreters
+from innkeeper.services.builder.model import Build, BuildFailed, BuildLimits
+from innkeeper.services.builder.service import Builder
+from innkeeper.services.builder.unpack import unpack
+from tests.services.builder.wheels import FOREIGN_TAG, package_files, write_wheel, zipped
 
 RUNTIME = f"PYTHON_3_{sys.version_info[1]}"
 MAIN = ["main.py"]
@@ -241,7 +241,7 @@ async def test_the_same_archive_is_built_once(bench: Bench, monkeypatch: pytest.
         unpacked.append(archive)
         unpack(archive, target, limits)
 
-    monkeypatch.setattr("innkeeper.services.runtime.artifacts.unpack", counted)
+    monkeypatch.setattr("innkeeper.services.builder.service.unpack", counted)
     files = {"main.py": "print(1)"}
     builds = await asyncio.gather(*(bench.build(files) for _ in range(5)))
     again = await bench.build(files)

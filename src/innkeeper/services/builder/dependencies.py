@@ -17,8 +17,8 @@ from packaging import tags
 from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from innkeeper.services.runtime.build import BuildFailed
-from innkeeper.services.runtime.interpreters import Interpreter
+from innkeeper.services.builder.interpreters import Interpreter
+from innkeeper.services.builder.model import BuildFailed
 
 PACKAGES_FOLDER = ".innkeeper-packages"
 _HASHES = ("sha256", "sha384", "sha512")

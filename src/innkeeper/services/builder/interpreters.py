@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from innkeeper.services.runtime.build import BuildFailed
-from innkeeper.services.runtime.program import run
+from innkeeper.services.builder.model import BuildFailed
+from innkeeper.services.builder.program import run
 
 _OLDEST, _NEWEST = 10, 20
 _PROBE_TIMEOUT_SECONDS = 10.0

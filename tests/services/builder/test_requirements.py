@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
-from innkeeper.services.runtime.build import BuildFailed
-from innkeeper.services.runtime.requirements import read_requirements
+from innkeeper.services.builder.model import BuildFailed
+from innkeeper.services.builder.requirements import read_requirements
 
 
 def lines(folder: Path, text: str, name: str = "requirements.txt") -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from innkeeper.services.runtime.program import run
+from innkeeper.services.builder.program import run
 
 ENVIRONMENT = {"PATH": os.environ["PATH"]}
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from innkeeper.services.runtime.build import BuildFailed
-from innkeeper.services.runtime.interpreters import Interpreters
+from innkeeper.services.builder.interpreters import Interpreters
+from innkeeper.services.builder.model import BuildFailed
 
 OWN = f"PYTHON_3_{sys.version_info[1]}"
 
@@ -94,7 +94,7 @@ async def test_exactness_can_be_asked_for(bare_machine: Path) -> None:
 async def test_odd_and_hanging_programs_are_no_interpreters(
     bare_machine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("innkeeper.services.runtime.interpreters._PROBE_TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr("innkeeper.services.builder.interpreters._PROBE_TIMEOUT_SECONDS", 0.3)
     sleep = shutil.which("sleep", path="/usr/bin:/bin")
     script(bare_machine / "path/python3.19", f"exec {sleep} 60")
     install(bare_machine / "pyenv/versions/3.19.1/bin/python3.19", "3.19.1", usable=False)

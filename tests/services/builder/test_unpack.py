@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from innkeeper.services.runtime.build import BuildFailed, BuildLimits
-from innkeeper.services.runtime.unpack import unpack
+from innkeeper.services.builder.model import BuildFailed, BuildLimits
+from innkeeper.services.builder.unpack import unpack
 
 SMALL = BuildLimits(unpacked_bytes=100_000, entries=50)
 

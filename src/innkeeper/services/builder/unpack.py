@@ -13,7 +13,7 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from innkeeper.services.runtime.build import BuildFailed, BuildLimits
+from innkeeper.services.builder.model import BuildFailed, BuildLimits
 
 _CHUNK = 1 << 20
 _RATIO_FLOOR_BYTES = 50_000_000

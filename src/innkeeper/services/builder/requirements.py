@@ -13,7 +13,7 @@ from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from innkeeper.services.runtime.build import BuildFailed
+from innkeeper.services.builder.model import BuildFailed
 
 _FILE_MAX_BYTES = 1_000_000
 _HASH = re.compile(r"\s--hash[=\s]\s*\w+:[0-9A-Fa-f]+")

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from innkeeper.services.runtime.build import BuildFailed, Launch
-from innkeeper.services.runtime.dependencies import PACKAGES_FOLDER, is_installed
-from innkeeper.services.runtime.interpreters import Interpreter
+from innkeeper.services.builder.dependencies import PACKAGES_FOLDER, is_installed
+from innkeeper.services.builder.interpreters import Interpreter
+from innkeeper.services.builder.model import TASK_FOLDER, BuildFailed, Launch
 
-TASK_FOLDER = "/var/task"
 _INSTRUMENT = "opentelemetry-instrument"
 _NAMES_SHOWN = 20
 

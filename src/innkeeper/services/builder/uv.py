@@ -6,9 +6,9 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
-from innkeeper.services.runtime.build import BuildFailed
-from innkeeper.services.runtime.interpreters import Interpreter
-from innkeeper.services.runtime.program import run
+from innkeeper.services.builder.interpreters import Interpreter
+from innkeeper.services.builder.model import BuildFailed
+from innkeeper.services.builder.program import run
 
 # The server's environment holds its secrets: uv gets only what it needs to reach its index.
 _PASSED = ("HOME", "PATH", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "XDG_CONFIG_HOME", "NETRC")
