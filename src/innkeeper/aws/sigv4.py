@@ -28,8 +28,14 @@ ALGORITHM = "AWS4-HMAC-SHA256"
 _TIMESTAMP = "%Y%m%dT%H%M%SZ"
 _MAX_EXPIRES_SECONDS = 604_800
 _HASH_IN_THREAD_BYTES = 1_000_000
-# What may be signed instead of the body's hash: by S3 clients, and where there is no body.
-_UNSIGNED = ("UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER")
+# What may be signed instead of the body's hash: by S3 clients, and where there is no body. The signatures of
+# single chunks are not checked: such a body is as trusted as one that is not signed at all.
+_UNSIGNED = (
+    "UNSIGNED-PAYLOAD",
+    "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+    "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
+    "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
+)
 _SCOPE = re.compile(r"([A-Za-z0-9_-]{1,128})/(\d{8})/([a-z0-9-]{1,32})/([a-z0-9-]{1,64})/aws4_request")
 _HEADER_PART = re.compile(r"(Credential|SignedHeaders|Signature)=([^,\s]+)")
 
