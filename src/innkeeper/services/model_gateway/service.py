@@ -1,7 +1,6 @@
 """Agents' model calls, answered by the models that the settings name."""
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 
@@ -16,8 +15,6 @@ from innkeeper.services.model_gateway.ledger import Ledger
 from innkeeper.services.model_gateway.meter import Meter
 from innkeeper.services.model_gateway.model import ModelRoute, ModelUsage, model_routes
 from innkeeper.services.model_gateway.providers import Providers
-
-_log = logging.getLogger(__name__)
 
 # The agent and the session that a caller is, or None.
 AgentOf = Callable[[Caller], tuple[str, str] | None]
