@@ -1,6 +1,7 @@
-"""Writes the pages of `docs/reference` that come from the code, for `make docs`; a test keeps them fresh."""
+"""Writes the pages of `docs` that come from the code, for `make docs`; a test keeps them fresh."""
 
 import os
+import tempfile
 import typing
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +10,12 @@ from typing import Any
 import typer.main
 from pydantic.fields import FieldInfo
 
+from innkeeper.app import Innkeeper, agentcore_operations
+from innkeeper.aws.coverage import coverage_page
+from innkeeper.aws.models import AGENTCORE
+from innkeeper.aws.operations import operations_of
 from innkeeper.cli.main import app
+from innkeeper.services.runtime.environment import Home
 from innkeeper.settings import ModelProvider, Settings
 
 ROOT = Path(__file__).parents[1]
@@ -45,6 +51,13 @@ def cli_page() -> str:
     for name, command in _commands("innkeeper", typer.main.get_command(app)):
         lines += ["", f"## {name}", "", *_help(name, command)]
     return "\n".join(lines) + "\n"
+
+
+def coverage() -> str:
+    """From the handlers of a server that is put together, but never opened."""
+    with tempfile.TemporaryDirectory() as folder:
+        inn = Innkeeper(Settings(data_dir=Path(folder)), Home("127.0.0.1", 0))
+        return coverage_page(operations_of(AGENTCORE, *agentcore_operations(inn)))
 
 
 def _fields(prefix: str, fields: dict[str, FieldInfo]) -> Iterator[str]:
@@ -85,6 +98,7 @@ def _help(name: str, command: Any) -> list[str]:
 PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/settings.md": settings_page,
     "docs/reference/cli.md": cli_page,
+    "docs/coverage.md": coverage,
 }
 
 if __name__ == "__main__":

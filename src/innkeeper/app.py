@@ -25,7 +25,7 @@ from innkeeper.engines.sandbox.sandbox import Limits, SandboxDriver
 from innkeeper.engines.store.database import Database
 from innkeeper.engines.vault.local import LocalVault
 from innkeeper.kernel.call import Call, Document
-from innkeeper.kernel.caller import Caller
+from innkeeper.kernel.caller import Caller, CallerKind
 from innkeeper.kernel.clock import SystemClock
 from innkeeper.kernel.errors import AccessDenied, InnkeeperError
 from innkeeper.kernel.owners import ResourceOwner
@@ -313,13 +313,15 @@ def _native_routes(inn: Innkeeper) -> list[BaseRoute]:
 
 
 def _authenticated(route: Route, verifier: SignatureVerifier) -> Route:
-    """Native routes take what the AWS wire takes: a SigV4 signature for `bedrock-agentcore`."""
+    """Native routes are the account owner's: they take a root key's SigV4 signature, no role's."""
     endpoint: Callable[[Request], Awaitable[Response]] = route.endpoint
 
     async def signed(request: Request) -> Response:
         caller = await _signed_caller(verifier, request, await request.body())
         if caller is None:
             raise AccessDenied("Missing Authentication Token", "MissingAuthenticationTokenException")
+        if caller.kind is not CallerKind.ROOT:
+            raise AccessDenied("Only a root access key may use this")
         request.state.caller = caller
         return await endpoint(request)
 

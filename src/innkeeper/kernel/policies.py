@@ -116,8 +116,13 @@ def _names_caller(statement: Policy, request: AccessRequest, denies: bool, deleg
     if denies != negated or (delegated and not denies):
         # The wider reading of who is named, wherever that makes the answer stricter.
         names = names | request.account_names
-    listed = _many(principal if principal == "*" else principal.get("AWS", []))
+    listed = _many(principal) if principal == "*" else _listed(principal)
     return ("*" in listed or not names.isdisjoint(listed)) != negated
+
+
+def _listed(principal: Policy) -> list[Any]:
+    """Accounts, roles and services by name: a service's can be no ARN."""
+    return [name for kind in ("AWS", "Service") for name in _many(principal.get(kind, []))]
 
 
 def parse_policy(text: str, kind: PolicyKind) -> dict[str, Any]:

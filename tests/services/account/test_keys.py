@@ -99,9 +99,8 @@ async def test_accounts_cannot_touch_each_others_keys(accounts: Accounts) -> Non
     first = await accounts.bootstrap()
     second = await accounts.create_account("second")
     assert second.account != first.account
-    assert await accounts.role_exists(
-        second.account, f"arn:aws:iam::{second.account}:role/InnkeeperAgentRole"
-    )
+    role = await accounts.role(f"arn:aws:iam::{second.account}:role/InnkeeperAgentRole", second.account)
+    assert role.account == second.account
     with pytest.raises(NotFound):
         await accounts.delete_key(second.account, first.access_key_id)
     with pytest.raises(NotFound):

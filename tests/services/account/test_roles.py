@@ -90,8 +90,17 @@ async def test_credentials_need_a_role_and_a_bounded_time(accounts: Accounts, ro
     ):
         with pytest.raises(NotFound):
             await accounts.role_credentials(unknown, "s1", 900)
-    assert await accounts.role_exists(root.account, arn)
-    assert not await accounts.role_exists("999999999999", arn)
+    assert (await accounts.role(arn, root.account)).arn == arn
+    with pytest.raises(NotFound):
+        await accounts.role(arn, "999999999999")
+
+
+async def test_agents_run_only_under_a_role_that_trusts_agentcore(accounts: Accounts, root: Caller) -> None:
+    await accounts.check_agent_role(root, f"arn:aws:iam::{root.account}:role/{AGENT_ROLE}")
+    other = await accounts.roles.create(root.account, "Other", trust({"Service": "ec2.amazonaws.com"}))
+    for arn, says in ((other.arn, "trust policy"), (other.arn + "x", "no role")):
+        with pytest.raises(InvalidRequest, match=says):
+            await accounts.check_agent_role(root, arn)
 
 
 async def test_the_agents_role_may_use_and_not_manage(

@@ -10,6 +10,7 @@ from typing import Any
 from innkeeper.kernel.caller import Caller, CallerKind
 from innkeeper.kernel.ids import Arn
 
+AGENTCORE_SERVICE = "bedrock-agentcore.amazonaws.com"
 AGENT_ROLE = "InnkeeperAgentRole"
 AGENT_POLICY = "InnkeeperAgentPolicy"
 MAX_SESSION_SECONDS = 43_200
@@ -125,7 +126,7 @@ def new_secret() -> str:
 
 def agent_trust(account: str) -> dict[str, Any]:
     """AgentCore itself and the account's own callers may take the role that agents run under."""
-    principal = {"Service": "bedrock-agentcore.amazonaws.com", "AWS": f"arn:aws:iam::{account}:root"}
+    principal = {"Service": AGENTCORE_SERVICE, "AWS": f"arn:aws:iam::{account}:root"}
     statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
     return {"Version": "2012-10-17", "Statement": [statement]}
 

@@ -10,8 +10,8 @@ from innkeeper.engines.store.database import Database
 from innkeeper.engines.vault.vault import Vault
 from innkeeper.kernel.caller import Caller, CallerKind, Credential
 from innkeeper.kernel.clock import Clock
-from innkeeper.kernel.errors import AccessDenied, InvalidRequest, NotFound
-from innkeeper.kernel.ids import Arn
+from innkeeper.kernel.errors import AccessDenied, FieldError, InvalidRequest, NotFound
+from innkeeper.kernel.ids import Arn, agentcore_arn
 from innkeeper.kernel.policies import AccessRequest, Decision, evaluate
 from innkeeper.kernel.ttl_cache import TtlCache
 from innkeeper.services.account import role_store, store
@@ -19,6 +19,7 @@ from innkeeper.services.account.errors import NoSuchEntity
 from innkeeper.services.account.model import (
     AGENT_POLICY,
     AGENT_ROLE,
+    AGENTCORE_SERVICE,
     MAX_SESSION_SECONDS,
     AccessKey,
     Role,
@@ -119,12 +120,20 @@ class Accounts:
             self._credentials.put(access_key_id, found)
         return found
 
-    async def role_exists(self, account: str, role_arn: str) -> bool:
+    async def check_agent_role(self, caller: Caller, role_arn: str) -> None:
+        """May the caller let agents run under this role, and does the role trust AgentCore with that?
+
+        Raises InvalidRequest naming `roleArn`, or AccessDenied when the caller may not pass the role on.
+        """
         try:
-            await self.role(role_arn, account)
-        except NotFound:
-            return False
-        return True
+            role = await self.role(role_arn, caller.account)
+        except NotFound as error:
+            raise _invalid_role(f"there is no role {role_arn} in account {caller.account}") from error
+        source = {"aws:sourceaccount": caller.account, "aws:sourcearn": _any_agent(caller)}
+        trusted = AccessRequest("sts:AssumeRole", role_arn, frozenset({AGENTCORE_SERVICE}), context=source)
+        if evaluate([json.loads(role.trust)], trusted) is not Decision.ALLOW:
+            raise _invalid_role(f"the trust policy of {role_arn} does not let {AGENTCORE_SERVICE} take it")
+        await self.authorize(caller, "iam:PassRole", role_arn)
 
     async def role(self, role_arn: str, account: str | None = None) -> Role:
         """Raises NotFound, also for a role of another than `account`."""
@@ -239,6 +248,14 @@ class Accounts:
         opened = self._vault.open(sealed, _context(session.account, access_key_id))
         secret, token = opened.decode().split(":")
         return Credential(access_key_id, secret, session.caller, token, session.expires_at)
+
+
+def _invalid_role(rule: str) -> InvalidRequest:
+    return InvalidRequest(f"Role validation failed: {rule}", (FieldError("roleArn", rule),))
+
+
+def _any_agent(caller: Caller) -> str:
+    return agentcore_arn(caller.region, caller.account, "runtime/agent")
 
 
 def _context(account: str, access_key_id: str) -> str:

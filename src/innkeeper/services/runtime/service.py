@@ -12,7 +12,7 @@ from innkeeper.engines.vault.vault import Vault
 from innkeeper.kernel.call import Document
 from innkeeper.kernel.caller import Caller
 from innkeeper.kernel.clock import Clock
-from innkeeper.kernel.errors import Conflict, FieldError, InvalidRequest, NotFound
+from innkeeper.kernel.errors import Conflict, InvalidRequest, NotFound
 from innkeeper.kernel.ids import Arn, agentcore_arn, resource_id
 from innkeeper.kernel.page import Page, PageRequest
 from innkeeper.services.account.service import Accounts
@@ -106,7 +106,7 @@ class Runtimes:
         async with self._database.begin() as connection:
             found = await store.find_runtime(connection, account, runtime_id)
         if found is None:
-            raise NotFound(f"Agent runtime {runtime_id} does not exist")
+            raise _unknown(runtime_id)
         return found
 
     async def get_version(self, account: str, runtime_id: str, number: int) -> RuntimeVersion:
@@ -130,11 +130,13 @@ class Runtimes:
 
     async def delete(self, account: str, runtime_id: str) -> AgentRuntime:
         """Begin to delete the runtime with its versions, endpoints, sessions and their storage."""
-        runtime = await self.get(account, runtime_id)
-        if runtime.status in (Status.CREATING, Status.UPDATING):
-            raise Conflict(f"Agent runtime {runtime_id} is {runtime.status}; wait until it has settled")
-        deleting = replace(runtime, status=Status.DELETING, updated_at=self._clock.now())
         async with self._database.begin() as connection:
+            runtime = await store.find_runtime(connection, account, runtime_id, lock=True)
+            if runtime is None:
+                raise _unknown(runtime_id)
+            if runtime.status in (Status.CREATING, Status.UPDATING):
+                raise Conflict(f"Agent runtime {runtime_id} is {runtime.status}; wait until it has settled")
+            deleting = replace(runtime, status=Status.DELETING, updated_at=self._clock.now())
             values = {"status": deleting.status, "updated_at": deleting.updated_at}
             await store.update_runtime(connection, account, runtime_id, values)
         await self.start_delete(deleting)
@@ -191,10 +193,7 @@ class Runtimes:
 
     async def _check(self, caller: Caller, parameters: Document) -> None:
         check_configuration(parameters)
-        role = parameters["roleArn"]
-        if not await self._accounts.role_exists(caller.account, role):
-            rule = f"there is no role {role} in account {caller.account}"
-            raise InvalidRequest(f"Role validation failed: {rule}", (FieldError("roleArn", rule),))
+        await self._accounts.check_agent_role(caller, parameters["roleArn"])
 
     def _new_runtime(self, caller: Caller, id_: str, parameters: Document) -> AgentRuntime:
         now = self._clock.now()
@@ -233,7 +232,7 @@ class Runtimes:
             now, resource = runtime.updated_at, str(runtime.latest_version)
             made = await claim(connection, runtime.account, "UpdateAgentRuntime", parameters, resource, now)
             if made == resource:
-                current = await store.find_runtime(connection, runtime.account, runtime.id)
+                current = await store.find_runtime(connection, runtime.account, runtime.id, lock=True)
                 if current is None or not current.status.settled:
                     raise Conflict(f"Agent runtime {runtime.id} is in transition; wait until it has settled")
                 await store.insert_version(connection, self._version(runtime, parameters))
@@ -259,6 +258,10 @@ class Runtimes:
             created_at=runtime.updated_at,
             environment=self._vault.seal(json.dumps(variables).encode(), context) if variables else None,
         )
+
+
+def _unknown(runtime_id: str) -> NotFound:
+    return NotFound(f"Agent runtime {runtime_id} does not exist")
 
 
 def _default_endpoint(runtime: AgentRuntime) -> Endpoint:

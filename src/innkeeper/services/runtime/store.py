@@ -116,9 +116,13 @@ async def insert_runtime(connection: AsyncConnection, runtime: AgentRuntime) -> 
     await connection.execute(insert(runtimes).values(asdict(runtime)))
 
 
-async def find_runtime(connection: AsyncConnection, account: str, runtime_id: str) -> AgentRuntime | None:
-    row = (await connection.execute(select(runtimes).where(*_is_runtime(account, runtime_id)))).mappings()
-    return _runtime(found) if (found := row.first()) else None
+async def find_runtime(
+    connection: AsyncConnection, account: str, runtime_id: str, lock: bool = False
+) -> AgentRuntime | None:
+    """`lock` keeps others from changing it until the transaction ends (SQLite has one writer anyway)."""
+    query = select(runtimes).where(*_is_runtime(account, runtime_id))
+    row = (await connection.execute(query.with_for_update() if lock else query)).mappings().first()
+    return _runtime(row) if row else None
 
 
 async def list_runtimes(

@@ -90,7 +90,7 @@ class Transitions:
         account, runtime_id, number = version.account, version.runtime_id, version.number
         async with self._database.begin() as connection:
             await store.update_version(connection, account, runtime_id, number, {**outcome, "build": digest})
-            runtime = await store.find_runtime(connection, account, runtime_id)
+            runtime = await store.find_runtime(connection, account, runtime_id, lock=True)
             endpoint = await store.find_endpoint(connection, account, runtime_id, DEFAULT_ENDPOINT)
             if runtime is None or endpoint is None or runtime.latest_version != number:
                 return
