@@ -12,6 +12,7 @@ malformed message ends the sandbox.
 import asyncio
 import os
 import socket
+import struct
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from signal import SIGKILL
@@ -22,6 +23,8 @@ from innkeeper.engines.sandbox.sandbox import SandboxError, SandboxGone
 
 START_TIMEOUT_SECONDS = 30.0
 CALL_TIMEOUT_SECONDS = 30.0
+
+_FD = struct.Struct("i")
 
 Answer = TypeVar("Answer")
 Exit = asyncio.Future[int | None]
@@ -165,11 +168,14 @@ class Channel:
 
     def _receive(self) -> None:
         try:
-            data, fds, flags, _ = socket.recv_fds(self._socket, REPLY.size + 1, 1, socket.MSG_CMSG_CLOEXEC)
+            data, ancillary, flags, _ = self._socket.recvmsg(
+                REPLY.size + 1, socket.CMSG_LEN(_FD.size), socket.MSG_CMSG_CLOEXEC
+            )
         except BlockingIOError:
             return
         except OSError:
-            data, fds, flags = b"", [], 0
+            data, ancillary, flags = b"", [], 0
+        fds = [fd for _, _, packed in ancillary for (fd,) in _FD.iter_unpack(packed)]
         whole = len(data) == REPLY.size and not flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC)
         if whole and len(fds) <= 1 and self._dispatch(Reply(*REPLY.unpack(data), *fds)):
             return
