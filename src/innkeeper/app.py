@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import entry_points, version
+from typing import Any
 
 from botocore.model import OperationModel
 from starlette.applications import Starlette
@@ -21,6 +22,7 @@ from innkeeper.aws.sigv4 import SignatureVerifier, is_signed
 from innkeeper.aws.wire import VerifyBearer, Wire
 from innkeeper.engines.blobs.folder import FolderBlobs
 from innkeeper.engines.jobs.jobs import Jobs
+from innkeeper.engines.models.model import Model, Provider
 from innkeeper.engines.sandbox.sandbox import Limits, SandboxDriver
 from innkeeper.engines.store.database import Database
 from innkeeper.engines.vault.local import LocalVault
@@ -75,7 +77,6 @@ from innkeeper.services.tags.service import Tags
 from innkeeper.settings import Settings
 
 VERSION = version("innkeeper")
-_SANDBOX_DRIVERS = "innkeeper.sandbox_drivers"
 
 
 class Engines:
@@ -104,7 +105,7 @@ class Innkeeper:
         self.policies = ResourcePolicies(engines.database, owners, engines.clock)
         self.gate = Gate(self.accounts, self.policies)
         self.models = ModelGateway(
-            engines.database, settings.models, settings.model_ids, engines.clock, self._agent_of
+            engines.database, settings.models, settings.model_ids, open_model, engines.clock, self._agent_of
         )
         self.runtime = Runtime(self, settings, home, host)
         owners["runtime"] = owners["runtime-endpoint"] = self.runtime.runtimes
@@ -238,12 +239,25 @@ def _jobs(settings: Settings, host: str) -> Jobs:
 
 
 def _sandbox_driver(settings: Settings) -> SandboxDriver:
-    """The driver that the settings name, ours or a third party's: they come in by the same door."""
-    for entry in entry_points(group=_SANDBOX_DRIVERS, name=settings.sandbox_driver):
-        driver: SandboxDriver = entry.load()(settings.data_dir / "sandboxes")
-        return driver
-    known = ", ".join(sorted(entry.name for entry in entry_points(group=_SANDBOX_DRIVERS)))
-    raise ValueError(f"sandbox_driver {settings.sandbox_driver!r} is not installed; there are: {known}")
+    driver: SandboxDriver = _driver("sandbox", settings.sandbox_driver)(settings.data_dir / "sandboxes")
+    return driver
+
+
+def open_model(provider: Provider, api_key: str) -> Model:
+    """The driver of a model provider."""
+    model: Model = _driver("model", provider.kind)(provider, api_key)
+    return model
+
+
+def _driver(kind: str, name: str) -> Callable[..., Any]:
+    """What makes the driver of this name, ours or a third party's: both come in by the same door, an entry
+    point. It is imported only now."""
+    group = f"innkeeper.{kind}_drivers"
+    for entry in entry_points(group=group, name=name):
+        factory: Callable[..., Any] = entry.load()
+        return factory
+    known = ", ".join(sorted(entry.name for entry in entry_points(group=group)))
+    raise ValueError(f"no {kind} driver named {name!r} is installed; there are: {known}")
 
 
 def _http(inn: Innkeeper, settings: Settings) -> Starlette:

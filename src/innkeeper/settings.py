@@ -126,7 +126,9 @@ class ModelProvider(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Annotated[Literal["openai", "anthropic", "bedrock"], Field(description="The protocol it speaks.")]
+    kind: Annotated[
+        str, Field(description="The protocol it speaks: openai, anthropic, bedrock, or a driver's own name.")
+    ]
     base_url: Annotated[str, Field(description="Endpoint; empty for the provider's own.")] = ""
     api_key: Annotated[str, Field(description="The key itself; prefer `api_key_variable`.", repr=False)] = ""
     api_key_variable: Annotated[str, Field(description="Environment variable that holds the key.")] = ""

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 
+from innkeeper.app import open_model
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.call import Call
 from innkeeper.kernel.caller import Caller, CallerKind
@@ -50,7 +51,7 @@ def opened(database: Database) -> OpenGateway:
                 kind="openai", base_url=server.url, api_key="secret-key", timeout_seconds=timeout_seconds
             )
             routes = {"*": "local/qwen3"} if model_ids is None else model_ids
-            gateway = ModelGateway(database, {"local": local}, routes, SystemClock(), agent_of)
+            gateway = ModelGateway(database, {"local": local}, routes, open_model, SystemClock(), agent_of)
             try:
                 yield gateway, server
             finally:

@@ -4,6 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
+from innkeeper.app import open_model
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.clock import SystemClock
 from innkeeper.services.model_gateway.service import ModelGateway
@@ -21,6 +22,6 @@ async def test_the_guides_settings_fit_together(database: Database) -> None:
     assert len(mappings) == 2
     for model_ids in mappings:
         settings = Settings(models=providers, model_ids=model_ids)
-        gateway = ModelGateway(database, settings.models, settings.model_ids, SystemClock())
+        gateway = ModelGateway(database, settings.models, settings.model_ids, open_model, SystemClock())
         assert [route.pattern for route in gateway.routes] == list(model_ids)
         await gateway.close()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from innkeeper.app import open_model
 from innkeeper.engines.models.model import HOP_HEADER
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.clock import SystemClock
@@ -58,13 +59,13 @@ async def test_what_agents_use_is_added_up_by_agent_and_model(opened: OpenGatewa
 async def test_records_are_written_when_the_gateway_closes(opened: OpenGateway, database: Database) -> None:
     async with opened(Says("ok")) as (gateway, _):
         await stream(gateway)
-    later = ModelGateway(database, {}, {}, SystemClock())
+    later = ModelGateway(database, {}, {}, open_model, SystemClock())
     assert [usage.calls for usage in await later.usage(ACCOUNT)] == [1]
     await later.close()
 
 
 async def test_records_are_written_soon(opened: OpenGateway, database: Database) -> None:
-    other = ModelGateway(database, {}, {}, SystemClock())
+    other = ModelGateway(database, {}, {}, open_model, SystemClock())
     async with opened(Says("ok")) as (gateway, _):
         await stream(gateway)
         async with asyncio.timeout(20):
@@ -133,7 +134,7 @@ async def test_a_key_may_come_from_the_environment(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     provider = ModelProvider(kind="anthropic", base_url="http://127.0.0.1:9", api_key_variable="SOME_KEY")
-    gateway = ModelGateway(database, {"claude": provider}, {"*": "claude/sonnet"}, SystemClock())
+    gateway = ModelGateway(database, {"claude": provider}, {"*": "claude/sonnet"}, open_model, SystemClock())
     monkeypatch.delenv("SOME_KEY", raising=False)
     with pytest.raises(Unavailable, match="SOME_KEY"):
         await stream(gateway)
@@ -145,7 +146,7 @@ async def test_a_key_may_come_from_the_environment(
 
 async def test_settings_must_fit_together(database: Database) -> None:
     with pytest.raises(ValueError, match="'nowhere', not one of models"):
-        ModelGateway(database, {}, {"*": "nowhere/qwen3"}, SystemClock())
+        ModelGateway(database, {}, {"*": "nowhere/qwen3"}, open_model, SystemClock())
 
 
 async def test_prompts_and_keys_are_neither_logged_nor_stored(

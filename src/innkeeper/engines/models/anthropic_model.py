@@ -7,7 +7,7 @@ import anthropic
 
 from innkeeper.engines.models.anthropic_answer import MessageStream, converse_answer
 from innkeeper.engines.models.anthropic_request import messages_request
-from innkeeper.engines.models.model import Converse
+from innkeeper.engines.models.model import Converse, Provider
 from innkeeper.engines.models.sdk import (
     MAX_RETRIES,
     keep_prompts_out_of_logs,
@@ -20,6 +20,10 @@ _OWN_URL = "https://api.anthropic.com"
 
 
 class AnthropicModel:
+    @classmethod
+    def of(cls, provider: Provider, api_key: str) -> "AnthropicModel":
+        return cls(provider.base_url, api_key, provider.timeout_seconds)
+
     def __init__(self, base_url: str, api_key: str, timeout_seconds: float) -> None:
         """`base_url` is without the API's version; empty for Anthropic's own."""
         keep_prompts_out_of_logs("anthropic")

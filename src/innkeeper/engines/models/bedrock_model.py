@@ -23,7 +23,7 @@ from botocore.serialize import create_serializer
 from botocore.session import Session
 from yarl import URL
 
-from innkeeper.engines.models.model import HOP_HEADER, Converse, ModelError, invalid_request
+from innkeeper.engines.models.model import HOP_HEADER, Converse, ModelError, Provider, invalid_request
 from innkeeper.engines.models.sdk import (
     broke_off,
     denied,
@@ -39,6 +39,10 @@ _SIGNING_NAME = "bedrock"
 
 
 class BedrockModel:
+    @classmethod
+    def of(cls, provider: Provider, _api_key: str) -> "BedrockModel":
+        return cls(provider.region, provider.profile, provider.timeout_seconds, provider.base_url)
+
     def __init__(
         self, region: str = "", profile: str = "", timeout_seconds: float = 600.0, base_url: str = ""
     ) -> None:

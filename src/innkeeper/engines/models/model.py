@@ -5,7 +5,7 @@ Requests and answers are Converse documents (the `ConverseRequest` members witho
 that a driver is a translation and nothing else needs one.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, Protocol
 
 from innkeeper.kernel.errors import InnkeeperError
@@ -64,24 +64,8 @@ class Provider(Protocol):
     def timeout_seconds(self) -> float: ...
 
 
-def open_model(provider: Provider, api_key: str) -> Model:
-    """The provider's driver. Blocks for up to a second, while its SDK is loaded for the first time."""
-    url, timeout_seconds = provider.base_url, provider.timeout_seconds
-    match provider.kind:
-        case "openai":
-            from innkeeper.engines.models.openai_model import OpenAiModel
-
-            return OpenAiModel(url, api_key, timeout_seconds)
-        case "anthropic":
-            from innkeeper.engines.models.anthropic_model import AnthropicModel
-
-            return AnthropicModel(url, api_key, timeout_seconds)
-        case "bedrock":
-            from innkeeper.engines.models.bedrock_model import BedrockModel
-
-            return BedrockModel(provider.region, provider.profile, timeout_seconds, url)
-        case unknown:
-            raise ValueError(f"no model driver is named '{unknown}'; there are: openai, anthropic, bedrock")
+OpenModel = Callable[[Provider, str], Model]
+"""Gives the driver of a provider, with its key. Blocks for up to a second, while its SDK is loaded."""
 
 
 def invalid_request(message: str) -> ModelError:

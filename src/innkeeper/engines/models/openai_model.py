@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 
 import openai
 
-from innkeeper.engines.models.model import Converse
+from innkeeper.engines.models.model import Converse, Provider
 from innkeeper.engines.models.openai_answer import ChatStream, converse_answer
 from innkeeper.engines.models.openai_request import chat_request
 from innkeeper.engines.models.sdk import (
@@ -20,6 +20,10 @@ _OWN_URL = "https://api.openai.com/v1"
 
 
 class OpenAiModel:
+    @classmethod
+    def of(cls, provider: Provider, api_key: str) -> "OpenAiModel":
+        return cls(provider.base_url, api_key, provider.timeout_seconds)
+
     def __init__(self, base_url: str, api_key: str, timeout_seconds: float) -> None:
         """`base_url` ends in the API's version (`http://127.0.0.1:11434/v1`); empty for OpenAI's own."""
         keep_prompts_out_of_logs("openai")

@@ -4,13 +4,14 @@ import asyncio
 import os
 from collections.abc import Mapping
 
-from innkeeper.engines.models.model import Model, Provider, open_model
+from innkeeper.engines.models.model import Model, OpenModel, Provider
 from innkeeper.kernel.errors import Unavailable
 
 
 class Providers:
-    def __init__(self, settings: Mapping[str, Provider]) -> None:
+    def __init__(self, settings: Mapping[str, Provider], open_model: OpenModel) -> None:
         self._settings = settings
+        self._open_model = open_model
         self._models: dict[str, Model] = {}
         self._opening = asyncio.Lock()
 
@@ -21,7 +22,7 @@ class Providers:
                 if name not in self._models:
                     provider = self._settings[name]
                     key = _api_key(name, provider)
-                    self._models[name] = await asyncio.to_thread(open_model, provider, key)
+                    self._models[name] = await asyncio.to_thread(self._open_model, provider, key)
         return self._models[name]
 
     async def close(self) -> None:

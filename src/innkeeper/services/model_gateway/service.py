@@ -4,7 +4,14 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 
-from innkeeper.engines.models.model import HOP_HEADER, Converse, ModelError, Provider, invalid_request
+from innkeeper.engines.models.model import (
+    HOP_HEADER,
+    Converse,
+    ModelError,
+    OpenModel,
+    Provider,
+    invalid_request,
+)
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.call import Call
 from innkeeper.kernel.caller import Caller
@@ -40,6 +47,7 @@ class ModelGateway:
         database: Database,
         models: Mapping[str, Provider],
         model_ids: Mapping[str, str],
+        open_model: OpenModel,
         clock: Clock,
         agent_of: AgentOf = no_agent,
     ) -> None:
@@ -52,7 +60,7 @@ class ModelGateway:
         self._settings = models
         self._clock = clock
         self._agent_of = agent_of
-        self._providers = Providers(models)
+        self._providers = Providers(models, open_model)
         self._ledger = Ledger(database)
 
     async def converse(self, call: Call, model_id: str, request: Converse) -> Converse:
