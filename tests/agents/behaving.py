@@ -19,6 +19,7 @@ memory: dict[str, Any] = {"calls": 0, "status": "Healthy", "advance": False}
 
 class Agent(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else each answer waits 40 ms for the acknowledgement of its head
 
     def do_GET(self) -> None:
         if self.path != "/ping":
@@ -64,10 +65,11 @@ class Agent(BaseHTTPRequestHandler):
         file = Path(path)
         self.reply({"text": file.read_text() if file.exists() else None})
 
-    def do_stream(self, body: bytes, count: int, pause: float = 0.0) -> None:
+    def do_stream(self, body: bytes, count: int, pause: float = 0.0, size: int = 0) -> None:
         self.start_stream()
+        text = "x" * size
         for number in range(count):
-            self.chunk(f'data: {{"number": {number}, "at": {time.time()}}}\n\n'.encode())
+            self.chunk(f'data: {{"number": {number}, "at": {time.time()}, "text": "{text}"}}\n\n'.encode())
             time.sleep(pause)
         self.chunk(b"")
 
