@@ -1,5 +1,6 @@
 """Agent runtimes, their versions and endpoints, and the rules of their life."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -190,6 +191,11 @@ class SessionKey:
     endpoint: str
     session_id: str
 
+    @property
+    def file_name(self) -> str:
+        """For files and folders of the session: its id may hold any character."""
+        return hashlib.sha256(self.session_id.encode()).hexdigest()
+
 
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
@@ -217,6 +223,8 @@ def check_configuration(configuration: Document) -> None:
         )
     if configuration.get("capacityProviderConfiguration"):
         raise _invalid("capacityProviderConfiguration", "capacity providers are not supported")
+    if configuration.get("hooksConfiguration"):
+        raise _invalid("hooksConfiguration", "life-cycle hooks are not supported yet")
     network = configuration.get("networkConfiguration") or {"networkMode": "PUBLIC"}
     if network["networkMode"] != "PUBLIC":
         raise _invalid("networkConfiguration.networkMode", "VPC is not supported; use PUBLIC")

@@ -48,6 +48,7 @@ class Session:
         self.key = key
         self.version = version
         self.status = SessionStatus.STARTING
+        self.end_reason: str | None = None
         self.access_key_id = ""
         self.log_path = log
         self.ended = asyncio.Event()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 _CHUNK = 1 << 16
 _POLL_SECONDS = 0.25
+_BYTES_PER_SECOND = 20_000_000
 
 
 class SessionLog:
@@ -32,9 +33,10 @@ class SessionLog:
         self.write(f"[innkeeper] {text}\n".encode())
 
     async def pump(self, stream: asyncio.StreamReader) -> None:
-        """Keep everything that comes from the stream, until its end."""
+        """Keep everything that comes from the stream, until its end. A flood waits in the agent's pipe."""
         while chunk := await stream.read(_CHUNK):
             self.write(chunk)
+            await asyncio.sleep(len(chunk) / _BYTES_PER_SECOND)
 
     def close(self) -> None:
         self._file.close()

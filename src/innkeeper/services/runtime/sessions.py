@@ -92,7 +92,9 @@ class Sessions:
         session.status = SessionStatus.READY
         session.touch()
         self._watch(session)
-        return session
+        if session.end_reason is not None:
+            await self.end(session, session.end_reason)
+        return _settled(session)
 
     def get(self, key: SessionKey) -> Session:
         """The live session of this key. Raises NotFound, or RetryableConflict in a transition."""
@@ -102,7 +104,9 @@ class Sessions:
         return _settled(live)
 
     async def end(self, session: Session, reason: str) -> None:
-        """Stop the agent, with a short grace, and its sandbox. Does nothing when it is ending already."""
+        """Stop the agent, with a short grace, and its sandbox. One that still starts ends when it has; for
+        one that is ending already nothing is done."""
+        session.end_reason = session.end_reason or reason
         if session.status is not SessionStatus.READY:
             return
         session.status = SessionStatus.STOPPING
@@ -174,8 +178,7 @@ class Sessions:
         return self._log_path(record.key)
 
     def _log_path(self, key: SessionKey) -> Path:
-        name = f"{key.endpoint}-{key.session_id}".replace("/", "_")
-        return self._logs / key.account / key.runtime_id / f"{name}.log"
+        return self._logs / key.account / key.runtime_id / f"{key.endpoint}-{key.file_name}.log"
 
     def _watch(self, session: Session) -> None:
         watch = asyncio.create_task(self._end_with_agent(session))

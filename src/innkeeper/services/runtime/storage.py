@@ -1,7 +1,6 @@
 """Session storage: folders that outlive a session's sandbox, mounted below /mnt."""
 
 import asyncio
-import hashlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -30,8 +29,7 @@ class SessionStorage:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     def _mounts(self, key: SessionKey, version: int, paths: Sequence[str]) -> list[Mount]:
-        session = hashlib.sha256(key.session_id.encode()).hexdigest()
-        folder = self._root / key.account / key.runtime_id / key.endpoint / session
+        folder = self._root / key.account / key.runtime_id / key.endpoint / key.file_name
         if folder.exists():
             for other in folder.iterdir():
                 if other.name != str(version):
