@@ -30,7 +30,7 @@ class Commands:
         if not 1 <= timeout <= _MAX_TIMEOUT_SECONDS:
             rule = f"must be between 1 and {_MAX_TIMEOUT_SECONDS} seconds"
             raise InvalidRequest(f"Value at 'body.timeout' {rule}", (FieldError("body.timeout", rule),))
-        _, session = await self._invocations.open(call.caller, parameters)
+        _, session = await self._invocations.open(call, parameters)
         try:
             process = await session.sandbox.exec(Command(("/bin/sh", "-c", body["command"])))
         except SandboxError as error:

@@ -38,11 +38,9 @@ _RESTRICTED = frozenset(
 )
 
 
-def of_request(
-    parameters: Document, request: Mapping[str, str], allowlist: frozenset[str], request_id: str
-) -> dict[str, str]:
-    """Those of the contract, the trace context, the custom ones and those that the allow-list names."""
-    headers = {SESSION: parameters["runtimeSessionId"], REQUEST: request_id}
+def of_request(parameters: Document, request: Mapping[str, str], allowlist: frozenset[str]) -> dict[str, str]:
+    """Those that the caller gave: of the contract, the trace context, custom ones, and the allowed ones."""
+    headers = {}
     for member, header in _OF_PARAMETERS.items():
         if value := parameters.get(member):
             headers[header] = value

@@ -2,17 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from contextlib import ExitStack
 
 import aiohttp
 
 from innkeeper.kernel.call import Call, Document
-from innkeeper.kernel.caller import Caller, CallerKind
+from innkeeper.kernel.caller import CallerKind
 from innkeeper.kernel.errors import AgentFailed, RetryableConflict
 from innkeeper.services.runtime import headers
 from innkeeper.services.runtime.access import Access
 from innkeeper.services.runtime.agent_client import AgentUnreachable
+from innkeeper.services.runtime.answer_stream import AnswerStream
 from innkeeper.services.runtime.directory import Target
 from innkeeper.services.runtime.model import SessionKey
 from innkeeper.services.runtime.provisioning import log_hint
@@ -22,7 +22,7 @@ from innkeeper.services.runtime.workload_tokens import WorkloadTokens
 
 AGENT_CARD_PATH = "/.well-known/agent-card.json"
 _AGENT_CARD_MAX_BYTES = 1 << 20
-_ACCEPT = {"MCP": "application/json, text/event-stream"}
+_ACCEPT = "application/json, text/event-stream"
 
 
 class Invocations:
@@ -40,16 +40,24 @@ class Invocations:
         self._request_timeout_seconds = request_timeout_seconds
         self._stream_timeout_seconds = stream_timeout_seconds
 
-    async def open(self, caller: Caller, parameters: Document) -> tuple[Target, Session]:
-        """The session that the parameters name, started when it is not there."""
-        target = await self._access.target(caller, parameters)
-        key = session_key(target, parameters["runtimeSessionId"])
+    async def open(self, call: Call, parameters: Document) -> tuple[Target, Session]:
+        """The session that the request names, started when it is not there."""
+        target = await self._access.target(call.caller, parameters)
+        session_id = parameters["runtimeSessionId"]
+        mcp_session = parameters.get("mcpSessionId")
+        if mcp_session and headers.SESSION.lower() not in call.headers:
+            # An MCP client knows no session but that of MCP: it says which sandbox is meant.
+            session_id = self._sessions.of_mcp_session(target.endpoint, mcp_session) or mcp_session
+        key = session_key(target, session_id)
         return target, await self._sessions.acquire(target.runtime, target.version, key)
 
-    def headers(self, call: Call, target: Target, parameters: Document) -> dict[str, str]:
+    def headers(self, call: Call, target: Target, session: Session, parameters: Document) -> dict[str, str]:
         """What the agent gets with the request, the workload access token included."""
         user = call.caller.user_id or parameters.get("runtimeUserId")
-        sent = headers.of_request(parameters, call.headers, target.version.header_allowlist, call.request_id)
+        allowlist = target.version.header_allowlist
+        sent = headers.of_request(parameters, call.headers, allowlist)
+        sent[headers.SESSION] = session.key.session_id
+        sent[headers.REQUEST] = call.request_id
         if user or call.caller.kind is CallerKind.BEARER:
             token = self._tokens.issue(target.runtime.account, target.runtime.id, user or None)
             sent.update(headers.of_workload(token))
@@ -57,11 +65,11 @@ class Invocations:
 
     async def invoke(self, call: Call, parameters: Document) -> Document:
         """`InvokeAgentRuntime`: `response` is an iterator over the bytes of the agent's answer."""
-        target, session = await self.open(call.caller, parameters)
+        target, session = await self.open(call, parameters)
         contract = session.version.contract
-        sent = self.headers(call, target, parameters)
+        sent = self.headers(call, target, session, parameters)
         sent.setdefault("Content-Type", "application/json")
-        sent.setdefault("Accept", _ACCEPT.get(contract.protocol, "application/json, text/event-stream"))
+        sent.setdefault("Accept", _ACCEPT)
         with ExitStack() as stack:
             stack.enter_context(session.use())
             answer = await self._ask(session, "POST", contract.path, sent, parameters["payload"])
@@ -74,20 +82,20 @@ class Invocations:
                 "runtimeSessionId": session.key.session_id,
                 "contentType": answer.headers.get("Content-Type", "application/octet-stream"),
                 "statusCode": answer.status,
-                "mcpSessionId": answer.headers.get("Mcp-Session-Id"),
+                "mcpSessionId": _mcp_session(session, answer),
                 "mcpProtocolVersion": answer.headers.get("Mcp-Protocol-Version"),
                 "traceId": sent.get("X-Amzn-Trace-Id"),
                 "traceParent": sent["traceparent"],
                 "traceState": sent.get("tracestate"),
                 "baggage": sent.get("baggage"),
-                "response": self._stream(session, answer, stack.pop_all()),
+                "response": AnswerStream(answer, stack.pop_all(), self._stream_timeout_seconds),
             }
 
     async def agent_card(self, call: Call, parameters: Document) -> Document:
         """`GetAgentCard`: the card that an A2A agent gives of itself."""
-        target, session = await self.open(call.caller, parameters)
+        target, session = await self.open(call, parameters)
         with session.use():
-            sent = self.headers(call, target, parameters)
+            sent = self.headers(call, target, session, parameters)
             answer = await self._ask(session, "GET", AGENT_CARD_PATH, sent)
             async with answer:
                 try:
@@ -123,22 +131,13 @@ class Invocations:
                 f"Its log may say why: {log_hint(session)}"
             ) from error
 
-    async def _stream(
-        self, session: Session, answer: aiohttp.ClientResponse, stack: ExitStack
-    ) -> AsyncIterator[bytes]:
-        deadline = asyncio.get_running_loop().time() + self._stream_timeout_seconds
-        with stack:
-            try:
-                while True:
-                    async with asyncio.timeout_at(deadline):
-                        chunk = await answer.content.readany()
-                    if not chunk:
-                        return
-                    yield chunk
-            except (aiohttp.ClientError, TimeoutError) as error:
-                raise AgentFailed("The agent's answer was cut off") from error
-            finally:
-                answer.close()
+
+def _mcp_session(session: Session, answer: aiohttp.ClientResponse) -> str | None:
+    """The agent's own; for one that keeps none our session's id, so that its client comes back here."""
+    if session.version.contract.protocol != "MCP":
+        return None
+    session.mcp_session = answer.headers.get("Mcp-Session-Id", session.mcp_session)
+    return session.mcp_session or session.key.session_id
 
 
 def session_key(target: Target, session_id: str) -> SessionKey:

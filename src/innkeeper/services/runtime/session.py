@@ -50,6 +50,7 @@ class Session:
         self.status = SessionStatus.STARTING
         self.end_reason: str | None = None
         self.access_key_id = ""
+        self.mcp_session: str | None = None
         self.log_path = log
         self.ended = asyncio.Event()
         self.active = 0

@@ -17,6 +17,7 @@ from innkeeper.kernel.page import Page, PageRequest
 from innkeeper.services.runtime import store
 from innkeeper.services.runtime.model import (
     AgentRuntime,
+    Endpoint,
     RuntimeVersion,
     SessionKey,
     SessionRecord,
@@ -102,6 +103,14 @@ class Sessions:
         if live is None:
             raise NotFound(f"Session {key.session_id} is not running")
         return _settled(live)
+
+    def of_mcp_session(self, endpoint: Endpoint, mcp_session: str) -> str | None:
+        """The id of the live session at this endpoint whose agent gave out this MCP session."""
+        place = endpoint.account, endpoint.runtime_id, endpoint.name
+        for key, session in self._live.items():
+            if session.mcp_session == mcp_session and (key.account, key.runtime_id, key.endpoint) == place:
+                return key.session_id
+        return None
 
     async def end(self, session: Session, reason: str) -> None:
         """Stop the agent, with a short grace, and its sandbox. One that still starts ends when it has; for

@@ -54,8 +54,8 @@ class Sockets:
         """Pass messages both ways between the client and the agent's own `/ws`."""
         try:
             call, params = await self._admit(socket, "InvokeAgentRuntimeWithWebSocketStream")
-            target, session = await self._invocations.open(call.caller, params)
-            upstream = await _connect(session, self._invocations.headers(call, target, params))
+            target, session = await self._invocations.open(call, params)
+            upstream = await _connect(session, self._invocations.headers(call, target, session, params))
         except InnkeeperError as error:
             await _deny(socket, error)
             return
@@ -68,7 +68,7 @@ class Sockets:
         """Attach the client to a shell, a new one or one that it left before."""
         try:
             call, params = await self._admit(socket, "InvokeAgentRuntimeCommandShell")
-            _, session = await self._invocations.open(call.caller, params)
+            _, session = await self._invocations.open(call, params)
             shell, reconnected = await self._shells.open(session, socket.query_params.get("shellId"))
         except InnkeeperError as error:
             await _deny(socket, error)
