@@ -79,6 +79,9 @@ class Wire:
         self._body_timeout_seconds = body_timeout_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":  # no operation is one: before it is accepted, closing it says 403
+            await send({"type": "websocket.close"})
+            return
         request = SignedRequest.of(scope)
         plane = self._planes.get(signing_service(request.headers, request.query_string) or "")
         exchange = _Exchange(request, str(uuid.uuid4()), receive, send)

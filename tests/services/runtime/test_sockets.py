@@ -73,6 +73,12 @@ async def test_a_socket_without_proof_is_refused(server: RunningServer, arn: str
     assert caught.value.response.status_code == 403
 
 
+async def test_a_socket_to_nowhere_is_refused(server: RunningServer) -> None:
+    with pytest.raises(InvalidStatus) as caught:
+        await connect(f"{server.url}/no/such/socket".replace("http", "ws", 1))
+    assert caught.value.response.status_code == 403
+
+
 async def test_the_sdks_entry_point_streams(agents: Agents, arn: str) -> None:
     answer = await asyncio.to_thread(
         agents.data.invoke_agent_runtime,
