@@ -23,7 +23,9 @@ def upload(terminal: Terminal, answer: str) -> str:
         archive.writestr("answer.txt", answer)
     terminal.ok("aws", "s3", "cp", f"{answer}.zip", "s3://recipes/agents/")
     code = {"s3": {"bucket": "recipes", "prefix": f"agents/{answer}.zip"}}
-    return json.dumps({"codeConfiguration": {"code": code, "runtime": "PYTHON_3_11", "entryPoint": ["main.py"]}})
+    return json.dumps(
+        {"codeConfiguration": {"code": code, "runtime": "PYTHON_3_11", "entryPoint": ["main.py"]}}
+    )
 
 
 def settled(terminal: Terminal, runtime_id: str) -> Any:
@@ -64,9 +66,7 @@ def test_an_agent_is_created_invoked_updated_and_deleted(terminal: Terminal, age
     terminal.ok("aws", "s3", "mb", "s3://recipes")
     common = ("--role-arn", agents.role, "--network-configuration", "networkMode=PUBLIC")
     artifact = ("--agent-runtime-artifact", upload(terminal, "soup"))
-    made = terminal.json(
-        *CONTROL, "create-agent-runtime", "--agent-runtime-name", "cook", *artifact, *common
-    )
+    made = terminal.json(*CONTROL, "create-agent-runtime", "--agent-runtime-name", "cook", *artifact, *common)
     runtime_id, arn = made["agentRuntimeId"], made["agentRuntimeArn"]
     settled(terminal, runtime_id)
     one = ("--agent-runtime-id", runtime_id)

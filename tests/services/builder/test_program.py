@@ -48,8 +48,9 @@ async def test_on_a_cancellation_it_ends(tmp_path: Path) -> None:
 
 
 async def test_what_cannot_be_started_says_so() -> None:
-    with pytest.raises(FileNotFoundError):
-        await run(("/no/such/program",), environment=ENVIRONMENT, timeout_seconds=10)
+    outcome = await run(("/no/such/program",), environment=ENVIRONMENT, timeout_seconds=10)
+    assert outcome.code == 127
+    assert "No such file" in outcome.output
 
 
 async def _ended(process: int) -> None:

@@ -166,7 +166,7 @@ async def _answer(path: Path, *arguments: str) -> str | None:
         outcome = await run(
             (path, *arguments), environment=os.environ, timeout_seconds=_PROBE_TIMEOUT_SECONDS
         )
-    except (OSError, TimeoutError):
+    except TimeoutError:
         return None
     lines = outcome.output.strip().splitlines()
     return lines[-1] if lines and outcome.code == 0 else None

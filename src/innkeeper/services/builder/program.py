@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _OUTPUT_MAX_BYTES = 65_536
+# A server that is killed takes the program along, by the kernel's hand (setpriv(1)).
+_DIES_WITH_US = ("/usr/bin/setpriv", "--pdeathsig", "KILL", "--")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +28,12 @@ async def run(
     timeout_seconds: float,
     folder: Path | None = None,
 ) -> Outcome:
-    """Raises OSError when it cannot be started, TimeoutError when it takes too long.
+    """Code 127 when there is no such program. Raises TimeoutError when it takes too long.
 
     On a timeout or a cancellation the whole process group is killed.
     """
     process = await asyncio.create_subprocess_exec(
+        *_DIES_WITH_US,
         *argv,
         cwd=folder,
         env=dict(environment),
