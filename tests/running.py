@@ -41,7 +41,11 @@ class RunningServer:
         command = [sys.executable, "-m", "innkeeper", "up", "--data-dir", str(self.data_dir), "--port", "0"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**_clean(), **settings}
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**clean_environment(), **settings},
             )
         deadline = time.monotonic() + START_SECONDS
         while not (self.data_dir / "server.json").exists():
@@ -77,7 +81,7 @@ class RunningServer:
         """What `innkeeper env` sets, on a clean environment."""
         access_key, secret = self.keys
         return {
-            **_clean(),
+            **clean_environment(),
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ACCESS_KEY_ID": access_key,
             "AWS_SECRET_ACCESS_KEY": secret,
@@ -193,7 +197,8 @@ def behaving() -> str:
     return (Path(__file__).parent / "agents" / "behaving.py").read_text()
 
 
-def _clean() -> dict[str, str]:
+def clean_environment() -> dict[str, str]:
+    """Our own environment, without anything that leads to a server or an account."""
     return {
         name: value
         for name, value in os.environ.items()

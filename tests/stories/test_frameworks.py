@@ -83,10 +83,12 @@ async def test_an_mcp_client_calls_the_tools_of_a_fastmcp_server(
 ) -> None:
     arn = await asyncio.to_thread(deploy, terminal, "mcp_server", "--protocol", "MCP")
     url = f"{server.url}/runtimes/{quote(arn, safe='')}/invocations?qualifier=DEFAULT"
-    async with httpx2.AsyncClient(auth=Signer(server), timeout=60) as http:
-        async with Client(streamable_http_client(url, http_client=http)) as client:
-            tools = await client.list_tools()
-            result = await client.call_tool("multiply", {"a": 6, "b": 7})
+    async with (
+        httpx2.AsyncClient(auth=Signer(server), timeout=60) as http,
+        Client(streamable_http_client(url, http_client=http)) as client,
+    ):
+        tools = await client.list_tools()
+        result = await client.call_tool("multiply", {"a": 6, "b": 7})
     assert [tool.name for tool in tools.tools] == ["add", "multiply"]
     assert result.structured_content == {"result": 42}
 
