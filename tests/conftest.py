@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from innkeeper.engines.store.database import Database, metadata
+from innkeeper.engines.store.database import Database
 from tests.postgres import PostgresServer
 from tests.running import RunningServer
 
@@ -14,9 +14,6 @@ pytest.register_assert_rewrite(
     "innkeeper.engines.jobs.contract",
     "innkeeper.engines.sandbox.contract",
 )
-
-# The tables as the code has them now, or as the migrations make them.
-MIGRATED = False
 
 
 @pytest.fixture(scope="session")
@@ -37,13 +34,9 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    """A database with all tables of the modules imported so far."""
+    """A database with all tables."""
     database = Database(database_url)
-    if MIGRATED:
-        await database.migrate()
-    else:
-        async with database.begin() as connection:
-            await connection.run_sync(metadata.create_all)
+    await database.migrate()
     yield database
     await database.close()
 
