@@ -17,10 +17,19 @@ import uvloop
 
 import innkeeper
 from innkeeper.engines.sandbox.bubblewrap import BubblewrapDriver
+from innkeeper.engines.sandbox.cgroups import Cgroup
 from innkeeper.engines.sandbox.contract import SandboxContract
 from innkeeper.engines.sandbox.contract_room import PATIENCE_SECONDS, heard, room, run, shell
 from innkeeper.engines.sandbox.records import ProcessMark, Record, Records
-from innkeeper.engines.sandbox.sandbox import Command, Network, Relay, Sandbox, SandboxGone, TerminalSize
+from innkeeper.engines.sandbox.sandbox import (
+    Command,
+    Limits,
+    Network,
+    Relay,
+    Sandbox,
+    SandboxGone,
+    TerminalSize,
+)
 
 SERVER = """
 import asyncio, sys
@@ -76,10 +85,6 @@ def processes_of(state_dir: Path) -> list[str]:
     return found
 
 
-def cgroups() -> set[str]:
-    return {str(path) for path in Path("/sys/fs/cgroup").rglob("innkeeper-test-*")}
-
-
 def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
@@ -103,13 +108,22 @@ def state_dir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def driver(state_dir: Path) -> AsyncIterator[BubblewrapDriver]:
-    before, open_before = cgroups(), descriptors()
+async def driver(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[BubblewrapDriver]:
+    """At the end of each test nothing is left of its sandboxes: no process, group, record or descriptor."""
+    made: list[Cgroup] = []
+    make = Cgroup.make
+
+    def noting(group: Cgroup, limits: Limits) -> None:
+        made.append(group)
+        make(group, limits)
+
+    monkeypatch.setattr(Cgroup, "make", noting)
+    open_before = descriptors()
     driver = BubblewrapDriver(state_dir)
     yield driver
     await driver.close()
     assert processes_of(state_dir) == []
-    assert cgroups() <= before
+    assert [path for group in made for path in group.paths if Path(path).exists()] == []
     assert list((state_dir / "sandboxes").glob("*")) == []
     await asyncio.sleep(0)
     assert descriptors() == open_before

@@ -1,6 +1,10 @@
 """The `bubblewrap` driver: namespaces of the host's kernel, made by bwrap(1), with or without root.
 
 `room.py` is one sandbox; `guest.py` runs inside it, and `rootfs.py` says what it sees there.
+
+To the host's file systems an agent is the user that the server runs as, so mounts need no change of owner.
+Where that is root, keep writable mounts in a folder that is shut to the host's other users, as the data
+folder is: an agent may leave a set-user-id program there, which is powerless inside but not outside.
 """
 
 import asyncio
@@ -26,7 +30,7 @@ class BubblewrapDriver:
     def __init__(self, state_dir: Path) -> None:
         self._etc = state_dir / "etc"
         self._records = Records(state_dir / "sandboxes")
-        self._rooms: dict[str, Room] = {}
+        self._rooms: set[Room] = set()
         self._preparing = asyncio.Lock()
         self._ready = False
         self._hierarchies: tuple[Hierarchy, ...] = ()
@@ -52,10 +56,12 @@ class BubblewrapDriver:
     async def create(self, spec: SandboxSpec) -> Room:
         if not _ID.fullmatch(spec.id):
             raise SandboxError(f"a sandbox id is 1 to 64 letters, digits, - and _; not {spec.id[:80]!r}")
-        if spec.id in self._rooms:
-            raise SandboxError(f"a sandbox with the id {spec.id!r} exists already")
-        hierarchies = await self._prepared()
-        room = self._rooms[spec.id] = Room(spec, Cgroup(hierarchies, spec.id), self._forget)
+        try:
+            hierarchies = await self._prepared()
+            room = Room(spec, Cgroup(hierarchies, spec.id), self._rooms.discard)
+        except OSError as error:
+            raise SandboxError(f"cannot make a sandbox: {error}") from error
+        self._rooms.add(room)
         await room.open(self._records, self._etc)
         return room
 
@@ -63,10 +69,7 @@ class BubblewrapDriver:
         return await asyncio.to_thread(self._reap)
 
     async def close(self) -> None:
-        await asyncio.gather(*(room.kill() for room in self._rooms.values()))
-
-    def _forget(self, room: Room) -> None:
-        self._rooms.pop(room.id, None)
+        await asyncio.gather(*(room.kill() for room in self._rooms))
 
     async def _prepared(self) -> tuple[Hierarchy, ...]:
         async with self._preparing:

@@ -176,8 +176,9 @@ class Channel:
         except OSError:
             data, ancillary, flags = b"", [], 0
         fds = [fd for _, _, packed in ancillary for (fd,) in _FD.iter_unpack(packed)]
-        whole = len(data) == REPLY.size and not flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC)
-        if whole and len(fds) <= 1 and self._dispatch(Reply(*REPLY.unpack(data), *fds)):
+        # Cut descriptors without a first one only say that this process may have no more of them.
+        excess = flags & socket.MSG_TRUNC or (flags & socket.MSG_CTRUNC and fds) or len(fds) > 1
+        if len(data) == REPLY.size and not excess and self._dispatch(Reply(*REPLY.unpack(data), *fds)):
             return
         for fd in fds:
             os.close(fd)

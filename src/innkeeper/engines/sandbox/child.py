@@ -65,7 +65,13 @@ class ChildProcess(WatchedProcess):
         except OSError as error:
             os.close(self._complaints)
             raise SandboxError(f"cannot start {argv[0]}: {error.strerror}") from error
-        super().__init__(self._process.pid)
+        try:
+            super().__init__(self._process.pid)
+        except OSError as error:
+            self._process.kill()
+            self._process.wait()
+            os.close(self._complaints)
+            raise SandboxError(f"cannot watch {argv[0]}: {error.strerror}") from error
 
     def _end(self) -> None:
         self.status = self._process.wait()

@@ -118,6 +118,32 @@ class ProcessContract:
             assert await process.wait() == 0
             process.close()
 
+    async def test_the_last_words_on_a_terminal_are_heard(self, driver: SandboxDriver) -> None:
+        async with room(driver) as sandbox:
+            for _ in range(10):
+                command = Command(["sh", "-c", "echo first; echo last words"], terminal=TerminalSize())
+                process = await sandbox.exec(command)
+                assert await process.stdout.read() == b"first\r\nlast words\r\n"
+                assert await process.wait() == 0
+                process.close()
+
+    async def test_much_is_typed_and_closing_the_keyboard_leaves_the_terminal(
+        self, driver: SandboxDriver
+    ) -> None:
+        script = "stty raw -echo; echo ready; head -c 300000 | wc -c; sleep 0.1; echo done"
+        async with room(driver) as sandbox:
+            process = await sandbox.exec(Command(["sh", "-c", script], terminal=TerminalSize()))
+            await heard(process.stdout, b"ready")
+            for _ in range(30):
+                process.stdin.write(b"x" * 10_000)
+                await process.stdin.drain()
+            await heard(process.stdout, b"300000")
+            process.stdin.close()
+            await process.stdin.wait_closed()
+            await heard(process.stdout, b"done")
+            assert await process.wait() == 0
+            process.close()
+
     async def test_control_c_interrupts_what_runs_in_a_terminal(self, driver: SandboxDriver) -> None:
         async with room(driver) as sandbox:
             command = Command(["sh", "-c", "echo ready; exec sleep 1000"], terminal=TerminalSize())

@@ -34,6 +34,14 @@ def command(spec: SandboxSpec, etc: Path, doors: Sequence[str], info: int, contr
     ]
 
 
+def explained(complaints: str) -> str:
+    """What bubblewrap said when it could not start, with the cure of the usual cause."""
+    cure = "; user namespaces may be switched off: see sysctl user.max_user_namespaces and"
+    cure += " kernel.apparmor_restrict_unprivileged_userns"
+    denied = "uid map" in complaints or "new namespace" in complaints
+    return f"bubblewrap could not start: {complaints or 'it said nothing'}{cure if denied else ''}"
+
+
 def _open_files(spec: SandboxSpec) -> int:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     return spec.limits.open_files if most == resource.RLIM_INFINITY else min(spec.limits.open_files, most)

@@ -16,6 +16,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from innkeeper.engines.sandbox.child import ChildProcess
+from innkeeper.engines.sandbox.readiness import readable
 from innkeeper.engines.sandbox.sandbox import SandboxError
 
 # TEST-NET-1 (RFC 5737) is nobody's address, so that every private range can be refused as a whole. Should a
@@ -100,13 +101,7 @@ def _start_slirp(namespace: int, owner: int, stack: AsyncExitStack) -> tuple[Chi
 
 
 async def _until_ready(slirp: ChildProcess, ready: int) -> None:
-    loop = asyncio.get_running_loop()
-    readable = asyncio.Event()
-    loop.add_reader(ready, readable.set)
-    try:
-        await readable.wait()
-    finally:
-        loop.remove_reader(ready)
+    await readable(ready)
     if os.read(ready, 1) != b"1":
         await slirp.wait()
         raise SandboxError(f"slirp4netns could not start: {slirp.complaints()}")

@@ -1,7 +1,6 @@
 """A process in a sandbox, as the host holds it: its streams, its exit, its terminal."""
 
 import asyncio
-import errno
 import fcntl
 import os
 import struct
@@ -15,6 +14,7 @@ from typing import BinaryIO
 from innkeeper.engines.sandbox.channel import Channel, Exit, Reply
 from innkeeper.engines.sandbox.guest import AT_DIRECTORY
 from innkeeper.engines.sandbox.sandbox import Command, SandboxError, SandboxGone, TerminalSize
+from innkeeper.engines.sandbox.terminal import TerminalInput, TerminalOutput
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,15 @@ async def start(
     channel: Channel, command: Command, directory: str, environment: Mapping[str, str]
 ) -> SandboxProcess:
     """Raises SandboxError when the program cannot be started, SandboxGone when the sandbox ended."""
+    try:
+        return await _start(channel, command, directory, environment)
+    except OSError as error:
+        raise SandboxError(f"cannot start a process: {error.strerror}") from error
+
+
+async def _start(
+    channel: Channel, command: Command, directory: str, environment: Mapping[str, str]
+) -> SandboxProcess:
     if not command.argv:
         raise SandboxError("a command needs at least the name of a program")
     size = command.terminal
@@ -79,7 +88,7 @@ async def start(
     if size:
         reply = await channel.call("exec", *fields)
         exited = _exit_of(reply, fields)
-        streams = await _terminal_streams(reply.take())
+        streams = _terminal_streams(reply.take())
     else:
         reply, streams = await _call_with_pipes(channel, fields)
         try:
@@ -111,14 +120,16 @@ async def _call_with_pipes(channel: Channel, fields: Sequence[str]) -> tuple[Rep
     return reply, Streams(await _writer(stdin_writer), out, err, (out_transport, err_transport))
 
 
-async def _terminal_streams(fd: int) -> Streams:
+def _terminal_streams(fd: int) -> Streams:
     """One descriptor, read and written; a terminal has no standard error of its own."""
+    os.set_blocking(fd, False)
     terminal = os.fdopen(fd, "rb", buffering=0)
-    writer = await _writer(os.fdopen(os.dup(fd), "wb", buffering=0))
-    out, transport = await _reader(terminal)
-    nothing = asyncio.StreamReader()
+    protocol = asyncio.StreamReaderProtocol(asyncio.StreamReader())
+    typed = TerminalInput(terminal, protocol)
+    stdin = asyncio.StreamWriter(typed, protocol, None, asyncio.get_running_loop())
+    shown, nothing = asyncio.StreamReader(), asyncio.StreamReader()
     nothing.feed_eof()
-    return Streams(writer, out, nothing, (transport,), terminal)
+    return Streams(stdin, shown, nothing, (TerminalOutput(terminal, shown, typed),), terminal)
 
 
 def _pipe(reading: ExitStack, writing: ExitStack) -> tuple[BinaryIO, BinaryIO]:
@@ -129,17 +140,10 @@ def _pipe(reading: ExitStack, writing: ExitStack) -> tuple[BinaryIO, BinaryIO]:
     return reader, writer
 
 
-class _OutputProtocol(asyncio.StreamReaderProtocol):
-    def connection_lost(self, exc: Exception | None) -> None:
-        """A terminal whose last program has gone reports an input/output error: that is its end of file."""
-        ended = isinstance(exc, OSError) and exc.errno == errno.EIO
-        super().connection_lost(None if ended else exc)
-
-
 async def _reader(file: BinaryIO) -> tuple[asyncio.StreamReader, asyncio.ReadTransport]:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
-    transport, _ = await loop.connect_read_pipe(lambda: _OutputProtocol(reader), file)
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), file)
     return reader, transport
 
 

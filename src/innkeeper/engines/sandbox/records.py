@@ -1,14 +1,16 @@
 """What a server leaves on disk about each of its sandboxes, so that the next one can clean up after it."""
 
-import contextlib
 import json
 import os
+import select
 import signal
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from innkeeper.engines.sandbox.sandbox import SandboxError
+
+_KILL_TIMEOUT_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,19 @@ class ProcessMark:
             return False
 
     def kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
+        """End it if it is still the one; blocks until it has ended, 5 s at most."""
+        try:
+            pidfd = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return
+        try:
             if self.alive:
-                os.kill(self.pid, signal.SIGKILL)
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                ended = select.poll()
+                ended.register(pidfd, select.POLLIN)
+                ended.poll(_KILL_TIMEOUT_SECONDS * 1000)
+        finally:
+            os.close(pidfd)
 
 
 @dataclass(frozen=True, slots=True)

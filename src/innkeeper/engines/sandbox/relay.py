@@ -45,7 +45,7 @@ class RelayServer:
         self._places.release()
 
     async def _carry(self, inside: socket.socket) -> None:
-        with contextlib.ExitStack() as stack, contextlib.suppress(OSError, TimeoutError):
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
             stack.enter_context(inside)
             async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
                 outside = stack.enter_context(await self._connect())

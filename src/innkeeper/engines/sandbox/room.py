@@ -14,9 +14,10 @@ from pathlib import Path
 
 from innkeeper.engines.sandbox import files, launch, network, process
 from innkeeper.engines.sandbox.cgroups import Cgroup
-from innkeeper.engines.sandbox.channel import CALL_TIMEOUT_SECONDS, Channel
+from innkeeper.engines.sandbox.channel import CALL_TIMEOUT_SECONDS, START_TIMEOUT_SECONDS, Channel
 from innkeeper.engines.sandbox.child import KILL_TIMEOUT_SECONDS, ChildProcess, WatchedProcess
 from innkeeper.engines.sandbox.process import SandboxProcess
+from innkeeper.engines.sandbox.readiness import readable, writable
 from innkeeper.engines.sandbox.records import ProcessMark, Record, Records
 from innkeeper.engines.sandbox.relay import RelayServer
 from innkeeper.engines.sandbox.rootfs import ENVIRONMENT
@@ -43,6 +44,7 @@ class Room:
         self._guest: WatchedProcess | None = None
         self._belongings = AsyncExitStack()
         self._belongings.callback(self._channel.close)
+        self._gone = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
 
     @property
@@ -92,11 +94,12 @@ class Room:
         return self._cgroup.usage()
 
     async def closed(self) -> None:
-        if self._keeper is not None:
-            await asyncio.wait({self._keeper})
+        await self._gone.wait()
 
     async def kill(self) -> None:
+        """One that is still beginning ends as soon as it has begun. Raises SandboxError when it cannot be."""
         self._ending.set()
+        await self._gone.wait()
         if self._keeper is not None:
             await asyncio.shield(self._keeper)
 
@@ -110,7 +113,8 @@ class Room:
         self._cgroup.make(self._spec.limits)
         self._belongings.push_async_callback(asyncio.to_thread, self._cgroup.release)
         bubblewrap = await self._start_guest(etc)
-        assert self._guest is not None
+        if self._guest is None:
+            raise SandboxError("the guest agent ended at once")
         pids = [bubblewrap.pid, self._guest.pid]
         if self._spec.network is Network.PUBLIC:
             slirp = await network.attach(self._guest.pid, self._belongings)
@@ -121,20 +125,35 @@ class Room:
 
     async def _start_guest(self, etc: Path) -> ChildProcess:
         heard, info = os.pipe()
+        control = self._channel.guest_end
         try:
-            command = launch.command(
-                self._spec, etc, self._cgroup.doors, info, self._channel.guest_end.fileno()
-            )
-            bubblewrap = ChildProcess(command, (info, self._channel.guest_end.fileno()))
+            command = launch.command(self._spec, etc, self._cgroup.doors, info, control.fileno())
+            bubblewrap = ChildProcess(command, (info, control.fileno()))
             self._belongings.push_async_callback(bubblewrap.kill)
-            self._channel.guest_end.close()
-            await _greeted(self._channel, bubblewrap)
-            self._guest = WatchedProcess(json.loads(os.read(heard, 4096))["child-pid"])
+        except BaseException:
+            os.close(heard)
+            raise
+        finally:
+            os.close(info)
+            control.close()
+        try:
+            await self._meet_guest(heard)
         finally:
             os.close(heard)
-            os.close(info)
+        await _greeted(self._channel, bubblewrap)
         bubblewrap.settled()
         return bubblewrap
+
+    async def _meet_guest(self, heard: int) -> None:
+        """Learn which process bubblewrap made. Who gives up meanwhile must still know whom to end."""
+        said = bytearray()
+        try:
+            await _read_all(heard, said)
+        finally:
+            await _read_all(heard, said)
+            if said:
+                with contextlib.suppress(ProcessLookupError):
+                    self._guest = WatchedProcess(json.loads(said)["child-pid"])
 
     async def _relay(self, relay: Relay) -> None:
         reply = await self._channel.call("listen", str(_checked(relay.port)))
@@ -154,7 +173,22 @@ class Room:
                 if self._guest is not None:
                     await self._guest.kill()
         finally:
+            self._gone.set()
             self._ended(self)
+
+
+async def _read_all(heard: int, said: bytearray) -> None:
+    """Add to `said` what bubblewrap tells of the process it made; it closes the pipe then."""
+    try:
+        async with asyncio.timeout(START_TIMEOUT_SECONDS):
+            while True:
+                await readable(heard)
+                part = os.read(heard, 4096)
+                if not part:
+                    return
+                said += part
+    except TimeoutError:
+        raise SandboxError(f"bubblewrap did not start in {START_TIMEOUT_SECONDS:g} s") from None
 
 
 async def _greeted(channel: Channel, bubblewrap: ChildProcess) -> None:
@@ -164,7 +198,7 @@ async def _greeted(channel: Channel, bubblewrap: ChildProcess) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(KILL_TIMEOUT_SECONDS):
                 await bubblewrap.wait()
-        raise SandboxError(f"bubblewrap could not start: {bubblewrap.complaints()}") from None
+        raise SandboxError(launch.explained(bubblewrap.complaints())) from None
 
 
 def _checked(port: int) -> int:
@@ -188,13 +222,7 @@ def _adopt(fd: int) -> socket.socket:
 
 
 async def _connected(dialled: socket.socket, port: int) -> None:
-    loop = asyncio.get_running_loop()
-    writable = asyncio.Event()
-    loop.add_writer(dialled, writable.set)
-    try:
-        await writable.wait()
-    finally:
-        loop.remove_writer(dialled)
+    await writable(dialled.fileno())
     error = dialled.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     # A port that nobody listens on can be met by a socket that was given the same one, and so meets itself.
     if not error and dialled.getsockname() == dialled.getpeername():
