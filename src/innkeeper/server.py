@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import os
+import resource
 import signal
 import socket
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from pathlib import Path
 import uvicorn
 
 from innkeeper.app import VERSION, Innkeeper
+from innkeeper.bounded_http import bounded_http
 from innkeeper.services.account.model import AccessKey
 from innkeeper.services.runtime.environment import Home
 from innkeeper.settings import Settings
@@ -33,7 +35,9 @@ async def serve(settings: Settings) -> None:
     `<data_dir>/server.json` says where the server is while it answers; `<data_dir>/credentials` holds the
     root access key, made at the first start. Raises AlreadyRunning; OSError when the port is taken.
     """
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.chmod(0o700)  # it holds secrets, and files of agents that nobody else may run
+    _allow_many_files()
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
@@ -53,6 +57,7 @@ async def serve(settings: Settings) -> None:
 async def _serve_http(inn: Innkeeper, settings: Settings, listener: socket.socket) -> None:
     config = uvicorn.Config(
         inn.http,
+        http=bounded_http(settings.request_head_max_bytes, settings.request_arrival_timeout_seconds),
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -73,6 +78,12 @@ class _Server(uvicorn.Server):
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.handle_exit, number, None)
         yield
+
+
+def _allow_many_files() -> None:
+    """A session takes about ten descriptors; the soft limit of most systems ends at a hundred sessions."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 @contextmanager
