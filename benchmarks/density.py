@@ -20,21 +20,23 @@ def measure(inn: Inn) -> list[Measure]:
     agent = inn.deploy(BEHAVING)
     assert inn.server.process is not None
     server = inn.server.process.pid
-    before = pss_mib(server)
+    before = pss_mib(server) or 0.0
     sessions = [new_session() for _ in range(inn.rounds(_SESSIONS))]
     began = time.perf_counter()
     starts = _ask_all(inn, agent, sessions)
     started = time.perf_counter() - began
-    weights = [pss_mib(pid) for pid in descendants(server)]
-    after = pss_mib(server)
+    processes = descendants(server)
+    weights = [weight for pid in processes if (weight := pss_mib(pid)) is not None]
+    after = pss_mib(server) or 0.0
     answers = _ask_all(inn, agent, sessions)
     count = len(sessions)
+    hidden = "" if len(weights) == len(processes) else f", of {len(weights)} of {len(processes)} processes"
     return [
         _one(f"{count} sessions started, {_AT_A_TIME} at a time", "s", started),
         Measure("density", "one start among them", "ms", starts),
-        _one(f"memory (PSS) of {count} sessions", "MiB", sum(weights)),
+        _one(f"memory (PSS) of {count} sessions{hidden}", "MiB", sum(weights)),
         _one("memory (PSS) a session", "MiB", sum(weights) / count),
-        _one("processes a session", "", len(weights) / count),
+        _one("processes a session", "", len(processes) / count),
         _one("server before", "MiB", before),
         _one(f"server with {count} sessions", "MiB", after),
         Measure("density", f"all {len(answers)} answer once more", "ms", answers),

@@ -23,9 +23,11 @@ def descendants(pid: int) -> set[int]:
     return found
 
 
-def pss_mib(pid: int) -> float:
-    """Its memory, pages that it shares counted in proportion. Raises PermissionError unless it is ours."""
-    for line in (_PROC / str(pid) / "smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
+def pss_mib(pid: int) -> float | None:
+    """Its memory, pages that it shares counted in proportion; None when it has ended or may not be looked at,
+    as is the case with sandboxes for all but root."""
+    try:
+        lines = (_PROC / str(pid) / "smaps_rollup").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return None
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:")), None)
