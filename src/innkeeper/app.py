@@ -13,7 +13,9 @@ from starlette.applications import Starlette
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import Message
 
+from innkeeper.aws.exchange import ClientGone, read_body
 from innkeeper.aws.models import AGENTCORE, service_model
 from innkeeper.aws.operations import operations_of
 from innkeeper.aws.planes import Plane, RawPlane
@@ -77,6 +79,8 @@ from innkeeper.services.tags.service import Tags
 from innkeeper.settings import Settings
 
 VERSION = version("innkeeper")
+_NATIVE_BODY_MAX_BYTES = 1 << 20
+_NATIVE_BODY_TIMEOUT_SECONDS = 60.0
 
 
 class Engines:
@@ -267,7 +271,9 @@ def _http(inn: Innkeeper, settings: Settings) -> Starlette:
         *agent_routes(inn.runtime.access, inn.runtime.sockets(inn, settings)),
         Mount("/", _wire(inn, settings)),
     ]
-    return Starlette(routes=routes, exception_handlers={InnkeeperError: _native_error})
+    return Starlette(
+        routes=routes, exception_handlers={InnkeeperError: _native_error, ClientGone: _nobody_left}
+    )
 
 
 def _wire(inn: Innkeeper, settings: Settings) -> Wire:
@@ -331,7 +337,11 @@ def _authenticated(route: Route, verifier: SignatureVerifier) -> Route:
     endpoint: Callable[[Request], Awaitable[Response]] = route.endpoint
 
     async def signed(request: Request) -> Response:
-        caller = await _signed_caller(verifier, request, await request.body())
+        body = await read_body(
+            request.receive, request.headers, _NATIVE_BODY_MAX_BYTES, _NATIVE_BODY_TIMEOUT_SECONDS
+        )
+        request = Request(request.scope, partial(_whole, body))
+        caller = await _signed_caller(verifier, request, body)
         if caller is None:
             raise AccessDenied("Missing Authentication Token", "MissingAuthenticationTokenException")
         if caller.kind is not CallerKind.ROOT:
@@ -340,6 +350,10 @@ def _authenticated(route: Route, verifier: SignatureVerifier) -> Route:
         return await endpoint(request)
 
     return Route(route.path, signed, methods=route.methods)
+
+
+async def _whole(body: bytes) -> Message:
+    return {"type": "http.request", "body": body}
 
 
 async def _signed_caller(
@@ -362,3 +376,7 @@ async def _health(_request: Request) -> Response:
 async def _native_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, InnkeeperError)
     return JSONResponse({"message": error.message, "code": error.code}, error.status)
+
+
+async def _nobody_left(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=400)

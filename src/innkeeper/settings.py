@@ -48,6 +48,12 @@ class Settings(BaseSettings):
     request_body_max_bytes: Annotated[int, Field(description="Largest request body on the AWS wire.")] = (
         100_000_000
     )
+    request_head_max_bytes: Annotated[
+        int, Field(description="Largest request line and headers, together.")
+    ] = 65_536
+    request_arrival_timeout_seconds: Annotated[
+        float, Field(description="Longest time until a request is here whole; then the connection is closed.")
+    ] = 300.0
     clock_skew_seconds: Annotated[int, Field(description="How far a signature's date may be off.")] = 300
 
     session_init_timeout_seconds: Annotated[
