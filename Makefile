@@ -31,7 +31,7 @@ test: setup ## Run every test, the slow ones too
 check: setup ## What CI runs: format, lint, types, rules of the house, every test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy src tests scripts
+	$(BIN)/mypy
 	$(BIN)/pytest tests/house
 	$(BIN)/pytest --ignore=tests/house
 

@@ -37,6 +37,7 @@ REFUSED = (
 )  # https://www.iana.org/assignments/iana-ipv4-special-registry
 ATTACH_TIMEOUT_SECONDS = 15.0
 
+_LOOK_SECONDS = 0.001
 _NS_GET_USERNS = 0xB701  # ioctl_ns(2)
 _TUN = Path("/dev/net/tun")
 
@@ -59,6 +60,7 @@ async def attach(guest_pid: int, stack: AsyncExitStack) -> ChildProcess:
     Gives slirp4netns, which ends when this process or the stack does. Raises SandboxError.
     """
     async with AsyncExitStack() as borrowed:
+        await _has_users(guest_pid)
         namespace = os.open(f"/proc/{guest_pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         borrowed.callback(os.close, namespace)
         owner = fcntl.ioctl(namespace, _NS_GET_USERNS)
@@ -72,6 +74,21 @@ async def attach(guest_pid: int, stack: AsyncExitStack) -> ChildProcess:
         except TimeoutError:
             raise SandboxError(f"slirp4netns was not ready in {ATTACH_TIMEOUT_SECONDS:g} s") from None
         return slirp
+
+
+async def _has_users(guest_pid: int) -> None:
+    """bubblewrap names its process before it has mapped the users of that namespace; nobody may act on its
+    network until then."""
+    try:
+        async with asyncio.timeout(ATTACH_TIMEOUT_SECONDS):
+            while not _read(f"/proc/{guest_pid}/uid_map"):
+                await asyncio.sleep(_LOOK_SECONDS)  # noqa: ASYNC110 (the kernel tells nobody)
+    except (OSError, TimeoutError):
+        raise SandboxError("the sandbox ended before it had a network") from None
+
+
+def _read(path: str) -> bytes:
+    return Path(path).read_bytes()
 
 
 def _start_slirp(namespace: int, owner: int, stack: AsyncExitStack) -> tuple[ChildProcess, int]:

@@ -113,14 +113,20 @@ class Room:
         self._cgroup.make(self._spec.limits)
         self._belongings.push_async_callback(asyncio.to_thread, self._cgroup.release)
         bubblewrap = await self._start_guest(etc)
+        # The guest agent becomes ready while its network does.
+        joining = asyncio.create_task(self._join_network())
+        try:
+            await _greeted(self._channel, bubblewrap)
+            bubblewrap.settled()
+            slirps = await joining
+        finally:
+            joining.cancel()
+            await asyncio.gather(joining, return_exceptions=True)
         if self._guest is None:
             raise SandboxError("the guest agent ended at once")
-        pids = [bubblewrap.pid, self._guest.pid]
-        if self._spec.network is Network.PUBLIC:
-            slirp = await network.attach(self._guest.pid, self._belongings)
-            pids.append(slirp.pid)
         for relay in self._spec.relays:
             await self._relay(relay)
+        pids = (bubblewrap.pid, self._guest.pid, *slirps)
         records.update(replace(record, processes=tuple(map(ProcessMark.of, pids))))
 
     async def _start_guest(self, etc: Path) -> ChildProcess:
@@ -140,9 +146,14 @@ class Room:
             await self._meet_guest(heard)
         finally:
             os.close(heard)
-        await _greeted(self._channel, bubblewrap)
-        bubblewrap.settled()
         return bubblewrap
+
+    async def _join_network(self) -> tuple[int, ...]:
+        """The pid of slirp4netns, if the sandbox is to have a network."""
+        if self._guest is None or self._spec.network is not Network.PUBLIC:
+            return ()
+        slirp = await network.attach(self._guest.pid, self._belongings)
+        return (slirp.pid,)
 
     async def _meet_guest(self, heard: int) -> None:
         """Learn which process bubblewrap made. Who gives up meanwhile must still know whom to end."""
