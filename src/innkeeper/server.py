@@ -41,6 +41,7 @@ async def serve(settings: Settings) -> None:
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # below, it tells whole URLs, signatures and all
     with _locked(settings.data_dir), _listening(settings.host, settings.port) as listener:
         port = listener.getsockname()[1]
         inn = Innkeeper(settings, Home(_reachable(settings.host), port))
@@ -140,5 +141,5 @@ def _write(path: Path, text: str) -> None:
 
 def run(settings: Settings) -> None:
     """`serve` on the fastest event loop there is."""
-    with asyncio.Runner(loop_factory=uvicorn.Config("").get_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=uvicorn.Config("", log_config=None).get_loop_factory()) as runner:
         runner.run(serve(settings))

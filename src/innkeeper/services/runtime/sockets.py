@@ -162,7 +162,7 @@ async def _close_when(event: asyncio.Event, socket: WebSocket, code: int) -> Non
 async def _close(socket: WebSocket, code: int) -> None:
     try:
         await socket.close(code)
-    except (RuntimeError, OSError):
+    except (RuntimeError, WebSocketDisconnect):
         return  # the client was first
 
 
