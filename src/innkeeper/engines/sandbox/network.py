@@ -81,8 +81,8 @@ async def _has_users(guest_pid: int) -> None:
     network until then."""
     try:
         async with asyncio.timeout(ATTACH_TIMEOUT_SECONDS):
-            while not _read(f"/proc/{guest_pid}/uid_map"):
-                await asyncio.sleep(_LOOK_SECONDS)  # noqa: ASYNC110 (the kernel tells nobody)
+            while not _read(f"/proc/{guest_pid}/uid_map"):  # noqa: ASYNC110 (the kernel tells nobody)
+                await asyncio.sleep(_LOOK_SECONDS)
     except (OSError, TimeoutError):
         raise SandboxError("the sandbox ended before it had a network") from None
 
