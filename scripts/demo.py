@@ -63,7 +63,8 @@ class Guest:
             path = self.results / Path(event["name"]).name
             path.write_bytes(base64.b64decode(event["png_base64"]))
             text = f"saved to {path.relative_to(ROOT)}"
-        print(f"  {self.label} | {event.get('event', 'event'):8} {text or event}", flush=True)
+        # One write, line end included: two sessions speak at once.
+        print(f"  {self.label} | {event.get('event', 'event'):8} {text or event}\n", end="", flush=True)
 
 
 def ask_side_by_side(guests: tuple[Guest, ...], questions: tuple[str, ...]) -> list[Answer]:

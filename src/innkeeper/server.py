@@ -23,6 +23,7 @@ from innkeeper.services.runtime.environment import Home
 from innkeeper.settings import Settings
 
 _GRACE_SECONDS = 5
+_KEEP_ALIVE_SECONDS = 60  # longer than clients pool a connection, so that they close it first
 
 
 class AlreadyRunning(RuntimeError):
@@ -65,6 +66,7 @@ async def _serve_http(inn: Innkeeper, settings: Settings, listener: socket.socke
         server_header=False,
         ws_max_size=settings.websocket_frame_max_bytes,
         ws_ping_interval=None,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
     await _Server(config).serve(sockets=[listener])
