@@ -1,9 +1,11 @@
 """The command line that starts a sandbox."""
 
+import os
 import resource
 from collections.abc import Sequence
 from pathlib import Path
 
+from innkeeper.engines.sandbox import seccomp
 from innkeeper.engines.sandbox.rootfs import USER_ID, guest_command, view
 from innkeeper.engines.sandbox.sandbox import SandboxSpec
 
@@ -25,13 +27,25 @@ _ISOLATION = (
 )
 
 
-def command(spec: SandboxSpec, etc: Path, doors: Sequence[str], info: int, control: int) -> list[str]:
-    """`doors` are the cgroups' files to enter by; bubblewrap writes the guest's pid to `info`, and the guest
-    inherits `control`. Raises SandboxError for a mount that cannot be made."""
+def command(
+    spec: SandboxSpec, etc: Path, doors: Sequence[str], info: int, control: int, filter_: int
+) -> list[str]:
+    """`doors` are the cgroups' files to enter by; bubblewrap writes the guest's pid to `info`, the guest
+    inherits `control`, `filter_` holds its filter. Raises SandboxError for a mount that cannot be made."""
     return [
         *("/bin/sh", "-c", _ENTER, "sandbox", str(_open_files(spec)), *doors, "--"),
-        *("bwrap", *_ISOLATION, "--info-fd", str(info), *view(spec, etc), "--", *guest_command(control)),
+        *("bwrap", *_ISOLATION, "--info-fd", str(info), "--seccomp", str(filter_), *view(spec, etc)),
+        *("--", *guest_command(control)),
     ]
+
+
+def filter_file() -> int:
+    """A descriptor to read the filter of system calls from. Raises SandboxError where there is none."""
+    program = seccomp.program(os.uname().machine)
+    fd = os.memfd_create("seccomp", os.MFD_CLOEXEC)
+    os.write(fd, program)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
 
 
 def explained(complaints: str) -> str:

@@ -8,7 +8,7 @@ import os
 import posixpath
 import socket
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -130,22 +130,18 @@ class Room:
         records.update(replace(record, processes=tuple(map(ProcessMark.of, pids))))
 
     async def _start_guest(self, etc: Path) -> ChildProcess:
-        heard, info = os.pipe()
-        control = self._channel.guest_end
-        try:
-            command = launch.command(self._spec, etc, self._cgroup.doors, info, control.fileno())
-            bubblewrap = ChildProcess(command, (info, control.fileno()))
-            self._belongings.push_async_callback(bubblewrap.kill)
-        except BaseException:
-            os.close(heard)
-            raise
-        finally:
-            os.close(info)
-            control.close()
-        try:
+        with ExitStack() as ours:
+            heard, info = os.pipe()
+            ours.callback(os.close, heard)
+            with ExitStack() as theirs:
+                theirs.callback(os.close, info)
+                control = theirs.enter_context(self._channel.guest_end).fileno()
+                filter_ = launch.filter_file()
+                theirs.callback(os.close, filter_)
+                fds = info, control, filter_
+                bubblewrap = ChildProcess(launch.command(self._spec, etc, self._cgroup.doors, *fds), fds)
+                self._belongings.push_async_callback(bubblewrap.kill)
             await self._meet_guest(heard)
-        finally:
-            os.close(heard)
         return bubblewrap
 
     async def _join_network(self) -> tuple[int, ...]:
