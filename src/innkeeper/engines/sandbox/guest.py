@@ -20,6 +20,7 @@ import termios
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
+    from collections.abc import Callable
 else:
     import _signal
 
@@ -77,23 +78,29 @@ class Guest:
         operation, number, *fields = data.split(b"\0")
         request = int(number)
         try:
-            if operation == b"exec":
-                self._reply(request, *self._exec(fields, passed))
-            elif operation == b"signal":
-                self._signal(int(fields[0]), int(fields[1]))
-                self._reply(request, 0, 0)
-            elif operation == b"dial":
-                self._reply(request, 0, 0, _dial(int(fields[0])))
-            elif operation == b"listen":
-                self._reply(request, 0, 0, _listen(int(fields[0])))
-            elif operation == b"open":
-                self._reply(request, 0, 0, _open(fields[0], int(fields[1])))
+            self._do(operation, request, fields, passed)
         except OSError as error:
             self._reply(request, error.errno or errno.EIO, 0)
         finally:
             for fd in passed:
                 os.close(fd)
         return True
+
+    def _do(self, operation: bytes, request: int, fields: list[bytes], passed: list[int]) -> None:
+        if operation == b"exec":
+            self._reply(request, *self._exec(fields, passed))
+        elif operation == b"signal":
+            self._signal(int(fields[0]), int(fields[1]))
+            self._reply(request, 0, 0)
+        elif operation == b"dial":
+            self._reply(request, 0, 0, _dial(int(fields[0])))
+        elif operation == b"listen":
+            self._reply(request, 0, 0, listen(int(fields[0])))
+        elif operation == b"open":
+            self._reply(request, 0, 0, open_file(fields[0], int(fields[1])))
+
+    def _enter(self) -> None:
+        """What a new process does to itself before it becomes a program."""
 
     def _exec(self, fields: list[bytes], passed: list[int]) -> tuple[int, int, int]:
         """Fields: terminal (`COLUMNS ROWS`, or empty), working directory, count of arguments, arguments,
@@ -115,7 +122,7 @@ class Guest:
                 os.close(fd)
             raise
         if pid == 0:
-            _become(argv, environment, directory, standard, bool(terminal), report)
+            _become(argv, environment, directory, standard, bool(terminal), self._enter, report)
         os.close(report)
         failure = os.read(heard, 8)
         os.close(heard)
@@ -158,6 +165,7 @@ def _become(
     directory: bytes,
     standard: list[int],
     terminal: bool,
+    enter: Callable[[], None],
     report: int,
 ) -> None:
     """Turn this fork into the program; never returns. All descriptors but 0, 1 and 2 close themselves."""
@@ -169,6 +177,7 @@ def _become(
         if terminal:
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+        enter()
         os.chdir(directory)
         stage = AT_PROGRAM
         os.execvpe(argv[0], argv, environment)  # noqa: S606
@@ -190,7 +199,7 @@ def _dial(port: int) -> int:
     return dialled.detach()
 
 
-def _listen(port: int) -> int:
+def listen(port: int) -> int:
     listener = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
     try:
         listener.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
@@ -202,7 +211,7 @@ def _listen(port: int) -> int:
     return listener.detach()
 
 
-def _open(path: bytes, flags: int) -> int:
+def open_file(path: bytes, flags: int) -> int:
     """Not blocking, so that a FIFO or a leased file that the agent left there cannot hold us."""
     if flags & os.O_CREAT:
         os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120 (`pathlib` is slow to load)

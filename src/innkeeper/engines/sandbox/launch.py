@@ -33,7 +33,7 @@ def command(
     """`doors` are the cgroups' files to enter by; bubblewrap writes the guest's pid to `info`, the guest
     inherits `control`, `filter_` holds its filter. Raises SandboxError for a mount that cannot be made."""
     return [
-        *("/bin/sh", "-c", _ENTER, "sandbox", str(_open_files(spec)), *doors, "--"),
+        *entering(_open_files(spec), doors),
         *("bwrap", *_ISOLATION, "--info-fd", str(info), "--seccomp", str(filter_), *view(spec, etc)),
         *("--", *guest_command(control)),
     ]
@@ -46,6 +46,11 @@ def filter_file() -> int:
     os.write(fd, program)
     os.lseek(fd, 0, os.SEEK_SET)
     return fd
+
+
+def entering(open_files: int, doors: Sequence[str]) -> list[str]:
+    """What to put before a command, so that it begins within these limits."""
+    return ["/bin/sh", "-c", _ENTER, "sandbox", str(open_files), *doors, "--"]
 
 
 def explained(complaints: str) -> str:

@@ -79,27 +79,33 @@ async def start(
 async def _start(
     channel: Channel, command: Command, directory: str, environment: Mapping[str, str]
 ) -> SandboxProcess:
-    if not command.argv:
-        raise SandboxError("a command needs at least the name of a program")
-    size = command.terminal
-    terminal = f"{size.columns} {size.rows}" if size else ""
-    variables = [f"{name}={value}" for name, value in environment.items()]
-    fields = (terminal, directory, str(len(command.argv)), *command.argv, *variables)
-    if size:
+    fields = request_of(command, directory, environment)
+    if command.terminal:
         reply = await channel.call("exec", *fields)
-        exited = _exit_of(reply, fields)
-        streams = _terminal_streams(reply.take())
+        exited = exit_of(reply, fields)
+        streams = terminal_streams(reply.take())
     else:
         reply, streams = await _call_with_pipes(channel, fields)
         try:
-            exited = _exit_of(reply, fields)
+            exited = exit_of(reply, fields)
         except SandboxError:
             streams.close()
             raise
     return SandboxProcess(channel, reply.value, exited, streams)
 
 
-def _exit_of(reply: Reply, fields: Sequence[str]) -> Exit:
+def request_of(command: Command, directory: str, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The fields of an `exec`, as the guest agent reads them. Raises SandboxError for an empty command."""
+    if not command.argv:
+        raise SandboxError("a command needs at least the name of a program")
+    size = command.terminal
+    terminal = f"{size.columns} {size.rows}" if size else ""
+    variables = (f"{name}={value}" for name, value in environment.items())
+    return (terminal, directory, str(len(command.argv)), *command.argv, *variables)
+
+
+def exit_of(reply: Reply, fields: Sequence[str]) -> Exit:
+    """Raises SandboxError when the program could not be started."""
     if reply.exit is not None:
         return reply.exit
     reply.drop()
@@ -115,12 +121,12 @@ async def _call_with_pipes(channel: Channel, fields: Sequence[str]) -> tuple[Rep
         stderr_reader, stderr = _pipe(ours, theirs)
         reply = await channel.call("exec", *fields, fds=(stdin.fileno(), stdout.fileno(), stderr.fileno()))
         ours.pop_all()
-    out, out_transport = await _reader(stdout_reader)
-    err, err_transport = await _reader(stderr_reader)
-    return reply, Streams(await _writer(stdin_writer), out, err, (out_transport, err_transport))
+    out, out_transport = await reading(stdout_reader)
+    err, err_transport = await reading(stderr_reader)
+    return reply, Streams(await writing(stdin_writer), out, err, (out_transport, err_transport))
 
 
-def _terminal_streams(fd: int) -> Streams:
+def terminal_streams(fd: int) -> Streams:
     """One descriptor, read and written; a terminal has no standard error of its own."""
     os.set_blocking(fd, False)
     terminal = os.fdopen(fd, "rb", buffering=0)
@@ -140,14 +146,14 @@ def _pipe(reading: ExitStack, writing: ExitStack) -> tuple[BinaryIO, BinaryIO]:
     return reader, writer
 
 
-async def _reader(file: BinaryIO) -> tuple[asyncio.StreamReader, asyncio.ReadTransport]:
+async def reading(file: BinaryIO) -> tuple[asyncio.StreamReader, asyncio.ReadTransport]:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), file)
     return reader, transport
 
 
-async def _writer(file: BinaryIO) -> asyncio.StreamWriter:
+async def writing(file: BinaryIO) -> asyncio.StreamWriter:
     loop = asyncio.get_running_loop()
     protocol = asyncio.StreamReaderProtocol(asyncio.StreamReader())
     transport, _ = await loop.connect_write_pipe(lambda: protocol, file)

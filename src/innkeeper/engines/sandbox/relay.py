@@ -12,7 +12,7 @@ _CHUNK_BYTES = 65_536
 
 
 class RelayServer:
-    """Accepts on `listener`, a socket of the sandbox's network namespace, until `close`."""
+    """Accepts on `listener`, a socket to which the sandbox's connections come, until `close`."""
 
     def __init__(self, listener: socket.socket, relay: Relay) -> None:
         self._listener = listener
@@ -51,7 +51,8 @@ class RelayServer:
                 outside = stack.enter_context(await self._connect())
             for end in (inside, outside):
                 end.setblocking(False)
-                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if end.family != socket.AF_UNIX:
+                    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             try:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._pump(inside, outside))

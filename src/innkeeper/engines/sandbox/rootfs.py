@@ -14,18 +14,18 @@ from innkeeper.engines.sandbox.network import NAME_SERVER
 from innkeeper.engines.sandbox.sandbox import Mount, SandboxError, SandboxSpec
 
 HOME = "/home/agent"
-_TEMPORARY = "/tmp"  # noqa: S108
+TEMPORARY = "/tmp"  # noqa: S108
 USER_ID = 1000
 ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin",
     "HOME": HOME,
     "USER": "agent",
     "LANG": "C.UTF-8",
-    "TMPDIR": _TEMPORARY,
+    "TMPDIR": TEMPORARY,
 }
 
 _GUEST = "/run/innkeeper/guest.py"
-_PROGRAM_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+PROGRAM_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _SHARED_ETC = (
     "alternatives",
     "crypto-policies",
@@ -53,7 +53,7 @@ def write_etc(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in _OWN_ETC.items():
         (folder / name).write_text(text)
-    for name, source in _shared_etc():
+    for name, source in shared_etc():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
             (folder / name).mkdir(exist_ok=True)
@@ -68,13 +68,13 @@ def view(spec: SandboxSpec, etc: Path) -> list[str]:
     """The options of bwrap(1) that build it. Raises SandboxError for a mount that cannot be made."""
     size = spec.limits.scratch_mib << 20
     arguments = ["--ro-bind", "/usr", "/usr", *_program_folders(), "--ro-bind", str(etc), "/etc"]
-    for name, source in _shared_etc():
+    for name, source in shared_etc():
         arguments += ["--ro-bind", str(source), f"/etc/{name}"]
     arguments += ["--proc", "/proc", "--dev", "/dev", *_scratch("/dev/shm", "1777", size)]  # noqa: S108
-    arguments += ["--remount-ro", "/dev", *_scratch(_TEMPORARY, "1777", size), *_scratch(HOME, "0755", size)]
-    arguments += ["--dir", "/var", "--symlink", _TEMPORARY, f"/var{_TEMPORARY}"]
+    arguments += ["--remount-ro", "/dev", *_scratch(TEMPORARY, "1777", size), *_scratch(HOME, "0755", size)]
+    arguments += ["--dir", "/var", "--symlink", TEMPORARY, f"/var{TEMPORARY}"]
     arguments += ["--ro-bind", guest.__file__, _GUEST]
-    if not _interpreter().is_relative_to("/usr"):
+    if not interpreter().is_relative_to("/usr"):
         arguments += ["--ro-bind", sys.base_prefix, sys.base_prefix]
     for mount in spec.mounts:
         arguments += _mount(mount)
@@ -83,7 +83,7 @@ def view(spec: SandboxSpec, etc: Path) -> list[str]:
 
 def guest_command(control: int) -> list[str]:
     """What runs as process 1, with the control socket's descriptor."""
-    return [str(_interpreter()), "-I", "-S", "-E", _GUEST, str(control)]
+    return [str(interpreter()), "-I", "-S", "-E", _GUEST, str(control)]
 
 
 def _scratch(target: str, mode: str, size_bytes: int) -> list[str]:
@@ -91,7 +91,7 @@ def _scratch(target: str, mode: str, size_bytes: int) -> list[str]:
 
 
 def _program_folders() -> Iterator[str]:
-    for name in _PROGRAM_FOLDERS:
+    for name in PROGRAM_FOLDERS:
         folder = Path("/") / name
         if folder.is_symlink():
             yield from ("--symlink", str(folder.readlink()), f"/{name}")
@@ -99,7 +99,8 @@ def _program_folders() -> Iterator[str]:
             yield from ("--ro-bind", f"/{name}", f"/{name}")
 
 
-def _shared_etc() -> Iterator[tuple[str, Path]]:
+def shared_etc() -> Iterator[tuple[str, Path]]:
+    """Names in /etc that a sandbox sees as the host has them, and where they are."""
     for name in _SHARED_ETC:
         source = Path("/etc") / name
         if source.exists():
@@ -111,7 +112,7 @@ def _zone() -> str:
     return str(zone) if zone.is_relative_to("/usr/share/zoneinfo") else "/usr/share/zoneinfo/UTC"
 
 
-def _interpreter() -> Path:
+def interpreter() -> Path:
     """A Python that is visible inside: the system's, or the one that this server runs on."""
     system = Path("/usr/bin/python3")
     if system.resolve().is_relative_to("/usr") and system.exists():
@@ -119,10 +120,16 @@ def _interpreter() -> Path:
     return Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
 
 
-def _mount(mount: Mount) -> list[str]:
+def checked_target(mount: Mount) -> PurePosixPath:
+    """Where the mount goes. Raises SandboxError when it cannot be made."""
     target = PurePosixPath(mount.target)
     if not target.is_absolute() or ".." in target.parts or len(target.parts) < 2:
         raise SandboxError(f"mount target {mount.target!r} must be an absolute path below /, without ..")
     if not mount.source.exists():
         raise SandboxError(f"cannot mount {mount.source}: there is no such file or folder")
+    return target
+
+
+def _mount(mount: Mount) -> list[str]:
+    target = checked_target(mount)
     return ["--bind" if mount.writable else "--ro-bind", str(mount.source.absolute()), str(target)]
