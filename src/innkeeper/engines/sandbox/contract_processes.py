@@ -20,6 +20,11 @@ from innkeeper.engines.sandbox.contract_room import (
 from innkeeper.engines.sandbox.sandbox import Command, SandboxDriver, SandboxError, SandboxGone, TerminalSize
 
 
+# Signals 32 and 33 are the C library's own: it lets no program set them, and some shells start theirs with
+# both ignored.
+_OF_LIBC = 0b11 << 31
+
+
 class ProcessContract:
     async def test_an_exit_code_comes_back(self, driver: SandboxDriver) -> None:
         async with room(driver) as sandbox:
@@ -166,7 +171,8 @@ class ProcessContract:
     async def test_signals_are_as_a_program_expects_them(self, driver: SandboxDriver) -> None:
         async with room(driver) as sandbox:
             outcome = await shell(sandbox, "grep -E 'Sig(Blk|Ign)' /proc/self/status")
-            assert set(outcome.text.replace("\n", "\t").split("\t")[1::2]) == {"0" * 16}
+            masks = [int(mask, 16) for mask in outcome.text.replace("\n", "\t").split("\t")[1::2]]
+            assert [mask & ~_OF_LIBC for mask in masks] == [0, 0]
 
     async def test_an_unknown_signal_is_refused(self, driver: SandboxDriver) -> None:
         async with room(driver) as sandbox:
