@@ -17,6 +17,8 @@ from importlib.metadata import version
 from pathlib import Path
 from xml.etree import ElementTree
 
+from uv import find_uv_bin
+
 from tests.running import Agents, RunningServer
 
 PACKAGE = "bedrock-agentcore"
@@ -76,7 +78,8 @@ def fetch() -> Path:
     if not source.exists():
         FOLDER.mkdir(parents=True, exist_ok=True)
         requirement = f"{PACKAGE}=={version(PACKAGE)}"
-        command = ["uv", "tool", "run", "pip", "download", "--quiet", "--no-deps", "--no-binary", PACKAGE]
+        pip = [find_uv_bin(), "tool", "run", "pip"]
+        command = [*pip, "download", "--quiet", "--no-deps", "--no-binary", PACKAGE]
         subprocess.run([*command, "--dest", str(FOLDER), requirement], check=True)
         with tarfile.open(FOLDER / f"{name}.tar.gz") as archive:
             archive.extractall(FOLDER, filter="data")
