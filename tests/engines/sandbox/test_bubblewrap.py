@@ -10,16 +10,19 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 import uvloop
 
 import innkeeper
+from innkeeper.engines.sandbox import cgroups
 from innkeeper.engines.sandbox.bubblewrap import BubblewrapDriver
 from innkeeper.engines.sandbox.cgroups import Cgroup
 from innkeeper.engines.sandbox.contract import SandboxContract
 from innkeeper.engines.sandbox.contract_room import PATIENCE_SECONDS, heard, room, run, shell
+from innkeeper.engines.sandbox.contract_transitions import TransitionContract
 from innkeeper.engines.sandbox.records import ProcessMark, Record, Records
 from innkeeper.engines.sandbox.sandbox import (
     Command,
@@ -131,6 +134,17 @@ async def driver(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
 
 class TestBubblewrap(SandboxContract):
     """The whole contract."""
+
+
+class TestFreezerOfVersion1(TransitionContract):
+    """Where the kernel mounts both, version 2 freezes; here it is hidden."""
+
+    @pytest.fixture(autouse=True)
+    def hide_version_2(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        lines = Path("/proc/self/mountinfo").read_text().splitlines(keepends=True)
+        mountinfo = tmp_path / "mountinfo"
+        mountinfo.write_text("".join(line for line in lines if " - cgroup2 " not in line))
+        monkeypatch.setattr(cgroups, "open_hierarchies", partial(cgroups.open_hierarchies, mountinfo))
 
 
 class TestEnds:

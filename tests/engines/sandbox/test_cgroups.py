@@ -67,6 +67,28 @@ def test_controllers_of_version_1_that_share_a_mount_are_used_once(tmp_path: Pat
     assert problems == ()
 
 
+@pytest.mark.parametrize(("unified", "version"), [(True, 2), (False, 1)])
+def test_beside_version_1_freezing_is_done_by_version_2_if_it_is_there(
+    tmp_path: Path, unified: bool, version: int
+) -> None:
+    mountinfo, cgroup = tmp_path / "mountinfo", tmp_path / "self"
+    lines = []
+    for name in ("cpu", "memory", "pids", "freezer"):
+        (tmp_path / name / "inn").mkdir(parents=True)
+        lines.append(f"31 23 0:27 / {tmp_path / name} rw - cgroup cgroup rw,{name}\n")
+    if unified:
+        (tmp_path / "unified").mkdir()
+        lines.append(f"32 23 0:28 / {tmp_path / 'unified'} rw - cgroup2 cgroup2 rw\n")
+    mountinfo.write_text("".join(lines))
+    cgroup.write_text("4:cpu:/inn\n3:memory:/inn\n2:pids:/inn\n1:freezer:/inn\n0::/\n")
+    *limiting, freezing = open_hierarchies(mountinfo, cgroup)[0]
+    assert not any(hierarchy.freezes for hierarchy in limiting)
+    assert (freezing.freezes, freezing.version) == (True, version)
+    group = Cgroup([freezing], "one")
+    group.make(Limits())
+    assert list(Path(group.paths[0]).iterdir()) == []
+
+
 def test_limits_are_written_in_the_words_of_version_2(tmp_path: Path) -> None:
     group = Cgroup([Hierarchy(tmp_path, 2, frozenset({"cpu", "memory", "pids"}))], "one")
     group.make(Limits(cpu_cores=1.5, memory_mib=64, processes=10))

@@ -13,7 +13,7 @@ import secrets
 import shutil
 from pathlib import Path
 
-from innkeeper.engines.sandbox import cgroups, network, rootfs
+from innkeeper.engines.sandbox import cgroups, freezer, network, rootfs
 from innkeeper.engines.sandbox.cgroups import Cgroup, Hierarchy
 from innkeeper.engines.sandbox.records import Records
 from innkeeper.engines.sandbox.room import Room
@@ -50,6 +50,7 @@ class BubblewrapDriver:
             networks=frozenset(networks),
             enforces_limits=limited,
             measures_usage=limited,
+            can_pause=any(hierarchy.freezes for hierarchy in self._hierarchies),
             problems=(*problems, *self._problems),
         )
 
@@ -92,6 +93,7 @@ class BubblewrapDriver:
     def _reap(self) -> list[str]:
         found = []
         for record in self._records.left_behind():
+            freezer.thaw(record.cgroups)
             for mark in record.processes:
                 mark.kill()
             cgroups.release(record.cgroups)

@@ -8,7 +8,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ CONTROLLERS = ("cpu", "memory", "pids")
 _PERIOD_US = 100_000
 _MIB = 1 << 20
 _SWAP = ("memory.memsw.limit_in_bytes", "memory.swap.max")  # only where the kernel accounts swap
+_FREEZER = frozenset({"freezer"})
 _SERVER_LEAF = "innkeeper-server"
 _OWN_PROCESSES = 2  # bubblewrap and the guest agent, which are in the group but not the agent's
 _RELEASE_TIMEOUT_SECONDS = 5.0
@@ -31,6 +32,13 @@ class Hierarchy:
     parent: Path
     version: int
     controllers: frozenset[str]
+
+    @property
+    def freezes(self) -> bool:
+        return self.version == 2 or self.controllers >= _FREEZER
+
+
+_Mounted = tuple[Path, str, frozenset[str]]
 
 
 class Cgroup:
@@ -48,6 +56,10 @@ class Cgroup:
     def doors(self) -> tuple[str, ...]:
         """The files into which a process writes its pid to enter."""
         return tuple(f"{path}/cgroup.procs" for path in self.paths)
+
+    @property
+    def freezes(self) -> bool:
+        return any(hierarchy.freezes for hierarchy in self._folders)
 
     def make(self, limits: Limits) -> None:
         """Raises SandboxError; then no group is left."""
@@ -97,7 +109,8 @@ def open_hierarchies(
     With version 2 this moves the process into a leaf of its group: see `_delegated`."""
     groups = dict(_own_groups(own.read_text()))
     found: list[Hierarchy] = []
-    for mount, kind, options in _cgroup_mounts(mountinfo.read_text()):
+    mounts = _cgroup_mounts(mountinfo.read_text())
+    for mount, kind, options in mounts:
         if kind == "cgroup2":
             offered = _offered(mount)
             if offered and (parent := _delegated(mount, groups.get("", "/"))):
@@ -108,9 +121,26 @@ def open_hierarchies(
                 found.append(Hierarchy(parent, 1, controllers))
     missing = set(CONTROLLERS).difference(*(hierarchy.controllers for hierarchy in found))
     if not missing:
-        return tuple(found), ()
+        return (*found, *_freezer(mounts, groups, found)), ()
     problem = f"no limits and no metering: no cgroup here may be used for {', '.join(sorted(missing))}; "
     return (), (problem + _V2_HINT,)
+
+
+def _freezer(
+    mounts: Sequence[_Mounted], groups: Mapping[str, str], found: Sequence[Hierarchy]
+) -> list[Hierarchy]:
+    """Where to freeze, if none of those found can; version 2 first: what it froze can be killed."""
+    if any(hierarchy.freezes for hierarchy in found):
+        return []
+    places = [
+        Hierarchy(_existing(mount, groups.get("", "/")), 2, _FREEZER)
+        if kind == "cgroup2"
+        else Hierarchy(_existing(mount, groups.get("freezer", "/")), 1, _FREEZER)
+        for mount, kind, options in mounts
+        if kind == "cgroup2" or "freezer" in options
+    ]
+    usable = [place for place in places if os.access(place.parent, os.W_OK)]
+    return sorted(usable, key=lambda place: -place.version)[:1]
 
 
 def release(paths: Sequence[str]) -> None:
@@ -142,6 +172,8 @@ def _kill_members(path: Path) -> None:
 
 
 def _settings(hierarchy: Hierarchy, limits: Limits) -> list[tuple[str, str]]:
+    if hierarchy.controllers == _FREEZER:
+        return []
     quota = max(int(limits.cpu_cores * _PERIOD_US), 1000)
     memory = str(limits.memory_mib * _MIB)
     processes = str(limits.processes + _OWN_PROCESSES)
@@ -163,6 +195,8 @@ def _settings(hierarchy: Hierarchy, limits: Limits) -> list[tuple[str, str]]:
 
 def _measures(hierarchy: Hierarchy) -> dict[str, tuple[str, float]]:
     """What is read from which file, and what to divide it by."""
+    if hierarchy.controllers == _FREEZER:
+        return {}
     if hierarchy.version == 2:
         return {
             "cpu": ("cpu.stat", 1e6),
@@ -192,7 +226,7 @@ def _own_groups(text: str) -> list[tuple[str, str]]:
     return [(controller, path) for _, names, path in lines for controller in names.split(",")]
 
 
-def _cgroup_mounts(text: str) -> list[tuple[Path, str, frozenset[str]]]:
+def _cgroup_mounts(text: str) -> list[_Mounted]:
     """Of `/proc/self/mountinfo`: mount point, `cgroup` or `cgroup2`, super block options (proc(5))."""
     mounts = []
     for line in text.splitlines():

@@ -19,7 +19,7 @@ from signal import SIGKILL
 from typing import TypeVar
 
 from innkeeper.engines.sandbox.guest import EVENT, REPLY, REQUEST_MAX_BYTES, VERSION
-from innkeeper.engines.sandbox.sandbox import SandboxError, SandboxGone
+from innkeeper.engines.sandbox.sandbox import SandboxError, SandboxGone, SandboxPaused
 
 START_TIMEOUT_SECONDS = 30.0
 CALL_TIMEOUT_SECONDS = 30.0
@@ -72,7 +72,8 @@ def encode(operation: str, request: int, fields: Sequence[str]) -> bytes:
 
 
 class Channel:
-    """Ask with `call`; `lost` is called once when the guest is gone or cannot be believed any more."""
+    """Ask with `call`; `lost` is called once when the guest is gone or cannot be believed any more. While the
+    guest is `paused`, nothing is asked."""
 
     def __init__(self, lost: Callable[[], None]) -> None:
         self._loop = asyncio.get_running_loop()
@@ -85,6 +86,7 @@ class Channel:
         self._last_request = 0
         self._sending = asyncio.Lock()
         self._open = True
+        self.paused = False
         self._greeting = self._expect("greet", 0)
         self._loop.add_reader(self._socket, self._receive)
 
@@ -99,6 +101,8 @@ class Channel:
         is the caller's to close. A process that starts when its caller has left is killed."""
         if not self._open:
             raise SandboxGone("the sandbox has ended")
+        if self.paused:
+            raise SandboxPaused("the sandbox is paused; resume it first")
         self._last_request += 1
         request = self._last_request
         message = encode(operation, request, fields)

@@ -4,6 +4,7 @@ They are waited for through pidfds: no thread, no SIGCHLD, and no doubt about wh
 """
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import signal
@@ -38,7 +39,8 @@ class WatchedProcess:
     async def kill(self) -> None:
         """End it, and return when it has ended. Raises SandboxError when it does not."""
         if not self._ended.is_set():
-            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # reaped, but we were not told yet
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
         try:
             async with asyncio.timeout(KILL_TIMEOUT_SECONDS):
                 await self.wait()

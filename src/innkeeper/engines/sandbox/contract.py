@@ -19,7 +19,7 @@ import pytest
 pytest.register_assert_rewrite(
     *(
         f"innkeeper.engines.sandbox.contract_{part}"
-        for part in ("connections", "files", "isolation", "life", "limits", "processes")
+        for part in ("connections", "files", "isolation", "life", "limits", "processes", "transitions")
     )
 )
 
@@ -29,9 +29,16 @@ from innkeeper.engines.sandbox.contract_isolation import IsolationContract
 from innkeeper.engines.sandbox.contract_life import LifeContract
 from innkeeper.engines.sandbox.contract_limits import LimitContract
 from innkeeper.engines.sandbox.contract_processes import ProcessContract
+from innkeeper.engines.sandbox.contract_transitions import TransitionContract
 
 
 class SandboxContract(
-    ProcessContract, FileContract, ConnectionContract, IsolationContract, LimitContract, LifeContract
+    ProcessContract,
+    FileContract,
+    ConnectionContract,
+    IsolationContract,
+    LimitContract,
+    LifeContract,
+    TransitionContract,
 ):
     """All of it; a part can be run alone while a driver is being written."""

@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from innkeeper.engines.sandbox import files, launch, network, process
+from innkeeper.engines.sandbox import files, freezer, launch, network, process
 from innkeeper.engines.sandbox.cgroups import Cgroup
 from innkeeper.engines.sandbox.channel import CALL_TIMEOUT_SECONDS, START_TIMEOUT_SECONDS, Channel
 from innkeeper.engines.sandbox.child import KILL_TIMEOUT_SECONDS, ChildProcess, WatchedProcess
@@ -40,6 +40,7 @@ class Room:
         self._ended = ended
         self._cgroup = cgroup
         self._ending = asyncio.Event()
+        self._changing = asyncio.Lock()
         self._channel = Channel(self._ending.set)
         self._guest: WatchedProcess | None = None
         self._belongings = AsyncExitStack()
@@ -93,6 +94,27 @@ class Room:
     async def usage(self) -> Usage:
         return self._cgroup.usage()
 
+    async def pause(self) -> None:
+        async with self._changing:
+            self._check_open()
+            if self._channel.paused:
+                return
+            if not self._cgroup.freezes:
+                raise SandboxError("sandboxes cannot be paused here: no cgroup may be used to freeze them")
+            self._channel.paused = True
+            try:
+                await freezer.freeze(self._cgroup.paths)
+            except BaseException:
+                self._channel.paused = False
+                self._check_open()
+                raise
+
+    async def resume(self) -> None:
+        async with self._changing:
+            self._check_open()
+            freezer.thaw(self._cgroup.paths)
+            self._channel.paused = False
+
     async def closed(self) -> None:
         await self._gone.wait()
 
@@ -102,6 +124,10 @@ class Room:
         await self._gone.wait()
         if self._keeper is not None:
             await asyncio.shield(self._keeper)
+
+    def _check_open(self) -> None:
+        if self._ending.is_set():
+            raise SandboxGone("the sandbox has ended")
 
     def _inside(self, path: str) -> str:
         return posixpath.join(self._spec.working_directory, path)
@@ -177,6 +203,8 @@ class Room:
         """The guest agent first: with process 1, the kernel ends every process of the namespace."""
         try:
             async with self._belongings:
+                async with self._changing:
+                    freezer.thaw(self._cgroup.paths)
                 if self._guest is not None:
                     await self._guest.kill()
         finally:

@@ -22,6 +22,10 @@ class SandboxGone(SandboxError):
     """The sandbox has ended, by itself or by `kill`."""
 
 
+class SandboxPaused(SandboxError):
+    """The sandbox is paused: `resume` it first."""
+
+
 class Network(StrEnum):
     """`NONE`: loopback only. `PUBLIC`: the internet, but never metadata addresses or private ranges."""
 
@@ -143,6 +147,16 @@ class Sandbox(Protocol):
 
     async def usage(self) -> Usage: ...
 
+    async def pause(self) -> None:
+        """Stop every process where it is: memory and connections stay, no processor is used. Until `resume`,
+        other calls but `usage`, `closed` and `kill` raise SandboxPaused; those under way wait, within their
+        time limits. Idempotent. Raises SandboxError; then nothing is stopped."""
+        ...
+
+    async def resume(self) -> None:
+        """Let every process go on where it was. Idempotent."""
+        ...
+
     async def closed(self) -> None:
         """Return once the sandbox has ended, for whatever cause."""
         ...
@@ -168,6 +182,7 @@ class Capabilities:
     networks: frozenset[Network]
     enforces_limits: bool
     measures_usage: bool
+    can_pause: bool = False
     problems: tuple[str, ...] = ()
 
     @property
