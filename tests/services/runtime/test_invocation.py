@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError, EventStreamError, HTTPClientError
 
 from tests.running import Agents, RunningServer, behaving, new_session
+from tests.stories.processes import until
 
 
 def failure(agents: Agents, arn: str, session: str, **order: Any) -> ClientError:
@@ -207,11 +208,12 @@ def test_stop_ends_a_session_and_its_open_stream(agents: Agents, agent: dict[str
 
 
 def test_a_second_call_while_a_session_starts_is_told_to_come_back(agents: Agents) -> None:
-    slow = "import time; time.sleep(1)\n" + behaving()
-    arn, session = agents.deploy({"main.py": slow})["agentRuntimeArn"], new_session()
+    runtime = agents.deploy({"main.py": "import time; time.sleep(3)\n" + behaving()})
+    arn, session = runtime["agentRuntimeArn"], new_session()
     first = threading.Thread(target=agents.ask, args=(arn, session), kwargs={"do": "count"})
     first.start()
-    time.sleep(0.5)
+    path = f"/-/v1/runtimes/{runtime['agentRuntimeId']}/sessions"
+    assert until(lambda: bool(agents.server.native("GET", path)["sessions"]), 10)
     error = failure(agents, arn, session, do="count")
     first.join()
     assert error.response["Error"]["Code"] == "RetryableConflictException"
@@ -241,11 +243,9 @@ def test_logs_are_kept_readable_and_bounded(server: RunningServer, agents: Agent
     arn, session = runtime["agentRuntimeArn"], new_session()
     agents.ask(arn, session, do="flood_log", size=15_000_000)
     agents.ask(arn, session, do="print", text="last words")
-    time.sleep(0.5)
     path = f"/-/v1/runtimes/{runtime['agentRuntimeId']}/sessions/{session}/logs"
-    text = server.native("GET", path)
-    assert text.count("last words") == 2
-    assert len(text) <= 10_000_000
+    assert until(lambda: server.native("GET", path).count("last words") == 2, 10)
+    assert len(server.native("GET", path)) <= 10_000_000
     listed = server.native("GET", f"/-/v1/runtimes/{runtime['agentRuntimeId']}/sessions")["sessions"]
     assert [one["status"] for one in listed if one["sessionId"] == session] == ["READY"]
     assert listed[0]["cpuSeconds"] > 0
