@@ -31,7 +31,7 @@ class RunningServer:
 
     def __init__(self, data_dir: Path, environment: Mapping[str, str] | None = None) -> None:
         self.data_dir = data_dir
-        self.settings = dict(environment or {})
+        self.settings = {"untrusted_code_in_namespaces": "true", **(environment or {})}
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> "RunningServer":

@@ -2,25 +2,24 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import entry_points, version
 from typing import Any
 
 from botocore.model import OperationModel
 from starlette.applications import Starlette
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import Message
 
-from innkeeper.aws.exchange import ClientGone, read_body
+from innkeeper.aws.exchange import ClientGone
 from innkeeper.aws.models import AGENTCORE, service_model
 from innkeeper.aws.operations import operations_of
 from innkeeper.aws.planes import Plane, RawPlane
-from innkeeper.aws.request import SignedRequest
-from innkeeper.aws.sigv4 import SignatureVerifier, is_signed
+from innkeeper.aws.sigv4 import SignatureVerifier
 from innkeeper.aws.wire import VerifyBearer, Wire
 from innkeeper.engines.blobs.folder import FolderBlobs
 from innkeeper.engines.jobs.jobs import Jobs
@@ -29,10 +28,11 @@ from innkeeper.engines.sandbox.sandbox import Limits, SandboxDriver
 from innkeeper.engines.store.database import Database
 from innkeeper.engines.vault.local import LocalVault
 from innkeeper.kernel.call import Call, Document
-from innkeeper.kernel.caller import Caller, CallerKind
+from innkeeper.kernel.caller import Caller
 from innkeeper.kernel.clock import SystemClock
-from innkeeper.kernel.errors import AccessDenied, InnkeeperError
+from innkeeper.kernel.errors import InnkeeperError
 from innkeeper.kernel.owners import ResourceOwner
+from innkeeper.native import authenticated, signed_caller
 from innkeeper.services.account import jobs as account_jobs
 from innkeeper.services.account import routes as account_routes
 from innkeeper.services.account.iam_operations import IamOperations
@@ -43,6 +43,10 @@ from innkeeper.services.buckets.service import Buckets
 from innkeeper.services.builder.interpreters import Interpreters
 from innkeeper.services.builder.model import BuildLimits
 from innkeeper.services.builder.service import Builder
+from innkeeper.services.code_interpreter.operations import CodeInterpreterOperations
+from innkeeper.services.code_interpreter.rooms import Rooms, Rules
+from innkeeper.services.code_interpreter.service import CodeInterpreters
+from innkeeper.services.code_interpreter.sessions import Sessions as CodeSessions
 from innkeeper.services.model_gateway.operations import ModelGatewayOperations
 from innkeeper.services.model_gateway.routes import routes as model_routes
 from innkeeper.services.model_gateway.service import ModelGateway
@@ -79,8 +83,6 @@ from innkeeper.services.tags.service import Tags
 from innkeeper.settings import Settings
 
 VERSION = version("innkeeper")
-_NATIVE_BODY_MAX_BYTES = 1 << 20
-_NATIVE_BODY_TIMEOUT_SECONDS = 60.0
 
 
 class Engines:
@@ -113,6 +115,7 @@ class Innkeeper:
         )
         self.runtime = Runtime(self, settings, home, host)
         owners["runtime"] = owners["runtime-endpoint"] = self.runtime.runtimes
+        self.code = owners["code-interpreter-custom"] = _code_interpreters(self, settings, host)
         self.verifier = SignatureVerifier(
             self.accounts.credential, engines.clock, settings.clock_skew_seconds
         )
@@ -126,6 +129,7 @@ class Innkeeper:
         await engines.sandboxes.reap()
         await self.runtime.sessions.recover()
         await self.runtime.builder.sweep()
+        await self.code.sessions.recover()
         runtime_jobs.register(engines.jobs, self.runtime.transitions)
         account_jobs.register(engines.jobs, self.accounts)
         await engines.jobs.open()
@@ -140,6 +144,7 @@ class Innkeeper:
             with suppress(asyncio.CancelledError):
                 await self._watch
         await self.runtime.sessions.close()
+        await self.code.sessions.close()
         await self.runtime.authorizer.close()
         await self.engines.sandboxes.close()
         await self.engines.jobs.close()
@@ -177,11 +182,7 @@ class Runtime:
             self.runtimes,
             AgentEnvironment(inn.accounts, home, settings.session_credentials_seconds),
             storage,
-            Limits(
-                cpu_cores=settings.session_cpu_cores,
-                memory_mib=settings.session_memory_mib,
-                processes=settings.session_processes,
-            ),
+            _limits(settings),
             settings.session_init_timeout_seconds,
             settings.session_log_max_bytes,
         )
@@ -226,10 +227,35 @@ class Runtime:
             self.access,
             self.invocations,
             Shells(),
-            partial(_signed_caller, inn.verifier),
+            partial(signed_caller, inn.verifier),
             authorize,
             settings.session_stream_timeout_seconds,
         )
+
+
+def _code_interpreters(inn: Innkeeper, settings: Settings, host: str) -> CodeInterpreters:
+    engines, folder = inn.engines, settings.data_dir / "code-interpreter"
+    limits = BuildLimits(timeout_seconds=settings.build_timeout_seconds)
+    rules = Rules(
+        packages=settings.code_interpreter_packages,
+        limits=replace(_limits(settings), scratch_mib=settings.code_interpreter_scratch_mib),
+        sessions=settings.code_interpreter_max_sessions,
+        cell_timeout_seconds=settings.code_interpreter_cell_timeout_seconds,
+        shared_kernel=settings.untrusted_code_in_namespaces,
+    )
+    builder = Builder(folder, limits, Interpreters(settings.python_exact))
+    rooms = Rooms(engines.sandboxes, builder, folder, rules)
+    sessions = CodeSessions(engines.database, rooms, host, engines.clock)
+    return CodeInterpreters(engines.database, inn.accounts, inn.tags, inn.policies, sessions, engines.clock)
+
+
+def _limits(settings: Settings) -> Limits:
+    """What one session may use."""
+    return Limits(
+        cpu_cores=settings.session_cpu_cores,
+        memory_mib=settings.session_memory_mib,
+        processes=settings.session_processes,
+    )
 
 
 def _jobs(settings: Settings, host: str) -> Jobs:
@@ -302,6 +328,7 @@ def agentcore_operations(inn: Innkeeper) -> tuple[object, ...]:
     """The handlers of both AgentCore services; docs/coverage.md is made from them."""
     return (
         *inn.runtime.operations(),
+        CodeInterpreterOperations(inn.code),
         TagOperations(inn.tags),
         ResourcePolicyOperations(inn.policies),
     )
@@ -329,44 +356,7 @@ def _native_routes(inn: Innkeeper) -> list[BaseRoute]:
         *native_routes(runtime.runtimes, runtime.sessions),
         *model_routes(inn.models),
     ]
-    return [_authenticated(route, inn.verifier) for route in routes]
-
-
-def _authenticated(route: Route, verifier: SignatureVerifier) -> Route:
-    """Native routes are the account owner's: they take a root key's SigV4 signature, no role's."""
-    endpoint: Callable[[Request], Awaitable[Response]] = route.endpoint
-
-    async def signed(request: Request) -> Response:
-        body = await read_body(
-            request.receive, request.headers, _NATIVE_BODY_MAX_BYTES, _NATIVE_BODY_TIMEOUT_SECONDS
-        )
-        request = Request(request.scope, partial(_whole, body))
-        caller = await _signed_caller(verifier, request, body)
-        if caller is None:
-            raise AccessDenied("Missing Authentication Token", "MissingAuthenticationTokenException")
-        if caller.kind is not CallerKind.ROOT:
-            raise AccessDenied("Only a root access key may use this")
-        request.state.caller = caller
-        return await endpoint(request)
-
-    return Route(route.path, signed, methods=route.methods)
-
-
-async def _whole(body: bytes) -> Message:
-    return {"type": "http.request", "body": body}
-
-
-async def _signed_caller(
-    verifier: SignatureVerifier, connection: HTTPConnection, body: bytes = b""
-) -> Caller | None:
-    """None when the request carries no signature. Raises AccessDenied."""
-    request = SignedRequest.of(connection.scope)
-    if not is_signed(request.headers, request.query_string):
-        return None
-    signed = await verifier.verify(request, body)
-    if signed.service != "bedrock-agentcore":
-        raise AccessDenied("Credential should be scoped to correct service: 'bedrock-agentcore'")
-    return signed.caller
+    return [authenticated(route, inn.verifier) for route in routes]
 
 
 async def _health(_request: Request) -> Response:

@@ -94,6 +94,26 @@ class Settings(BaseSettings):
     ] = False
     build_timeout_seconds: Annotated[float, Field(description="Longest build of an agent's code.")] = 900.0
 
+    untrusted_code_in_namespaces: Annotated[
+        bool,
+        Field(
+            description="Run the code interpreter's sessions also in sandboxes that share the host's kernel."
+        ),
+    ] = False
+    code_interpreter_packages: Annotated[
+        tuple[str, ...],
+        Field(description="Python packages that sessions of the code interpreter find ready, as JSON."),
+    ] = ("numpy", "pandas", "matplotlib", "openpyxl", "pip")
+    code_interpreter_max_sessions: Annotated[
+        int, Field(description="Live code interpreter sessions on this host at most.")
+    ] = 1000
+    code_interpreter_cell_timeout_seconds: Annotated[
+        float, Field(description="Longest run of a cell or command; background tasks may go on.")
+    ] = 900.0
+    code_interpreter_scratch_mib: Annotated[
+        int, Field(description="Size of a session's working folder and of its /tmp, in memory.")
+    ] = 4096
+
     models: Annotated[
         dict[str, "ModelProvider"],
         Field(description="Model providers by name. See docs/guide/models.md."),

@@ -17,6 +17,7 @@ _RESOURCE_TYPES = {
     "agentRuntimeId": "runtime",
     "browserIdentifier": "browser",
     "codeInterpreterIdentifier": "code-interpreter",
+    "codeInterpreterId": "code-interpreter",
     "gatewayIdentifier": "gateway",
     "memoryId": "memory",
     "resourceArn": "",
@@ -76,6 +77,15 @@ def _resource(caller: Caller, service: str, parameters: Document) -> str:
         if name := parameters.get(member):
             if name.startswith("arn:"):
                 return str(name)
+            if kind == "code-interpreter":
+                return _tool(caller, kind, name)
             account = parameters.get("accountId") or caller.account
             return agentcore_arn(caller.region, account, f"{kind}/{name}")
     return "*"
+
+
+def _tool(caller: Caller, kind: str, name: str) -> str:
+    """One that comes with the system is everybody's; a custom one is of a type of its own."""
+    if name.startswith("aws."):
+        return agentcore_arn(caller.region, "aws", f"{kind}/{name}")
+    return agentcore_arn(caller.region, caller.account, f"{kind}-custom/{name}")

@@ -1,0 +1,276 @@
+"""Runs cells of one language inside a sandbox: `kernel.py python PROGRAM...` or `kernel.py node PROGRAM...`.
+
+Each line on stdin is a request, `{"code", "typescript", "clear", "timeout"}` or `"interrupt"`; each line on
+stdout answers one: `{"stdout", "stderr", "items", "exitCode", "milliseconds", "lost"}`, where `lost` says why
+the variables are gone, if they are. Times in seconds unless named otherwise.
+
+The cells run in a worker, a process of its own. What it and its children print is read from real pipes, so a
+C extension's output counts too, and its death, its silence and its floods are told as results.
+
+Standard library only, on any Python from 3.10.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+OUTPUT_MAX_BYTES = 1_000_000
+REPLY_MAX_BYTES = 32_000_000
+INTERRUPT_GRACE_SECONDS = 2.0
+_LOOK_SECONDS = 0.1
+_CHUNK_BYTES = 65_536
+_CHUNKS_AT_ONCE = 64  # a flood must not keep us from looking at the clock
+
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
+
+
+def _die_with_kernel() -> None:
+    _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
+
+
+class Output:
+    """What comes out of a pipe: the first part is kept, the rest only counted."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self._kept = bytearray()
+        self._dropped = 0
+        os.set_blocking(fd, False)
+
+    def read(self) -> bool:
+        """False at the end."""
+        for _ in range(_CHUNKS_AT_ONCE):
+            try:
+                chunk = os.read(self.fd, _CHUNK_BYTES)
+            except BlockingIOError:
+                break
+            if not chunk:
+                return False
+            room = OUTPUT_MAX_BYTES - len(self._kept)
+            self._kept += chunk[:room]
+            self._dropped += max(0, len(chunk) - room)
+        return True
+
+    def take(self) -> str:
+        text = self._kept.decode(errors="replace")
+        if self._dropped:
+            text += f"\n[output truncated: {self._dropped} more bytes were dropped]\n"
+        self._kept, self._dropped = bytearray(), 0
+        return text
+
+
+class Lines:
+    """Whole lines out of a pipe that may give parts of them."""
+
+    def __init__(self, fd: int, limit: int) -> None:
+        self.fd = fd
+        self._limit = limit
+        self._rest = bytearray()
+        os.set_blocking(fd, False)
+
+    def read(self) -> list[bytes]:
+        """Raises EOFError at the end, or when a line is too long."""
+        for _ in range(_CHUNKS_AT_ONCE):
+            try:
+                chunk = os.read(self.fd, _CHUNK_BYTES)
+            except BlockingIOError:
+                break
+            if not chunk or len(self._rest) > self._limit:
+                raise EOFError
+            self._rest += chunk
+        *lines, rest = self._rest.split(b"\n")
+        self._rest = rest
+        return [bytes(line) for line in lines]
+
+
+class Worker:
+    """The process that runs the cells, in a session of its own, with two pipes beside its output."""
+
+    def __init__(self, argv: Sequence[str]) -> None:
+        request, self.request = os.pipe()
+        reply, theirs = os.pipe()
+        self.process = subprocess.Popen(
+            [*argv, str(request), str(theirs)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=(request, theirs),
+            start_new_session=True,
+            preexec_fn=_die_with_kernel,
+        )
+        os.close(request)
+        os.close(theirs)
+        assert self.process.stdout is not None and self.process.stderr is not None
+        self.replies = Lines(reply, REPLY_MAX_BYTES)
+        self.outputs = (Output(self.process.stdout.fileno()), Output(self.process.stderr.fileno()))
+
+    def signal(self, number: int) -> None:
+        """To the worker and all that it started."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, number)
+
+    def kill(self) -> int:
+        """Its exit code, or minus the signal's number."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(_LOOK_SECONDS)  # it may be ending by itself: then that is its exit code
+        self.signal(signal.SIGKILL)
+        self.process.kill()
+        code = self.process.wait()
+        for output in self.outputs:
+            output.read()
+        return code
+
+    def close(self) -> None:
+        assert self.process.stdout is not None and self.process.stderr is not None
+        self.process.stdout.close()
+        self.process.stderr.close()
+        os.close(self.request)
+        os.close(self.replies.fd)
+
+
+class Cell:
+    """The request that runs now."""
+
+    def __init__(self, timeout: float) -> None:
+        self.started = time.monotonic()
+        self.deadline = self.started + timeout
+        self.timeout = timeout
+        self.reason = ""  # why it was interrupted
+
+
+class Kernel:
+    """`serve` answers requests until stdin ends."""
+
+    def __init__(self, argv: Sequence[str], replies: int) -> None:
+        self._argv = argv
+        self._replies = replies
+        self._requests = Lines(0, 1 << 30)  # the host has bounded them
+        self._waiting: list[bytes] = []
+        self._cell: Cell | None = None
+        self._worker = Worker(argv)
+
+    def serve(self) -> None:
+        with contextlib.suppress(EOFError):
+            while True:
+                self._turn()
+        self._worker.signal(signal.SIGKILL)
+
+    def _turn(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            watched = [self._requests.fd, self._worker.replies.fd]
+            for fd in (*watched, *(output.fd for output in self._worker.outputs)):
+                selector.register(fd, selectors.EVENT_READ)
+            ready = {key.fd for key, _ in selector.select(_LOOK_SECONDS if self._cell else None)}
+        for output in self._worker.outputs:
+            if output.fd in ready and not output.read():
+                time.sleep(_LOOK_SECONDS / 10)  # closed by the cell: stays readable for ever
+        if self._worker.replies.fd in ready:
+            self._hear_worker()
+        if self._requests.fd in ready:
+            self._hear_host()
+        self._look_at_clock()
+
+    def _hear_host(self) -> None:
+        for line in self._requests.read():
+            request = json.loads(line)
+            if request == "interrupt":
+                self._interrupt("interrupted")
+            else:
+                self._start(request)
+
+    def _start(self, request: dict[str, Any]) -> None:
+        if request["clear"]:
+            self._restart()
+        self._cell = Cell(request["timeout"])
+        rest = memoryview(json.dumps(request).encode() + b"\n")
+        with contextlib.suppress(BrokenPipeError):  # its end is heard from its replies
+            while rest:
+                rest = rest[os.write(self._worker.request, rest) :]
+
+    def _hear_worker(self) -> None:
+        try:
+            replies = [json.loads(line) for line in self._worker.replies.read()]
+        except (EOFError, ValueError):
+            self._lose("")
+            return
+        for reply in replies:
+            if self._cell is not None:
+                note = f"{self._cell.reason}: the cell was interrupted; variables are kept\n"
+                self._answer(reply["items"], reply["exitCode"], note if self._cell.reason else "")
+
+    def _look_at_clock(self) -> None:
+        cell = self._cell
+        if cell is None or time.monotonic() < cell.deadline:
+            if cell is not None and self._worker.process.poll() is not None:
+                self._lose("")
+        elif cell.reason:
+            self._lose(f"{cell.reason}, and an interrupt did not end the cell")
+        else:
+            self._interrupt(f"timed out after {cell.timeout:g} s")
+
+    def _interrupt(self, reason: str) -> None:
+        if self._cell is not None and not self._cell.reason:
+            self._cell.reason = reason
+            self._cell.deadline = time.monotonic() + INTERRUPT_GRACE_SECONDS
+            self._worker.signal(signal.SIGINT)
+
+    def _lose(self, reason: str) -> None:
+        """The worker is gone, or has to go."""
+        code = self._worker.kill()
+        if self._cell is not None:
+            reason = reason or self._cell.reason or _cause(code)
+            lost = f"{reason}: the interpreter was restarted and all variables are lost"
+            self._answer([], code if code else 1, f"{lost}\n", lost)
+        self._restart()
+
+    def _restart(self) -> None:
+        self._worker.kill()
+        self._worker.close()
+        self._worker = Worker(self._argv)
+
+    def _answer(self, items: list[Any], code: int, note: str, lost: str = "") -> None:
+        assert self._cell is not None
+        for output in self._worker.outputs:
+            output.read()
+        out, err = (output.take() for output in self._worker.outputs)
+        answer = {
+            "stdout": out,
+            "stderr": err + note,
+            "items": items,
+            "exitCode": code or (1 if note else 0),
+            "milliseconds": (time.monotonic() - self._cell.started) * 1000,
+            "lost": lost,
+        }
+        self._cell = None
+        rest = memoryview(json.dumps(answer).encode() + b"\n")
+        while rest:
+            rest = rest[os.write(self._replies, rest) :]
+
+
+def _cause(code: int) -> str:
+    if code < 0:
+        return f"the interpreter was killed by {signal.Signals(-code).name}"
+    return f"the interpreter ended with exit code {code}"
+
+
+def main() -> None:
+    replies = os.dup(1)
+    os.dup2(2, 1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Kernel(sys.argv[1:], replies).serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,203 @@
+"""Runs Python cells that share a namespace, as a notebook does: `python_worker.py REQUESTS REPLIES`.
+
+Both are descriptors. Each request is a line of JSON with `code`; each reply is one with `exitCode` and
+`items`: what a text cannot show, `{"type": "image", "mimeType", "data"}` with base64, and
+`{"type": "html", "text"}`. What is printed goes to the real standard output and error.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import base64
+import builtins
+import contextlib
+import importlib
+import inspect
+import io
+import json
+import linecache
+import os
+import signal
+import site
+import sys
+import traceback
+import types
+from typing import Any
+
+_ITEMS_MAX_BYTES = 12_000_000
+_SOURCES_KEPT = 100
+_FIGURES = "innkeeper_figures"
+
+
+class Display:
+    """Gathers what a cell shows beside its text, up to a bound."""
+
+    def __init__(self) -> None:
+        self.items: list[dict[str, str]] = []
+        self._size = 0
+
+    def show(self, value: Any) -> None:
+        """As text, and in what richer forms it has."""
+        print(repr(value))
+        if isinstance(value, type):
+            return
+        if html := _call(value, "_repr_html_"):
+            self.add({"type": "html", "text": html})
+        if png := _call(value, "_repr_png_"):
+            self.image(png)
+
+    def image(self, png: bytes) -> None:
+        self.add({"type": "image", "mimeType": "image/png", "data": base64.b64encode(png).decode()})
+
+    def add(self, item: dict[str, str]) -> None:
+        size = sum(map(len, item.values()))
+        if self._size + size > _ITEMS_MAX_BYTES:
+            limit = f"a cell may show {_ITEMS_MAX_BYTES} bytes of images and tables"
+            print(f"[{item['type']} of {size} bytes was dropped: {limit}]", file=sys.stderr)
+            return
+        self._size += size
+        self.items.append(item)
+
+    def figures(self) -> None:
+        """The open figures of pyplot, which are closed then."""
+        pyplot: Any = sys.modules.get("matplotlib.pyplot")
+        if pyplot is None:
+            return
+        for number in pyplot.get_fignums():
+            picture = io.BytesIO()
+            pyplot.figure(number).savefig(picture, format="png", bbox_inches="tight")
+            self.image(picture.getvalue())
+        pyplot.close("all")
+
+    def take(self) -> list[dict[str, str]]:
+        items, self.items, self._size = self.items, [], 0
+        return items
+
+
+class Interpreter:
+    def __init__(self) -> None:
+        self.display = Display()
+        self._count = 0
+        self._running = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._module = types.ModuleType("__main__")
+        self._module.__dict__["__builtins__"] = builtins
+        sys.modules["__main__"] = self._module
+        signal.signal(signal.SIGINT, self._on_interrupt)
+
+    def run(self, code: str) -> int:
+        """The exit code: 0, 1 after an exception, or what the cell gave to `exit`."""
+        self._count += 1
+        name = f"<cell {self._count}>"
+        linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)
+        linecache.cache.pop(f"<cell {self._count - _SOURCES_KEPT}>", None)
+        importlib.invalidate_caches()  # packages may have been installed since the last cell
+        try:
+            self._running = True
+            self._execute(code, name)
+            return 0
+        except SystemExit as error:
+            return _exit_code(error)
+        except BaseException as error:
+            sys.stderr.write(_report(error))
+            return 1
+        finally:
+            self._running = False
+            _flush()
+
+    def _execute(self, code: str, name: str) -> None:
+        tree = ast.parse(code, name)
+        last = tree.body[-1] if tree.body else None
+        if isinstance(last, ast.Expr) and not code.rstrip().endswith(";"):
+            tree.body.pop()
+            self._evaluate(tree, name)
+            value = self._evaluate(ast.Expression(last.value), name)
+            if value is not None:
+                builtins.__dict__["_"] = value
+                self.display.show(value)
+        else:
+            self._evaluate(tree, name)
+        self.display.figures()
+
+    def _evaluate(self, tree: ast.Module | ast.Expression, name: str) -> Any:
+        mode = "eval" if isinstance(tree, ast.Expression) else "exec"
+        compiled = compile(tree, name, mode, ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        value = eval(compiled, self._module.__dict__)  # noqa: S307 (to run code is what we are for)
+        if compiled.co_flags & inspect.CO_COROUTINE:
+            self._loop = self._loop or asyncio.new_event_loop()
+            asyncio.set_event_loop(self._loop)
+            return self._loop.run_until_complete(value)
+        return value
+
+    def _on_interrupt(self, *_: object) -> None:
+        if self._running:
+            raise KeyboardInterrupt
+
+
+def _call(value: Any, method: str) -> Any:
+    found = getattr(value, method, None)
+    return found() if callable(found) else None
+
+
+def _exit_code(error: SystemExit) -> int:
+    if error.code is None or isinstance(error.code, int):
+        return error.code or 0
+    sys.stderr.write(f"{error.code}\n")
+    return 1
+
+
+def _report(error: BaseException) -> str:
+    """The traceback without our own frames: from the cell's first on."""
+    frames = error.__traceback__
+    while frames is not None and not frames.tb_frame.f_code.co_filename.startswith("<cell "):
+        frames = frames.tb_next
+    return "".join(traceback.format_exception(type(error), error, frames))
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+
+
+def _install_backend(display: Display) -> None:
+    """A backend of matplotlib that draws without a screen, and whose `show` hands the figures to us."""
+    backend = types.ModuleType(_FIGURES)
+
+    def of_agg(name: str) -> Any:
+        return getattr(importlib.import_module("matplotlib.backends.backend_agg"), name)
+
+    backend.__dict__["__getattr__"] = of_agg
+    backend.__dict__["show"] = lambda *_, **__: display.figures()
+    sys.modules[_FIGURES] = backend
+    os.environ["MPLBACKEND"] = f"module://{_FIGURES}"
+
+
+def main() -> None:
+    requests, replies = (int(fd) for fd in sys.argv[1:3])
+    for fd in (requests, replies):
+        os.set_inheritable(fd, False)
+    own = os.getpid()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True, errors="backslashreplace")
+    sys.path[0] = ""  # modules lie where the user works, not where this program does
+    sys.path.append(site.getusersitepackages())  # also while there is none yet
+    sys.argv = [""]
+    interpreter = Interpreter()
+    _install_backend(interpreter.display)
+    builtins.__dict__["display"] = interpreter.display.show
+    with open(requests, "rb") as lines:  # noqa: PTH123 (a descriptor has no path)
+        for line in lines:
+            code = interpreter.run(json.loads(line)["code"])
+            if os.getpid() != own:
+                os._exit(code)  # a child that the cell forked has run to the cell's end: one of us is enough
+            reply = {"exitCode": code, "items": interpreter.display.take()}
+            rest = memoryview(json.dumps(reply).encode() + b"\n")
+            while rest:
+                rest = rest[os.write(replies, rest) :]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""The kernels of a session, from outside: one process in the sandbox for each language."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from innkeeper.engines.sandbox.sandbox import Command, Process, Sandbox, SandboxError
+from innkeeper.kernel.call import Document
+from innkeeper.kernel.errors import Throttled
+from innkeeper.services.code_interpreter import results
+from innkeeper.services.code_interpreter.results import ToolFailed
+
+_ANSWER_MAX_BYTES = 64_000_000
+_CHUNK_BYTES = 1 << 18
+_WAITING_MAX = 32
+_GRACE_SECONDS = 15.0  # on top of the cell's own time: for the kernel's interrupt, kill and restart
+_SIGKILL = 9
+_GONE = "the kernel was ended by the code that it ran: all variables are lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    code: str
+    typescript: bool = False
+    clear: bool = False
+
+
+class Kernel:
+    """Runs one cell at a time; others wait. Starts with the first cell, or before by `warm`."""
+
+    def __init__(self, sandbox: Sandbox, argv: Sequence[str], timeout_seconds: float) -> None:
+        self._sandbox = sandbox
+        self._argv = argv
+        self._timeout_seconds = timeout_seconds
+        self._process: Process | None = None
+        self._turn = asyncio.Lock()
+        self._waiting = 0
+        self._exchanges: set[asyncio.Task[Document]] = set()
+
+    async def warm(self) -> None:
+        """Have the process ready. Raises SandboxError."""
+        async with self._turn:
+            await self._running()
+
+    async def run(self, cell: Cell) -> Document:
+        """A caller who gives up interrupts the cell. Raises Throttled, ToolFailed, SandboxError."""
+        if self._waiting >= _WAITING_MAX:
+            raise Throttled(f"{_WAITING_MAX} cells of this session are waiting to be run already")
+        self._waiting += 1
+        try:
+            await self._turn.acquire()
+        finally:
+            self._waiting -= 1
+        # A task of its own: an exchange must be heard to its end, or the next would get its answer.
+        exchange = asyncio.create_task(self._exchange(cell))
+        self._exchanges.add(exchange)
+        exchange.add_done_callback(self._done)
+        try:
+            return await asyncio.shield(exchange)
+        except asyncio.CancelledError:
+            self._send("interrupt")
+            raise
+
+    def _done(self, exchange: asyncio.Task[Document]) -> None:
+        self._exchanges.discard(exchange)
+        self._turn.release()
+        if not exchange.cancelled():
+            exchange.exception()  # told to the caller, unless that one has gone
+
+    async def _exchange(self, cell: Cell) -> Document:
+        process = await self._running()
+        request = {
+            "code": cell.code,
+            "typescript": cell.typescript,
+            "clear": cell.clear,
+            "timeout": self._timeout_seconds,
+        }
+        try:
+            async with asyncio.timeout(self._timeout_seconds + _GRACE_SECONDS):
+                self._send(request)
+                await process.stdin.drain()
+                answer = await _line(process.stdout)
+            return _result(json.loads(answer))
+        except (TimeoutError, OSError, EOFError, ValueError, KeyError, TypeError) as error:
+            await self._end(process)
+            raise ToolFailed(_GONE) from error
+
+    def _send(self, request: Any) -> None:
+        if self._process is not None:
+            self._process.stdin.write(json.dumps(request).encode() + b"\n")
+
+    async def _running(self) -> Process:
+        if self._process is None:
+            self._process = await self._sandbox.exec(Command(self._argv))
+        return self._process
+
+    async def _end(self, process: Process) -> None:
+        self._process = None
+        with contextlib.suppress(SandboxError):
+            await process.signal(_SIGKILL)
+        process.close()
+
+
+async def _line(stream: asyncio.StreamReader) -> bytes:
+    """Up to the first newline; an answer is followed by nothing. Raises EOFError."""
+    parts: list[bytes] = []
+    size = 0
+    while not parts or not parts[-1].endswith(b"\n"):
+        chunk = await stream.read(_CHUNK_BYTES)
+        size += len(chunk)
+        if not chunk or size > _ANSWER_MAX_BYTES:
+            raise EOFError
+        parts.append(chunk)
+    return b"".join(parts)
+
+
+def _result(answer: Document) -> Document:
+    """The code in the sandbox may have tampered with it: what is not of the right type raises TypeError,
+    ValueError or KeyError."""
+    return results.output(
+        str(answer["stdout"]),
+        str(answer["stderr"]),
+        int(answer["exitCode"]),
+        float(answer["milliseconds"]),
+        list(answer["items"]),
+    )

@@ -1,0 +1,202 @@
+"""The sessions of this host: started, found, listed and ended."""
+
+import asyncio
+from dataclasses import replace
+
+from innkeeper.engines.sandbox.sandbox import SandboxError, Usage
+from innkeeper.engines.store.client_tokens import claim
+from innkeeper.engines.store.database import Database
+from innkeeper.kernel.call import Document
+from innkeeper.kernel.clock import Clock
+from innkeeper.kernel.errors import NotFound, QuotaExceeded
+from innkeeper.kernel.ids import random_suffix
+from innkeeper.kernel.page import Page, PageRequest
+from innkeeper.services.code_interpreter import store
+from innkeeper.services.code_interpreter.model import (
+    DEFAULT_TIMEOUT_SECONDS,
+    CodeInterpreter,
+    SessionRecord,
+    SessionStatus,
+    check_extras,
+)
+from innkeeper.services.code_interpreter.rooms import Room, Rooms
+
+_TOKEN_MEMBERS = ("codeInterpreterIdentifier", "name", "sessionTimeoutSeconds", "clientToken")
+_ID_LENGTH = 26
+
+
+class Session:
+    """A live session. `watch` ends it when its time is over, or its sandbox is."""
+
+    def __init__(self, record: SessionRecord, room: Room) -> None:
+        self.record = record
+        self.room = room
+        self.end_reason = ""
+        self.watch: asyncio.Task[None] | None = None
+
+
+class Sessions:
+    def __init__(self, database: Database, rooms: Rooms, host: str, clock: Clock) -> None:
+        self._database = database
+        self._rooms = rooms
+        self._host = host
+        self._clock = clock
+        self._live: dict[str, Session] = {}
+        self._starting = 0
+        self.opened_at = clock.now()
+
+    async def recover(self) -> None:
+        """Close the records that a killed server of this host left open; its sandboxes died with it."""
+        await self._rooms.sweep()
+        values = {
+            "status": SessionStatus.TERMINATED,
+            "updated_at": self._clock.now(),
+            "end_reason": "the server was restarted",
+        }
+        async with self._database.begin() as connection:
+            await store.end_sessions_of_host(connection, self._host, values)
+
+    async def start(self, account: str, interpreter: CodeInterpreter, parameters: Document) -> SessionRecord:
+        """Raises InvalidRequest, QuotaExceeded, Unavailable. Its time runs from now, busy or not."""
+        check_extras(parameters)
+        most = self._rooms.rules.sessions
+        if len(self._live) + self._starting >= most:
+            raise QuotaExceeded(f"This host runs at most {most} code interpreter sessions")
+        record = self._new_record(account, interpreter, parameters)
+        self._starting += 1
+        try:
+            room = await self._rooms.open(record.id, interpreter.has_network)
+            try:
+                kept = await self._insert(record, parameters)
+            except BaseException:
+                await asyncio.shield(room.close())
+                raise
+            if kept.id == record.id:
+                self._begin(Session(record, room))
+            else:
+                await room.close()  # the request is a repeat, and its session is there
+            return kept
+        finally:
+            self._starting -= 1
+
+    async def get(self, account: str, interpreter_id: str, session_id: str) -> SessionRecord:
+        async with self._database.begin() as connection:
+            found = await store.find_session(connection, account, interpreter_id, session_id)
+        if found is None:
+            raise NotFound(f"Session {session_id} of code interpreter {interpreter_id} does not exist")
+        return found
+
+    async def list(
+        self, account: str, interpreter_id: str, status: SessionStatus | None, page: PageRequest
+    ) -> Page[SessionRecord]:
+        """Newest first."""
+        async with self._database.begin() as connection:
+            found = await store.list_sessions(connection, account, interpreter_id, status, page)
+        return page.page(found, key=lambda record: (record.created_at.isoformat(), record.id))
+
+    async def room(self, account: str, interpreter_id: str, session_id: str) -> Room:
+        """Where a live session works. Raises NotFound, also once it has ended."""
+        session = self._live.get(session_id)
+        if session is not None and not session.end_reason:
+            record = session.record
+            if (record.account, record.interpreter) == (account, interpreter_id):
+                return session.room
+        ended = await self.get(account, interpreter_id, session_id)
+        raise NotFound(f"Session {session_id} has ended: {ended.end_reason or 'it was stopped'}")
+
+    async def stop(self, account: str, interpreter_id: str, session_id: str) -> SessionRecord:
+        """One that has ended stays as it is."""
+        record = await self.get(account, interpreter_id, session_id)
+        session = self._live.get(record.id)
+        if session is None:
+            return record
+        await self._end(session, "it was stopped")
+        return await self.get(account, interpreter_id, session_id)
+
+    async def end_all(self, account: str, interpreter_id: str) -> None:
+        found = [
+            session
+            for session in self._live.values()
+            if (session.record.account, session.record.interpreter) == (account, interpreter_id)
+        ]
+        await asyncio.gather(*(self._end(session, "its interpreter was deleted") for session in found))
+
+    async def close(self) -> None:
+        live = tuple(self._live.values())
+        await asyncio.gather(*(self._end(session, "the server was stopped") for session in live))
+        await self._rooms.close()
+
+    def _new_record(self, account: str, interpreter: CodeInterpreter, parameters: Document) -> SessionRecord:
+        now = self._clock.now()
+        return SessionRecord(
+            id=random_suffix(_ID_LENGTH),
+            account=account,
+            interpreter=interpreter.id,
+            name=parameters.get("name"),
+            status=SessionStatus.READY,
+            timeout_seconds=parameters.get("sessionTimeoutSeconds", DEFAULT_TIMEOUT_SECONDS),
+            host=self._host,
+            created_at=now,
+            updated_at=now,
+        )
+
+    async def _insert(self, record: SessionRecord, parameters: Document) -> SessionRecord:
+        """The record that is kept: another one when the request is a repeat."""
+        told = {member: parameters[member] for member in _TOKEN_MEMBERS if member in parameters}
+        async with self._database.begin() as connection:
+            made = await claim(
+                connection, record.account, "StartCodeInterpreterSession", told, record.id, record.created_at
+            )
+            if made == record.id:
+                await store.insert_session(connection, record)
+                return record
+            found = await store.find_session(connection, record.account, record.interpreter, made)
+        if found is None:
+            raise NotFound(f"Session {made}, which this request started before, does not exist any more")
+        return found
+
+    def _begin(self, session: Session) -> None:
+        self._live[session.record.id] = session
+        session.watch = asyncio.create_task(self._watch(session))
+
+    async def _watch(self, session: Session) -> None:
+        seconds = session.record.timeout_seconds
+        reason = "its sandbox ended"
+        try:
+            async with asyncio.timeout(seconds):
+                await session.room.sandbox.closed()
+        except TimeoutError:
+            reason = f"its time of {seconds} s was over"
+        await self._end(session, reason)
+
+    async def _end(self, session: Session, reason: str) -> None:
+        """Returns once it has ended, also when somebody else ends it already."""
+        if session.end_reason:
+            await session.room.sandbox.closed()
+            return
+        session.end_reason = reason
+        usage = Usage()
+        try:
+            usage = await session.room.sandbox.usage()
+        except (SandboxError, OSError):
+            pass  # it ended by itself: nobody has measured it
+        finally:
+            await session.room.close()
+            self._live.pop(session.record.id, None)
+            if session.watch is not None and session.watch is not asyncio.current_task():
+                session.watch.cancel()
+        ended = replace(
+            session.record,
+            status=SessionStatus.TERMINATED,
+            updated_at=self._clock.now(),
+            end_reason=reason,
+            cpu_seconds=usage.cpu_seconds,
+            memory_peak_mib=usage.memory_peak_mib,
+        )
+        await self._record_end(ended)
+
+    async def _record_end(self, ended: SessionRecord) -> None:
+        members = ("status", "updated_at", "end_reason", "cpu_seconds", "memory_peak_mib")
+        values = {member: getattr(ended, member) for member in members}
+        async with self._database.begin() as connection:
+            await store.update_session(connection, ended.id, values)

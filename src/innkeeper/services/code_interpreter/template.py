@@ -1,0 +1,50 @@
+"""The interpreters that cells run on, with their packages: made once, mounted read-only by every session."""
+
+import asyncio
+import logging
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from innkeeper.services.builder.model import Build
+from innkeeper.services.builder.service import Builder
+
+_LOG = logging.getLogger(__name__)
+
+
+class Template:
+    """One language. `files` are the archive that is built: a `requirements.txt` names the packages."""
+
+    def __init__(self, builder: Builder, runtime: str, files: Mapping[str, str], entry_point: str) -> None:
+        self._builder = builder
+        self._runtime = runtime
+        self._files = files
+        self._entry_point = entry_point
+        self._building: asyncio.Task[Build] | None = None
+
+    async def get(self) -> Build:
+        """Found, or made now: the first time may take minutes. Raises BuildFailed; the next call tries anew.
+
+        A caller who gives up does not end the work for the others.
+        """
+        building = self._building
+        if building is None or (building.done() and (building.cancelled() or building.exception())):
+            self._building = building = asyncio.create_task(self._build())
+        return await asyncio.shield(building)
+
+    async def close(self) -> None:
+        if self._building is not None:
+            self._building.cancel()
+            await asyncio.gather(self._building, return_exceptions=True)
+
+    async def _build(self) -> Build:
+        _LOG.info("preparing the code interpreter's %s with its packages", self._runtime)
+        with tempfile.TemporaryDirectory() as folder:
+            archive = Path(folder) / "template.zip"
+            with zipfile.ZipFile(archive, "w") as packed:
+                for name, text in self._files.items():
+                    packed.writestr(zipfile.ZipInfo(name), text)  # no date in it: the same bytes every time
+            build = await self._builder.build(archive, self._runtime, (self._entry_point,))
+        _LOG.info("the code interpreter's %s is ready", self._runtime)
+        return build
