@@ -7,6 +7,8 @@
         @pytest.fixture
         async def driver(self, state_dir: Path) -> AsyncIterator[SandboxDriver]: ...
 
+    class TestBattery(IsolationBattery): ...  # with the same fixtures
+
 A driver is made of its state folder alone: `Driver(state_dir)`. Inside there must be `sh`, the usual small
 programs and `python3`. What a machine cannot do, the driver's `probe` says, and the tests of it are skipped.
 Needs pytest with pytest-asyncio in auto mode; nothing of the server imports this module.
@@ -19,10 +21,27 @@ import pytest
 pytest.register_assert_rewrite(
     *(
         f"innkeeper.engines.sandbox.contract_{part}"
-        for part in ("connections", "files", "isolation", "life", "limits", "processes", "transitions")
+        for part in (
+            "battery",
+            "bombs",
+            "connections",
+            "files",
+            "isolation",
+            "life",
+            "limits",
+            "processes",
+            "transitions",
+        )
     )
 )
 
+from innkeeper.engines.sandbox.contract_battery import (
+    AgentBattery,
+    KernelBattery,
+    NetworkBattery,
+    SnoopingBattery,
+)
+from innkeeper.engines.sandbox.contract_bombs import BombBattery, TrapBattery
 from innkeeper.engines.sandbox.contract_connections import ConnectionContract
 from innkeeper.engines.sandbox.contract_files import FileContract
 from innkeeper.engines.sandbox.contract_isolation import IsolationContract
@@ -42,3 +61,9 @@ class SandboxContract(
     TransitionContract,
 ):
     """All of it; a part can be run alone while a driver is being written."""
+
+
+class IsolationBattery(
+    SnoopingBattery, KernelBattery, NetworkBattery, AgentBattery, BombBattery, TrapBattery
+):
+    """Every way out that we could think of, each beside a neighbour. It takes minutes."""

@@ -19,7 +19,6 @@ from innkeeper.engines.sandbox.contract_room import (
 )
 from innkeeper.engines.sandbox.sandbox import Command, SandboxDriver, SandboxError, SandboxGone, TerminalSize
 
-
 # Signals 32 and 33 are the C library's own: it lets no program set them, and some shells start theirs with
 # both ignored.
 _OF_LIBC = 0b11 << 31

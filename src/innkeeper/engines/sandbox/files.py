@@ -30,13 +30,13 @@ async def write(channel: Channel, path: str, data: bytes) -> None:
 async def _open(channel: Channel, path: str, flags: int, mode: Literal["rb", "wb"]) -> BinaryIO:
     reply = await channel.call("open", path, str(flags))
     if reply.error:
-        raise _failure(reply.error, path)
+        raise failure(reply.error, path)
     fd = reply.take()
     kind = os.fstat(fd).st_mode
     if not stat.S_ISREG(kind):
         os.close(fd)
         if stat.S_ISDIR(kind):
-            raise _failure(errno.EISDIR, path)
+            raise failure(errno.EISDIR, path)
         raise SandboxError(f"{path} is not a regular file")
     return os.fdopen(fd, mode, buffering=0)
 
@@ -44,10 +44,13 @@ async def _open(channel: Channel, path: str, flags: int, mode: Literal["rb", "wb
 def _read(file: BinaryIO, path: str, limit_bytes: int) -> bytes:
     data = bytearray()
     with file:
-        while chunk := file.read(min(_CHUNK_BYTES, limit_bytes + 1 - len(data))):
-            data += chunk
-            if len(data) > limit_bytes:
-                raise SandboxError(f"{path} is larger than the {limit_bytes} bytes that may be read")
+        try:
+            while chunk := file.read(min(_CHUNK_BYTES, limit_bytes + 1 - len(data))):
+                data += chunk
+                if len(data) > limit_bytes:
+                    raise SandboxError(f"{path} is larger than the {limit_bytes} bytes that may be read")
+        except OSError as error:
+            raise SandboxError(f"cannot read {path}: {error.strerror}") from error
     return bytes(data)
 
 
@@ -61,7 +64,7 @@ def _write(file: BinaryIO, path: str, data: bytes) -> None:
             raise SandboxError(f"cannot write {path}: {error.strerror}") from error
 
 
-def _failure(error: int, path: str) -> Exception:
+def failure(error: int, path: str) -> Exception:
     """The few failures that the protocol names, as what Python calls them; any other by its text."""
     message = os.strerror(error)
     if error in (errno.ENOENT, errno.ENOTDIR):

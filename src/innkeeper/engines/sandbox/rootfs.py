@@ -2,7 +2,7 @@
 
 Everything is read-only but /tmp, /home/agent and /dev/shm, which are in memory, and writable mounts. That
 goes for /proc too: where the server is root, the agent is to the kernel root without capabilities, and root
-owns `/proc/sys`, by which it could have the host run a program.
+owns `/proc/sys`, by which it could have the host run a program. What /proc tells of the host is hidden.
 """
 
 import sys
@@ -36,12 +36,20 @@ _SHARED_ETC = (
     "ssl/certs",
     "ssl/openssl.cnf",
 )
+_NOTHING = ".nothing"  # what is laid over a file that is to be hidden
+_HIDDEN_FILES = (
+    *("kallsyms", "kcore", "key-users", "keys", "kmsg", "kpagecgroup", "kpagecount", "kpageflags"),
+    *("latency_stats", "modules", "pagetypeinfo", "sched_debug", "slabinfo", "sysrq-trigger", "timer_list"),
+    *("timer_stats", "vmallocinfo"),
+)
+_HIDDEN_FOLDERS = ("acpi", "asound", "bus", "irq", "scsi")
 _OWN_ETC = {
     "passwd": f"root:x:0:0:root:/root:/usr/sbin/nologin\n"
     f"agent:x:{USER_ID}:{USER_ID}:agent:{HOME}:/bin/bash\n"
     f"nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
     "group": f"root:x:0:\nagent:x:{USER_ID}:\nnogroup:x:65534:\n",
     "hostname": "agent\n",
+    _NOTHING: "",
     "hosts": "127.0.0.1 localhost agent\n::1 localhost\n",
     "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
     "resolv.conf": f"nameserver {NAME_SERVER}\n",
@@ -70,7 +78,8 @@ def view(spec: SandboxSpec, etc: Path) -> list[str]:
     arguments = ["--ro-bind", "/usr", "/usr", *_program_folders(), "--ro-bind", str(etc), "/etc"]
     for name, source in shared_etc():
         arguments += ["--ro-bind", str(source), f"/etc/{name}"]
-    arguments += ["--proc", "/proc", "--dev", "/dev", *_scratch("/dev/shm", "1777", size)]  # noqa: S108
+    arguments += ["--proc", "/proc", *_hidden(etc)]
+    arguments += ["--dev", "/dev", *_scratch("/dev/shm", "1777", size)]  # noqa: S108
     arguments += ["--remount-ro", "/dev", *_scratch(TEMPORARY, "1777", size), *_scratch(HOME, "0755", size)]
     arguments += ["--dir", "/var", "--symlink", TEMPORARY, f"/var{TEMPORARY}"]
     arguments += ["--ro-bind", guest.__file__, _GUEST]
@@ -84,6 +93,15 @@ def view(spec: SandboxSpec, etc: Path) -> list[str]:
 def guest_command(control: int) -> list[str]:
     """What runs as process 1, with the control socket's descriptor."""
     return [str(interpreter()), "-I", "-S", "-E", _GUEST, str(control)]
+
+
+def _hidden(etc: Path) -> Iterator[str]:
+    for name in _HIDDEN_FILES:
+        if Path("/proc", name).exists():
+            yield from ("--ro-bind", str(etc / _NOTHING), f"/proc/{name}")
+    for name in _HIDDEN_FOLDERS:
+        if Path("/proc", name).is_dir():
+            yield from ("--tmpfs", f"/proc/{name}", "--remount-ro", f"/proc/{name}")
 
 
 def _scratch(target: str, mode: str, size_bytes: int) -> list[str]:

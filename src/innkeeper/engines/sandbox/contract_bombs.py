@@ -1,0 +1,162 @@
+"""The isolation battery's second half: bombs, floods, and traps for whoever reads a sandbox's files."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from innkeeper.engines.sandbox.contract_battery import beside_a_neighbour
+from innkeeper.engines.sandbox.contract_room import PATIENCE_SECONDS, python, shell, vanishes
+from innkeeper.engines.sandbox.sandbox import Command, Limits, Mount, SandboxDriver, SandboxError
+
+_TIGHT = Limits(cpu_cores=1, memory_mib=128, processes=64, open_files=256, scratch_mib=16)
+
+# Each would go on until something stops it, and at most for a while.
+BOMBS: Mapping[str, str] = {
+    "forks": "for _ in range(5000): os.fork()",
+    "threads": "for _ in range(5000): threading.Thread(target=time.sleep, args=(30,)).start()",
+    "orphans": "for _ in range(5000): os.fork() or os._exit(os.spawnlp(os.P_NOWAIT, 'true', 'true') and 0)",
+    "sessions": "for _ in range(5000): os.fork() or (os.setsid(), time.sleep(30))",
+    "memory": "held = [bytearray(1 << 20) for _ in range(1000)]",
+    "memory of the kernel, in pipes": "held = [os.write(os.pipe()[1], bytes(65536)) for _ in range(5000)]",
+    "memory of the kernel, in sockets": (
+        "held = [socket.socketpair() for _ in range(5000)]; [a.send(bytes(100000)) for a, b in held]"
+    ),
+    "memory without a name": (
+        "for n in range(1000): os.write(os.memfd_create(str(n)), bytes(1 << 20)); os.dup(1)"
+    ),
+    "memory in /dev/shm": "for n in range(1000): open(f'/dev/shm/{n}', 'wb').write(bytes(1 << 20))",
+    "memory in /tmp": "for n in range(1000): open(f'/tmp/{n}', 'wb').write(bytes(1 << 20))",
+    "a full home": "for n in range(1000): open(f'/home/agent/{n}', 'wb').write(bytes(1 << 20))",
+    "files without content": "for n in range(400_000): os.close(os.open(f'/tmp/{n}', os.O_CREAT))",
+    "folders in folders": "for n in range(100_000): os.mkdir('d'); os.chdir('d')",
+    "links": "open('/tmp/a', 'w'); [os.link('/tmp/a', f'/tmp/l{n}') for n in range(200_000)]",
+    "descriptors": "held = [open('/dev/null') for _ in range(100_000)]",
+    "listeners": "held = [socket.create_server(('127.0.0.1', 20000 + n)) for n in range(20_000)]",
+    "queues of messages": "for n in range(5000): libc.msgget(0, 0o1666)",
+    "shared memory": "for n in range(5000): libc.shmat(libc.shmget(0, 1 << 20, 0o1666), 0, 0)",
+    "semaphores": "for n in range(40_000): libc.semget(0, 100, 0o1666)",
+    "locked memory": "libc.mlockall(3); held = bytearray(300 << 20)",
+    "timers": "for n in range(200_000): libc.timer_create(0, None, ctypes.create_string_buffer(8))",
+    "a sparse file of petabytes": "os.truncate(os.open('/tmp/big', os.O_CREAT | os.O_RDWR), 1 << 50)",
+}
+_BOMB = """
+import ctypes, os, socket, sys, threading, time
+sys.setswitchinterval(0.0001)
+libc = ctypes.CDLL(None, use_errno=True)
+{body}
+"""
+
+# What an agent leaves for whoever reads or writes its files from outside.
+TRAPS: Mapping[str, str] = {
+    "a link to a file of the host": "ln -s /etc/shadow trap",
+    "a link up and out": "ln -s ../../../../../../../etc/shadow trap",
+    "a link by way of /proc": "ln -s /proc/1/root/etc/shadow trap",
+    "a link to the agent's memory": "ln -s /proc/self/mem trap",
+    "a link to the control socket": "ln -s /proc/self/fd/3 trap",
+    "a link to every descriptor": "ln -s /proc/self/fd trap",
+    "a link to itself": "ln -s trap trap",
+    "a pipe": "mkfifo trap",
+    "a pipe with a writer": "mkfifo trap; sleep 30 <> trap >&0 2>&0 &",
+    "a socket": "python3 -c \"import socket; socket.socket(1).bind('trap')\"",
+    "an endless device": "ln -s /dev/zero trap",
+    "a terminal": "ln -s /dev/ptmx trap",
+    "a folder": "mkdir trap",
+    "a file larger than all memory": "truncate -s 8E trap || truncate -s 4E trap",
+    "a file that nobody may read": "echo x > trap; chmod 000 trap",
+    "a folder that nobody may enter": "mkdir shut; echo x > shut/x; ln -s shut/x trap; chmod 000 shut",
+}
+
+
+class BombBattery:
+    @pytest.mark.parametrize("bomb", BOMBS)
+    async def test_a_bomb_harms_nobody_else(self, driver: SandboxDriver, bomb: str) -> None:
+        if not (await driver.probe()).enforces_limits:
+            pytest.skip("no limits here: " + "; ".join((await driver.probe()).problems))
+        async with beside_a_neighbour(driver, limits=_TIGHT) as sandbox:
+            process = await sandbox.exec(Command(["python3", "-c", _BOMB.format(body=BOMBS[bomb])]))
+            process.close()
+            with contextlib.suppress(TimeoutError, SandboxError):
+                await asyncio.wait_for(process.wait(), 2)
+            assert (await sandbox.usage()).memory_mib <= _TIGHT.memory_mib
+            assert (await sandbox.usage()).processes <= _TIGHT.processes
+
+    async def test_a_flood_of_output_waits_in_its_pipe(self, driver: SandboxDriver) -> None:
+        async with beside_a_neighbour(driver, limits=_TIGHT) as sandbox:
+            floods = [await sandbox.exec(Command(["sh", "-c", "yes & yes >&2"])) for _ in range(5)]
+            await asyncio.sleep(0.2)
+            assert (await shell(sandbox, "echo unharmed")).text == "unharmed"
+            for flood in floods:
+                await flood.signal(signal.SIGKILL)
+                flood.close()
+
+    async def test_a_flood_of_dead_children_is_buried(self, driver: SandboxDriver) -> None:
+        async with beside_a_neighbour(driver) as sandbox:
+            await python(sandbox, "import os\nfor _ in range(500): os.fork() or os._exit(0)")
+            await vanishes(sandbox, "grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null")
+
+    async def test_a_disk_is_not_filled_beyond_its_mount(self, driver: SandboxDriver, tmp_path: Path) -> None:
+        code = tmp_path / "code"
+        code.mkdir()
+        async with beside_a_neighbour(driver, mounts=[Mount(code, "/opt/code")]) as sandbox:
+            for folder in ("/opt/code", "/opt", "/", "/usr", "/etc", "/run", "/var", "/proc", "/dev"):
+                assert (await shell(sandbox, f"echo x > {folder}/bomb")).code != 0
+        assert list(code.iterdir()) == []
+
+
+class TrapBattery:
+    @pytest.mark.parametrize("trap", TRAPS)
+    async def test_a_trap_holds_and_tells_nothing(self, driver: SandboxDriver, trap: str) -> None:
+        async with beside_a_neighbour(driver) as sandbox:
+            await shell(sandbox, TRAPS[trap])
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                with pytest.raises((SandboxError, FileNotFoundError, IsADirectoryError, PermissionError)):
+                    await sandbox.read_file("trap", limit_bytes=100_000)
+            assert (await shell(sandbox, "echo unharmed")).text == "unharmed"
+
+    @pytest.mark.parametrize(
+        "trap", [name for name in TRAPS if "nobody" not in name and "larger" not in name]
+    )
+    async def test_a_trap_is_not_written_through(self, driver: SandboxDriver, trap: str) -> None:
+        async with beside_a_neighbour(driver) as sandbox:
+            await shell(sandbox, TRAPS[trap])
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                with pytest.raises((SandboxError, FileNotFoundError, IsADirectoryError, PermissionError)):
+                    await sandbox.write_file("trap", b"x" * 100)
+            assert (await shell(sandbox, "echo unharmed")).text == "unharmed"
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            *("../../../../etc/shadow", "/../../etc/shadow", "/proc/1/root/etc/shadow", "/proc/self/environ"),
+            *("/proc/self/root/../../etc/shadow", "/proc/1/mem", "/proc/self/mem", "/dev/mem", "/dev/kmsg"),
+            *("/proc/kcore", "/proc/self/fd/0", "/dev/fd/3", "/dev/stdin", "/" * 4000 + "etc/shadow"),
+        ],
+    )
+    async def test_no_path_leads_out(self, driver: SandboxDriver, path: str) -> None:
+        async with beside_a_neighbour(driver) as sandbox:
+            try:
+                data = await sandbox.read_file(path, limit_bytes=100_000)
+            except (SandboxError, FileNotFoundError, IsADirectoryError, PermissionError):
+                data = b""
+            assert b"root:" not in data
+            for name in ("HOME", "PATH"):
+                assert os.environ[name].encode() not in data
+
+    async def test_a_folder_swapped_while_it_is_read_leads_nowhere(
+        self, driver: SandboxDriver, tmp_path: Path
+    ) -> None:
+        secret = tmp_path / "secret"
+        secret.write_text("of the host")
+        swap = f"mkdir a b; echo inside > a/secret; while :; do ln -sfn a x; ln -sfn {tmp_path} x; done"
+        async with beside_a_neighbour(driver) as sandbox:
+            swapping = await sandbox.exec(Command(["sh", "-c", swap]))
+            for _ in range(200):
+                with contextlib.suppress(FileNotFoundError, SandboxError):
+                    assert await sandbox.read_file("x/secret") == b"inside\n"
+            await swapping.signal(signal.SIGKILL)
+            swapping.close()
