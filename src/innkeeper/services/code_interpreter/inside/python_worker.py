@@ -165,10 +165,14 @@ def _install_backend(display: Display) -> None:
     """A backend of matplotlib that draws without a screen, and whose `show` hands the figures to us."""
     backend = types.ModuleType(_FIGURES)
 
-    def of_agg(name: str) -> Any:
-        return getattr(importlib.import_module("matplotlib.backends.backend_agg"), name)
+    def canvas_of_agg(name: str) -> Any:  # late: matplotlib is not imported before the user wants it
+        if name != "FigureCanvas":
+            raise AttributeError(name)
+        canvas = importlib.import_module("matplotlib.backends.backend_agg").FigureCanvasAgg
+        backend.__dict__[name] = canvas  # pyplot looks there for the rest of the time
+        return canvas
 
-    backend.__dict__["__getattr__"] = of_agg
+    backend.__dict__["__getattr__"] = canvas_of_agg
     backend.__dict__["show"] = lambda *_, **__: display.figures()
     sys.modules[_FIGURES] = backend
     os.environ["MPLBACKEND"] = f"module://{_FIGURES}"
