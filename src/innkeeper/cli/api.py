@@ -52,6 +52,7 @@ class Api:
             config=Config(
                 proxies={},  # the server is near: never through a proxy of the environment
                 connect_timeout=CONNECT_TIMEOUT_SECONDS,
+                read_timeout=READ_TIMEOUT_SECONDS,
                 s3={"addressing_style": "path"},
                 request_checksum_calculation="when_required",
             ),

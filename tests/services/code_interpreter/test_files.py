@@ -117,8 +117,10 @@ def wait(coding: Coding, task: str) -> dict[str, object]:
 
 def test_a_task_goes_on_in_the_background(coding: Coding) -> None:
     command = "echo begun; until [ -e go ]; do sleep 0.05; done; echo ended"
-    started = coding.invoke("startCommandExecution", command=command)["structuredContent"]
+    result = coding.invoke("startCommandExecution", command=command)
+    started = result["structuredContent"]
     assert started["taskStatus"] == "working"
+    assert result["content"][0]["text"] == f"Task {started['taskId']} is working"
     coding.invoke("writeFiles", content=[{"path": "go", "text": ""}])
     ended = wait(coding, started["taskId"])
     assert (ended["taskStatus"], ended["stdout"], ended["exitCode"]) == ("completed", "begun\nended\n", 0)

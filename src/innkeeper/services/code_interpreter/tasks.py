@@ -44,7 +44,7 @@ class Task:
             self.canceled = True  # the session ended
 
     def result(self) -> Document:
-        """With what it has printed so far."""
+        """With what it has printed so far. The text names the task too: some clients show nothing else."""
         stdout, stderr = self.command.stdout.text(), self.command.stderr.text()
         structured = {
             "taskId": self.id,
@@ -54,7 +54,9 @@ class Task:
             "exitCode": self.command.code,
             "executionTime": self.command.milliseconds,
         }
-        content = [results.text(part) for part in (stdout, stderr) if part] or [results.text("")]
+        content = [
+            results.text(part) for part in (f"Task {self.id} is {self.status}", stdout, stderr) if part
+        ]
         failed = self.status is TaskStatus.FAILED
         return {"content": content, "structuredContent": structured, "isError": failed}
 

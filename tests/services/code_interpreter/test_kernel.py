@@ -1,0 +1,126 @@
+"""The kernel's protocol, on a kernel outside any sandbox: JSON lines in, JSON lines out."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from innkeeper.services.code_interpreter.rooms import INSIDE
+
+
+class Kernel:
+    def __init__(self, folder: Path) -> None:
+        self.process = subprocess.Popen(
+            [
+                sys.executable,
+                str(INSIDE / "kernel.py"),
+                sys.executable,
+                str(INSIDE / "python_worker.py"),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=folder,
+        )
+
+    def send(self, request: Any) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(request).encode() + b"\n")
+        self.process.stdin.flush()
+
+    def hear(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        answer: dict[str, Any] = json.loads(self.process.stdout.readline())
+        return answer
+
+    def run(self, code: str, clear: bool = False, timeout: float = 30.0) -> dict[str, Any]:
+        self.send({"code": code, "typescript": False, "clear": clear, "timeout": timeout})
+        return self.hear()
+
+    def end(self) -> int:
+        """What stdin's end leads to."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.close()
+        code = self.process.wait(10)
+        self.process.stdout.close()
+        return code
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    kernel = Kernel(tmp_path_factory.mktemp("kernel"))
+    yield kernel
+    kernel.end()
+
+
+def test_an_answer_has_every_member(kernel: Kernel) -> None:
+    answer = kernel.run("1 + 1")
+    assert answer.pop("milliseconds") > 0
+    assert answer == {"stdout": "2\n", "stderr": "", "items": [], "exitCode": 0, "lost": ""}
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.text(max_size=300))
+def test_any_text_goes_through_as_it_is(kernel: Kernel, text: str) -> None:
+    shown = text.encode("utf-8", "replace").decode()
+    answer = kernel.run(f"import sys\n_ = sys.stdout.write({shown!r})\nNone")
+    assert (answer["stdout"], answer["exitCode"]) == (shown, 0)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(code=st.text(alphabet="abc=()[]:;'\"\n\\ +1#", max_size=40))
+def test_no_code_is_too_strange_for_an_answer(kernel: Kernel, code: str) -> None:
+    answer = kernel.run(code)
+    assert answer["exitCode"] in (0, 1)
+    assert "python_worker" not in answer["stderr"]
+
+
+def test_an_interrupt_ends_the_cell_only(kernel: Kernel) -> None:
+    kernel.run("kept = 5")
+    kernel.send({"code": "import time; time.sleep(60)", "typescript": False, "clear": False, "timeout": 90})
+    kernel.send("interrupt")
+    answer = kernel.hear()
+    # It may come before the cell has begun: then it is the worker itself that ends.
+    assert "interrupted" in answer["stderr"]
+    assert kernel.run("1 + 1")["stdout"] == "2\n"
+
+
+def test_an_interrupt_between_cells_does_nothing(kernel: Kernel) -> None:
+    kernel.send("interrupt")
+    assert kernel.run("1 + 1")["exitCode"] == 0
+
+
+def test_clearing_starts_afresh(kernel: Kernel) -> None:
+    kernel.run("here = 1")
+    assert kernel.run("'here' in globals()", clear=True)["stdout"] == "False\n"
+
+
+def test_a_closed_output_does_not_end_the_kernel(kernel: Kernel) -> None:
+    kernel.run("import os; os.close(1); os.close(2)")
+    assert kernel.run("print('back')", clear=True)["stdout"] == "back\n"
+
+
+def test_too_many_pictures_are_dropped_with_a_word(kernel: Kernel) -> None:
+    code = "class P:\n    def _repr_png_(self): return bytes(5_000_000)\nfor _ in range(3): display(P())"
+    answer = kernel.run(code)
+    assert len(answer["items"]) == 1
+    assert "was dropped" in answer["stderr"]
+
+
+def test_a_large_answer_arrives_whole(kernel: Kernel) -> None:
+    answer = kernel.run("class P:\n    def _repr_html_(self): return 'h' * 9_000_000\nP()")
+    assert len(answer["items"][0]["text"]) == 9_000_000
+
+
+def test_the_end_of_its_input_ends_it_and_its_worker(tmp_path: Path) -> None:
+    kernel = Kernel(tmp_path)
+    worker = int(kernel.run("import os; os.getpid()")["stdout"])
+    assert kernel.end() == 0
+    assert (
+        not Path(f"/proc/{worker}/cwd").exists() or Path(f"/proc/{worker}/stat").read_text().split()[2] == "Z"
+    )
