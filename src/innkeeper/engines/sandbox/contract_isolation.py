@@ -40,6 +40,8 @@ for top, folders, files in os.walk("/proc"):
 devices = ("null", "zero", "full", "random", "urandom", "tty", "ptmx")
 print([path for path in found if path not in ["/dev/" + name for name in devices]])
 """
+_NO_NEW_PRIVILEGES = "import ctypes; print(ctypes.CDLL(None).prctl(39, 0, 0, 0, 0))"  # PR_GET_NO_NEW_PRIVS
+_DEVICES = "import socket; print(*(name for _, name in socket.if_nameindex()))"
 _ATTACK = """
 import ctypes, os, signal
 libc = ctypes.CDLL(None, use_errno=True)
@@ -57,13 +59,16 @@ attempt("steal", lambda: libc.syscall(438, os.pidfd_open(1), 3, 0) >= 0)
 attempt("read", lambda: libc.process_vm_readv(1, 0, 0, 0, 0, 0) > 0)
 attempt("mount", lambda: libc.mount(b"none", b"/tmp", b"tmpfs", 0, None) == 0)
 attempt("user namespace", lambda: libc.unshare(0x10000000) == 0)
-attempt("device", lambda: os.mknod("/tmp/disk", 0o60666, os.makedev(8, 0)) is None)
+attempt("device", lambda: os.mknod("/tmp/disk", 0o60666, os.makedev(8, 0)) or open("/tmp/disk"))
 attempt("chroot", lambda: os.chroot("/tmp") is None)
 attempt("root user", lambda: os.setuid(0) is None)
 attempt("clock", lambda: libc.clock_settime(0, ctypes.create_string_buffer(16)) == 0)
 for number in range(1, 65):
     if number not in (32, 33):
-        os.kill(1, number)
+        try:
+            os.kill(1, number)
+        except PermissionError:
+            pass
 print("still here")
 """
 
@@ -96,11 +101,9 @@ class IsolationContract:
     async def test_it_runs_as_nobody_special(self, driver: SandboxDriver) -> None:
         async with room(driver) as sandbox:
             assert (await run(sandbox, "id", "-u")).text == "1000"
-            status = (
-                await shell(sandbox, "grep -E '^(Cap(Inh|Prm|Eff|Bnd|Amb)|NoNewPrivs)' /proc/self/status")
-            ).text
+            status = (await shell(sandbox, "grep -E '^Cap(Inh|Prm|Eff|Bnd|Amb)' /proc/self/status")).text
+            assert (await python(sandbox, _NO_NEW_PRIVILEGES)).text == "1"
         values = {line.split(":")[0]: int(line.split()[1], 16) for line in status.splitlines()}
-        assert values.pop("NoNewPrivs") == 1
         assert set(values.values()) == {0}
 
     async def test_only_its_own_scratch_is_writable(self, driver: SandboxDriver) -> None:
@@ -179,11 +182,11 @@ class IsolationContract:
         server = await asyncio.start_server(lambda reader, writer: writer.close(), "0.0.0.0", 0)
         port = server.sockets[0].getsockname()[1]
         async with server, room(driver, network=Network.PUBLIC) as sandbox:
-            devices = (await shell(sandbox, "ls /proc/sys/net/ipv4/conf")).text.split()
+            devices = (await python(sandbox, _DEVICES)).text.split()
             wanted = [
                 f"{address},{port},{device}"
                 for device in devices
-                if device not in ("all", "default", "lo")
+                if device != "lo"
                 for address in (_own_address(), "169.254.169.254")
             ]
             outcome = await python(sandbox, _CONNECT, *wanted)

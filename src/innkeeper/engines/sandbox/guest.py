@@ -148,8 +148,11 @@ class Guest:
             if pid == 0:
                 return
             if pid in self._running:
-                self._running.remove(pid)
-                self._reply(EVENT, pid, os.waitstatus_to_exitcode(status))
+                self._bury(pid, os.waitstatus_to_exitcode(status))
+
+    def _bury(self, pid: int, code: int) -> None:
+        self._running.remove(pid)
+        self._reply(EVENT, pid, code)
 
 
 def _open_terminal(size: bytes) -> tuple[int, int]:

@@ -70,9 +70,9 @@ class Room:
         return await process.start(self._channel, command, directory, environment)
 
     async def dial(self, port: int) -> socket.socket:
-        reply = await self._channel.call("dial", str(_checked(port)))
+        reply = await self._channel.call("dial", str(checked_port(port)))
         if reply.error:
-            raise _unreachable(reply.error, port)
+            raise unreachable(reply.error, port)
         dialled = _adopt(reply.take())
         try:
             async with asyncio.timeout(CALL_TIMEOUT_SECONDS):
@@ -80,7 +80,7 @@ class Room:
         except BaseException as error:
             dialled.close()
             if isinstance(error, TimeoutError):
-                raise _unreachable(errno.ETIMEDOUT, port) from None
+                raise unreachable(errno.ETIMEDOUT, port) from None
             raise
         dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return dialled
@@ -189,7 +189,7 @@ class Room:
                     self._guest = WatchedProcess(json.loads(said)["child-pid"])
 
     async def _relay(self, relay: Relay) -> None:
-        reply = await self._channel.call("listen", str(_checked(relay.port)))
+        reply = await self._channel.call("listen", str(checked_port(relay.port)))
         if reply.error:
             raise SandboxError(f"cannot listen on port {relay.port} inside: {os.strerror(reply.error)}")
         server = RelayServer(_adopt(reply.take()), relay)
@@ -236,7 +236,7 @@ async def _greeted(channel: Channel, bubblewrap: ChildProcess) -> None:
         raise SandboxError(launch.explained(bubblewrap.complaints())) from None
 
 
-def _checked(port: int) -> int:
+def checked_port(port: int) -> int:
     if not 1 <= port <= 65_535:
         raise SandboxError(f"a port is a number from 1 to 65535; not {port}")
     return port
@@ -263,10 +263,10 @@ async def _connected(dialled: socket.socket, port: int) -> None:
     if not error and dialled.getsockname() == dialled.getpeername():
         error = errno.ECONNREFUSED
     if error:
-        raise _unreachable(error, port)
+        raise unreachable(error, port)
 
 
-def _unreachable(error: int, port: int) -> Exception:
+def unreachable(error: int, port: int) -> Exception:
     if error == errno.ECONNREFUSED:
         return ConnectionRefusedError(error, f"nothing listens on port {port} of the sandbox")
     return SandboxError(f"cannot connect to port {port} of the sandbox: {os.strerror(error)}")

@@ -1,0 +1,115 @@
+"""What runsc(1) is told of one sandbox: an OCI bundle, a folder with `config.json` and a root file system.
+
+https://github.com/opencontainers/runtime-spec/blob/main/config.md
+
+Inside, root is the guest agent and is nobody on the host; the agent's user is the one the server runs as,
+so that mounts need no change of owner. runsc bounds what both can do to what is mounted.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from innkeeper.engines.sandbox import guest, rootfs, seccomp
+from innkeeper.engines.sandbox.gvisor import guest as gvisor_guest
+from innkeeper.engines.sandbox.sandbox import Limits, SandboxSpec
+
+ROOT_ID = 1_879_048_192
+"""The host's user and group that root inside is: nobody's, and no range's that is given out by default."""
+
+_LIBRARY = "/run/innkeeper/lib"
+_PACKAGE = f"{_LIBRARY}/innkeeper/engines/sandbox"
+_START = (
+    f"import sys; sys.path.insert(0, {_LIBRARY!r}); "
+    "from innkeeper.engines.sandbox.gvisor.guest import main; main()"
+)
+_GUEST_CAPABILITIES = (
+    *("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", "CAP_SYS_ADMIN", "CAP_KILL", "CAP_CHOWN"),
+)
+_GUEST_FILES = 1_048_576  # the guest agent lowers it for what it starts
+_PLACES = ("proc", "sys", "dev", "tmp", "home/agent", "etc", "usr", "var")
+
+
+def write(folder: Path, spec: SandboxSpec, etc: Path, network: str | None) -> None:
+    """`network` is the path of a namespace to enter; without, a new and empty one is made. Raises OSError,
+    and SandboxError for a mount that cannot be made."""
+    root = folder / "rootfs"
+    for place in (*_PLACES, _PACKAGE[1:] + "/gvisor", gvisor_guest.DOORS[1:]):
+        (root / place).mkdir(parents=True)
+    (root / "var/tmp").symlink_to(rootfs.TEMPORARY)
+    shutil.copyfile(guest.__file__, f"{root}{_PACKAGE}/guest.py")
+    shutil.copyfile(gvisor_guest.__file__, f"{root}{_PACKAGE}/gvisor/guest.py")
+    Path(f"{root}{gvisor_guest.FILTER}").write_bytes(seccomp.program(os.uname().machine))
+    doors(folder).mkdir(0o700)
+    os.chown(doors(folder), ROOT_ID, ROOT_ID)
+    mounts = [*_binds(root, folder, spec, etc), *_in_memory(spec.limits)]
+    (folder / "config.json").write_text(json.dumps(_config(spec, mounts, network)))
+
+
+def doors(folder: Path) -> Path:
+    return folder / "doors"
+
+
+def _binds(root: Path, folder: Path, spec: SandboxSpec, etc: Path) -> Iterator[dict[str, Any]]:
+    yield _bind(Path("/usr"), "/usr")
+    for name in rootfs.PROGRAM_FOLDERS:
+        programs = Path("/") / name
+        if programs.is_symlink():
+            (root / name).symlink_to(programs.readlink())
+        elif programs.is_dir():
+            yield _bind(programs, f"/{name}")
+    yield _bind(etc, "/etc")
+    for name, source in rootfs.shared_etc():
+        yield _bind(source, f"/etc/{name}")
+    interpreter = rootfs.interpreter()
+    if not interpreter.is_relative_to("/usr"):
+        yield _bind(interpreter.parent.parent, str(interpreter.parent.parent))
+    yield _bind(doors(folder), gvisor_guest.DOORS)
+    for mount in spec.mounts:
+        yield _bind(mount.source.absolute(), str(rootfs.checked_target(mount)), mount.writable)
+
+
+def _bind(source: Path, target: str, writable: bool = False) -> dict[str, Any]:
+    options = ["rbind", "rw" if writable else "ro"]
+    return {"destination": target, "type": "bind", "source": str(source), "options": options}
+
+
+def _in_memory(limits: Limits) -> Iterator[dict[str, Any]]:
+    yield {"destination": "/proc", "type": "proc", "source": "proc"}
+    agent = f"mode=755,uid={rootfs.USER_ID},gid={rootfs.USER_ID}"
+    for target, mode in ((rootfs.TEMPORARY, "mode=1777"), ("/dev/shm", "mode=1777"), (rootfs.HOME, agent)):  # noqa: S108
+        options = [*mode.split(","), f"size={limits.scratch_mib << 20}"]
+        yield {"destination": target, "type": "tmpfs", "source": "tmpfs", "options": options}
+
+
+def _config(spec: SandboxSpec, mounts: list[dict[str, Any]], network: str | None) -> dict[str, Any]:
+    limits = (str(spec.limits.processes), str(spec.limits.open_files))
+    identities = [
+        {"containerID": 0, "hostID": ROOT_ID, "size": 1},
+        {"containerID": rootfs.USER_ID, "hostID": os.getuid(), "size": 1},
+    ]
+    kinds = ("pid", "ipc", "uts", "mount", "user")
+    outside = {"type": "network", **({"path": network} if network else {})}
+    return {
+        "ociVersion": "1.0.2",
+        "process": {
+            "user": {"uid": 0, "gid": 0},
+            "args": [str(rootfs.interpreter()), "-I", "-S", "-E", "-c", _START, *limits],
+            "env": [f"PATH={rootfs.ENVIRONMENT['PATH']}", "HOME=/"],
+            "cwd": "/",
+            "noNewPrivileges": True,
+            "rlimits": [{"type": "RLIMIT_NOFILE", "hard": _GUEST_FILES, "soft": _GUEST_FILES}],
+            "capabilities": dict.fromkeys(("bounding", "effective", "permitted"), _GUEST_CAPABILITIES),
+        },
+        "root": {"path": "rootfs", "readonly": True},
+        "hostname": "agent",
+        "mounts": mounts,
+        "linux": {
+            "namespaces": [outside, *({"type": kind} for kind in kinds)],
+            "uidMappings": identities,
+            "gidMappings": identities,
+        },
+    }
