@@ -29,6 +29,7 @@ _START = (
 _GUEST_CAPABILITIES = (
     *("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", "CAP_SYS_ADMIN", "CAP_KILL", "CAP_CHOWN"),
 )
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108
 _GUEST_FILES = 1_048_576  # the guest agent lowers it for what it starts
 _PLACES = ("proc", "sys", "dev", "tmp", "home/agent", "etc", "usr", "var")
 
@@ -80,7 +81,8 @@ def _bind(source: Path, target: str, writable: bool = False) -> dict[str, Any]:
 def _in_memory(limits: Limits) -> Iterator[dict[str, Any]]:
     yield {"destination": "/proc", "type": "proc", "source": "proc"}
     agent = f"mode=755,uid={rootfs.USER_ID},gid={rootfs.USER_ID}"
-    for target, mode in ((rootfs.TEMPORARY, "mode=1777"), ("/dev/shm", "mode=1777"), (rootfs.HOME, agent)):  # noqa: S108
+    places = ((rootfs.TEMPORARY, "mode=1777"), (_SHARED_MEMORY, "mode=1777"), (rootfs.HOME, agent))
+    for target, mode in places:
         options = [*mode.split(","), f"size={limits.scratch_mib << 20}"]
         yield {"destination": target, "type": "tmpfs", "source": "tmpfs", "options": options}
 
