@@ -196,7 +196,9 @@ class Runtime:
             settings.session_max_count,
             settings.session_stop_timeout_seconds,
         )
-        self.expiry = Expiry(self.sessions, clock, settings.session_sweep_seconds)
+        self.expiry = Expiry(
+            self.sessions, clock, settings.session_sweep_seconds, settings.session_idle_pause_seconds
+        )
         self.directory = Directory(database, clock)
         self.authorizer = JwtAuthorizer(clock)
         self.access = Access(self.directory, self.authorizer)

@@ -71,6 +71,12 @@ class Settings(BaseSettings):
     session_stop_timeout_seconds: Annotated[
         float, Field(description="Grace that an agent gets after SIGTERM before it is killed.")
     ] = 2.0
+    session_idle_pause_seconds: Annotated[
+        float,
+        Field(
+            ge=0, description="A session that was idle for so long is paused until its next call; 0: never."
+        ),
+    ] = 0.0
     session_max_count: Annotated[int, Field(description="Live sessions on this host at most.")] = 1000
     session_cpu_cores: Annotated[float, Field(description="CPU cores a session may use.")] = 2.0
     session_memory_mib: Annotated[int, Field(description="Memory a session may use.")] = 8192

@@ -147,6 +147,18 @@ def test_sessions_are_listed_followed_and_stopped(shell: Terminal, guest: str) -
     assert shell.json(INN, "sessions", guest, "--json") == {"sessions": []}
 
 
+def test_a_session_is_paused_and_resumed(shell: Terminal, guest: str) -> None:
+    session = new_session()
+    tell(shell, guest, session, do="echo")
+    assert shell.ok(INN, "pause", guest, session) == f"Paused {session}.\n"
+    assert "PAUSED" in shell.ok(INN, "sessions", guest)
+    assert shell.ok(INN, "resume", guest, session) == f"Resumed {session}.\n"
+    assert shell.json(INN, "pause", guest, session, "--json")["status"] == "PAUSED"
+    tell(shell, guest, session, do="echo")
+    assert shell.json(INN, "resume", guest, session, "--json")["status"] == "READY"
+    assert "no live session" in shell.refused(INN, "pause", guest, new_session())
+
+
 def test_a_key_works_until_it_is_disabled_and_again_once_enabled(shell: Terminal) -> None:
     made = shell.json(INN, "keys", "create", "--json")
     key = made["accessKeyId"]

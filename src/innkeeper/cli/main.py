@@ -13,6 +13,8 @@ from innkeeper.cli.failure import explain
 from innkeeper.cli.invoke import invoke
 from innkeeper.cli.keys import keys
 from innkeeper.cli.logs import logs
+from innkeeper.cli.pause import pause
+from innkeeper.cli.resume import resume
 from innkeeper.cli.rm import rm
 from innkeeper.cli.sessions import sessions
 from innkeeper.cli.status import status
@@ -27,7 +29,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (up, down, env, deploy, invoke, sessions, logs, stop, status, rm, doctor):
+for command in (up, down, env, deploy, invoke, sessions, logs, pause, resume, stop, status, rm, doctor):
     app.command()(command)
 app.add_typer(keys, name="keys")
 

@@ -48,5 +48,23 @@ def sessions(api: Api, runtime_id: str) -> list[Document]:
         query = f"?nextToken={quote(page['nextToken'], safe='')}"
 
 
+def find_live(api: Api, name: str, session: str) -> tuple[Document, Document]:
+    """The agent and its live session of this id. Raises CommandFailed."""
+    runtime = find(api, name)
+    for found in live(sessions(api, runtime["agentRuntimeId"])):
+        if found["sessionId"] == session:
+            return runtime, found
+    raise CommandFailed(f"{name} has no live session {session}; see: innkeeper sessions {name}")
+
+
+def change(api: Api, name: str, session: str, action: str) -> Document:
+    """Do a native operation on a live session, as `pause` or `resume`; the session's state after it."""
+    runtime, found = find_live(api, name, session)
+    parts = (quote(text, safe="") for text in (runtime["agentRuntimeId"], found["sessionId"], action))
+    path = "/-/v1/runtimes/{}/sessions/{}/{}".format(*parts)
+    changed: Document = api.call("POST", f"{path}?endpoint={quote(found['endpoint'], safe='')}")
+    return changed
+
+
 def live(found: list[Document]) -> list[Document]:
     return [session for session in found if not session.get("endedAt")]

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import pytest
 
+from innkeeper.kernel.errors import Conflict, InnkeeperError
 from innkeeper.services.runtime.expiry import Expiry
 from innkeeper.services.runtime.model import RuntimeVersion, SessionKey, SessionStatus, Status
 from innkeeper.services.runtime.session import Ping, Session
@@ -36,6 +37,12 @@ class Sessions:
     def __init__(self, session: Session) -> None:
         self.live = [session]
         self.reasons: list[str] = []
+        self.refusal: InnkeeperError | None = None
+
+    async def pause(self, session: Session) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        session.status = SessionStatus.PAUSED
 
     async def end(self, session: Session, reason: str) -> None:
         session.status = SessionStatus.TERMINATED
@@ -45,7 +52,7 @@ class Sessions:
 class Hotel:
     """One session, its expiry and its clock."""
 
-    def __init__(self, **lifecycle: int) -> None:
+    def __init__(self, idle_pause_seconds: float = 0, **lifecycle: int) -> None:
         self.clock = SettableClock()
         version = RuntimeVersion(
             "1" * 12, "r", 1, {"lifecycleConfiguration": lifecycle}, Status.READY, self.clock.now()
@@ -56,7 +63,10 @@ class Hotel:
         self.notes = cast(Any, Notes())
         self.session.log = self.notes
         self.sessions = cast(Any, Sessions(self.session))
-        self.expiry = Expiry(self.sessions, self.clock, 5.0)
+        self.expiry = Expiry(self.sessions, self.clock, 5.0, idle_pause_seconds)
+
+    def paused(self) -> bool:
+        return self.session.status is SessionStatus.PAUSED
 
     async def after(self, seconds: float, step: float = 5.0) -> list[str]:
         """Let time pass in sweeps; the reasons for which the session ended until now."""
@@ -117,3 +127,35 @@ async def test_pings_are_few_where_the_idle_time_is_long() -> None:
     hotel = Hotel()
     await hotel.after(600)
     assert hotel.session.pings <= 600 / 30 + 1
+
+
+async def test_an_idle_session_is_paused_and_then_neither_pinged_nor_idle() -> None:
+    hotel = Hotel(60, idleRuntimeSessionTimeout=100, maxLifetime=1000)
+    assert await hotel.after(55) == []
+    assert not hotel.paused()
+    await hotel.after(5)
+    assert hotel.paused()
+    pings = hotel.session.pings
+    assert await hotel.after(900) == []
+    assert hotel.session.pings == pings
+    assert await hotel.after(60) == ["maximum lifetime of 1000s reached"]
+
+
+async def test_an_agent_that_works_in_the_background_is_not_paused() -> None:
+    hotel = Hotel(10, idleRuntimeSessionTimeout=500, maxLifetime=1000)
+    hotel.session.answer = Ping("HealthyBusy", 1.0)
+    await hotel.after(400)
+    assert not hotel.paused()
+
+
+async def test_an_agent_that_does_not_answer_is_not_paused_but_ends() -> None:
+    hotel = Hotel(10, idleRuntimeSessionTimeout=500, maxLifetime=1000)
+    hotel.session.answer = None
+    assert await hotel.after(400) == ["unhealthy: 3 pings failed"]
+
+
+async def test_where_nothing_can_be_paused_the_log_says_so_once() -> None:
+    hotel = Hotel(10, idleRuntimeSessionTimeout=100, maxLifetime=1000)
+    hotel.sessions.refusal = Conflict("The session cannot be paused: no freezer")
+    assert await hotel.after(100) == ["idle for 100s"]
+    assert hotel.notes.lines == ["The session cannot be paused: no freezer"]

@@ -32,7 +32,8 @@ class Commands:
             raise InvalidRequest(f"Value at 'body.timeout' {rule}", (FieldError("body.timeout", rule),))
         _, session = await self._invocations.open(call, parameters)
         try:
-            process = await session.sandbox.exec(Command(("/bin/sh", "-c", body["command"])))
+            with session.use():
+                process = await session.sandbox.exec(Command(("/bin/sh", "-c", body["command"])))
         except SandboxError as error:
             raise AgentFailed(f"The command could not be started: {error}") from error
         return {

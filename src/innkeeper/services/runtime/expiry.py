@@ -1,10 +1,11 @@
-"""When sessions end by themselves: too old, idle too long, or no longer healthy."""
+"""When sessions end by themselves: too old, idle too long, or no longer healthy; and when they are paused."""
 
 import asyncio
 import logging
 from dataclasses import dataclass
 
 from innkeeper.kernel.clock import Clock
+from innkeeper.kernel.errors import Conflict, RetryableConflict
 from innkeeper.services.runtime.model import SessionStatus
 from innkeeper.services.runtime.session import Ping, Session
 from innkeeper.services.runtime.sessions import Sessions
@@ -23,15 +24,22 @@ class _Pulse:
     last: Ping | None = None
     failures: int = 0
     warned: bool = False
+    cannot_pause: bool = False
 
 
 class Expiry:
-    """Looks at every live session every `sweep_seconds`."""
+    """Looks at every live session every `sweep_seconds`. A paused one may grow too old, but is not idle.
 
-    def __init__(self, sessions: Sessions, clock: Clock, sweep_seconds: float) -> None:
+    One that was idle for `idle_pause_seconds` is paused; 0 means never.
+    """
+
+    def __init__(
+        self, sessions: Sessions, clock: Clock, sweep_seconds: float, idle_pause_seconds: float = 0
+    ) -> None:
         self._sessions = sessions
         self._clock = clock
         self._sweep_seconds = sweep_seconds
+        self._idle_pause_seconds = idle_pause_seconds
         self._pulses: dict[str, _Pulse] = {}
 
     async def run(self) -> None:
@@ -44,8 +52,8 @@ class Expiry:
                 _LOG.exception("a sweep over the sessions failed; the next one goes on")
 
     async def sweep(self) -> None:
-        """End every session whose time has come."""
-        live = [session for session in self._sessions.live if session.status is SessionStatus.READY]
+        """End or pause every session whose time has come."""
+        live = [session for session in self._sessions.live if session.status.settled]
         self._pulses = {one.id: self._pulses.get(one.id) or _Pulse(one.started) for one in live}
         await asyncio.gather(*(self._look_at(session, self._pulses[session.id]) for session in live))
 
@@ -53,22 +61,45 @@ class Expiry:
         lifecycle, now = session.version.lifecycle, self._clock.monotonic()
         if now - session.started >= lifecycle.max_seconds:
             return await self._sessions.end(session, f"maximum lifetime of {lifecycle.max_seconds}s reached")
-        if session.active:
+        if not _idles(session):
             return None
-        if session.version.contract.has_ping and now - pulse.at >= self._pause(lifecycle.idle_seconds):
+        if session.version.contract.has_ping and now - pulse.at >= self._between_pings(
+            lifecycle.idle_seconds
+        ):
             await self._ping(session, pulse)
         if pulse.failures >= _FAILED_PINGS:
             return await self._sessions.end(session, f"unhealthy: {pulse.failures} pings failed")
-        if not session.active and self._clock.monotonic() - session.last_used >= lifecycle.idle_seconds:
+        if self._idle_for(session, lifecycle.idle_seconds):
             return await self._sessions.end(session, f"idle for {lifecycle.idle_seconds}s")
+        if self._idle_pause_seconds and self._idle_for(session, self._idle_pause_seconds):
+            await self._pause(session, pulse)
         return None
 
-    def _pause(self, idle_seconds: int) -> float:
+    def _between_pings(self, idle_seconds: int) -> float:
         return min(_PING_SECONDS, idle_seconds / _PINGS_PER_IDLE_TIME)
+
+    def _idle_for(self, session: Session, seconds: float) -> bool:
+        return _idles(session) and self._clock.monotonic() - session.last_used >= seconds
+
+    async def _pause(self, session: Session, pulse: _Pulse) -> None:
+        """Unless the agent, asked once more, says that it is busy, or does not answer."""
+        if pulse.cannot_pause:
+            return
+        if session.version.contract.has_ping:
+            await self._ping(session, pulse)
+        if pulse.failures or not self._idle_for(session, self._idle_pause_seconds):
+            return
+        try:
+            await self._sessions.pause(session)
+        except (Conflict, RetryableConflict) as error:
+            pulse.cannot_pause = True
+            session.log.note(error.message)
 
     async def _ping(self, session: Session, pulse: _Pulse) -> None:
         ping = await session.ping()
         pulse.at = self._clock.monotonic()
+        if session.status is not SessionStatus.READY:
+            return
         if ping is None:
             pulse.failures += 1
             return
@@ -82,6 +113,10 @@ class Expiry:
                 "the last change of status, and it does not keep the session alive"
             )
         pulse.last = ping
+
+
+def _idles(session: Session) -> bool:
+    return session.status is SessionStatus.READY and not session.active
 
 
 def _advances_only(last: Ping | None, ping: Ping) -> bool:

@@ -178,8 +178,14 @@ _CONTRACTS = {
 class SessionStatus(StrEnum):
     STARTING = "STARTING"
     READY = "READY"
+    PAUSED = "PAUSED"
     STOPPING = "STOPPING"
     TERMINATED = "TERMINATED"
+
+    @property
+    def settled(self) -> bool:
+        """There is a sandbox, and no transition is under way."""
+        return self in (SessionStatus.READY, SessionStatus.PAUSED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from innkeeper.kernel.page import PageRequest
 from innkeeper.services.runtime.access import Access
 from innkeeper.services.runtime.model import SessionRecord
 from innkeeper.services.runtime.service import Runtimes
+from innkeeper.services.runtime.session import Session
 from innkeeper.services.runtime.session_log import read_log
 from innkeeper.services.runtime.sessions import Sessions
 from innkeeper.services.runtime.sockets import Sockets
@@ -48,12 +49,26 @@ def native_routes(runtimes: Runtimes, sessions: Sessions) -> list[Route]:
         shown = {"sessions": [_session(one) for one in page.items], "nextToken": page.next_token}
         return JSONResponse(shown)
 
-    async def logs(request: Request) -> Response:
+    async def find(request: Request) -> SessionRecord:
         account, runtime_id = request.state.caller.account, request.path_params["id"]
         session_id = request.path_params["session"]
         record = await sessions.find(account, runtime_id, session_id, request.query_params.get("endpoint"))
         if record is None:
             raise NotFound(f"Agent runtime {runtime_id} had no session {session_id}")
+        return record
+
+    async def pause(request: Request) -> Response:
+        session = sessions.get((await find(request)).key)
+        await sessions.pause(session)
+        return JSONResponse(_state(session))
+
+    async def resume(request: Request) -> Response:
+        session = sessions.get((await find(request)).key)
+        await sessions.resume(session)
+        return JSONResponse(_state(session))
+
+    async def logs(request: Request) -> Response:
+        record = await find(request)
         follow = request.query_params.get("follow") == "true"
         ended = sessions.ended(record) if follow else None
         return StreamingResponse(read_log(sessions.log_path(record), ended), media_type="text/plain")
@@ -61,7 +76,14 @@ def native_routes(runtimes: Runtimes, sessions: Sessions) -> list[Route]:
     return [
         Route("/-/v1/runtimes/{id}/sessions", list_sessions),
         Route("/-/v1/runtimes/{id}/sessions/{session}/logs", logs),
+        Route("/-/v1/runtimes/{id}/sessions/{session}/pause", pause, methods=["POST"]),
+        Route("/-/v1/runtimes/{id}/sessions/{session}/resume", resume, methods=["POST"]),
     ]
+
+
+def _state(session: Session) -> Document:
+    key = session.key
+    return {"sessionId": key.session_id, "endpoint": key.endpoint, "status": session.status}
 
 
 def _session(record: SessionRecord) -> Document:

@@ -36,7 +36,8 @@ class Ping:
 class Session:
     """Made when its start begins; it has a sandbox and an agent from `open` to `close`.
 
-    `started` and `last_used` are readings of the monotonic clock. `ended` is set when all is over.
+    `started` and `last_used` are readings of the monotonic clock. `ended` is set when all is over. Who pauses
+    or resumes it holds `transition`.
     """
 
     sandbox: Sandbox
@@ -53,6 +54,7 @@ class Session:
         self.mcp_session: str | None = None
         self.log_path = log
         self.ended = asyncio.Event()
+        self.transition = asyncio.Lock()
         self.active = 0
         self.started = self.last_used = clock.monotonic()
         self._clock = clock

@@ -12,7 +12,7 @@ from innkeeper.engines.sandbox.sandbox import SandboxError, SandboxGone, Usage
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.caller import Caller
 from innkeeper.kernel.clock import Clock
-from innkeeper.kernel.errors import NotFound, QuotaExceeded, RetryableConflict
+from innkeeper.kernel.errors import Conflict, NotFound, QuotaExceeded, RetryableConflict
 from innkeeper.kernel.page import Page, PageRequest
 from innkeeper.services.runtime import store
 from innkeeper.services.runtime.model import (
@@ -68,13 +68,14 @@ class Sessions:
             await store.end_sessions_of_host(connection, self._host, values)
 
     async def acquire(self, runtime: AgentRuntime, version: RuntimeVersion, key: SessionKey) -> Session:
-        """The live session of this key; a new one is started when there is none.
+        """The live session of this key, resumed if it is paused; a new one is started when there is none.
 
         Raises RetryableConflict while it starts or stops, QuotaExceeded when the host is full, AgentFailed
         when the agent does not come up.
         """
         live = self._live.get(key)
         if live is not None:
+            await self.resume(live)
             return _settled(live)
         if len(self._live) >= self._max_count:
             raise QuotaExceeded(f"maxVms limit exceeded: this host runs at most {self._max_count} sessions")
@@ -112,17 +113,55 @@ class Sessions:
                 return key.session_id
         return None
 
+    async def pause(self, session: Session) -> None:
+        """Stop its processes where they are, until `resume` or the next call. Idempotent.
+
+        Raises Conflict while it works on a request, and where sandboxes cannot be paused.
+        """
+        async with session.transition:
+            if _settled(session).status is SessionStatus.PAUSED:
+                return
+            if session.active:
+                raise Conflict(
+                    f"Session {session.key.session_id} is at work; it can be paused when it is idle"
+                )
+            session.status = SessionStatus.PAUSED  # from now on whoever comes waits, then resumes it
+            try:
+                await session.sandbox.pause()
+            except BaseException as error:
+                _change(session, SessionStatus.PAUSED, SessionStatus.READY)
+                if isinstance(error, SandboxError):
+                    raise Conflict(f"The session cannot be paused: {error}") from error
+                raise
+            await self._update(session, {"status": session.status})
+
+    async def resume(self, session: Session) -> None:
+        """Let a paused session go on where it was; its idle time begins anew. Idempotent."""
+        if session.status is not SessionStatus.PAUSED:
+            return
+        async with session.transition:
+            try:
+                await session.sandbox.resume()
+            except SandboxError as error:
+                raise RetryableConflict("The session has ended, please retry") from error
+            session.touch()
+            if _change(session, SessionStatus.PAUSED, SessionStatus.READY):
+                await self._update(session, {"status": session.status})
+
     async def end(self, session: Session, reason: str) -> None:
         """Stop the agent, with a short grace, and its sandbox. One that still starts ends when it has; for
         one that is ending already nothing is done."""
         session.end_reason = session.end_reason or reason
-        if session.status is not SessionStatus.READY:
+        if not session.status.settled:
             return
+        paused = session.status is SessionStatus.PAUSED
         session.status = SessionStatus.STOPPING
         usage = Usage()
         try:
             session.log.note(f"session ends: {reason}")
             usage = await session.sandbox.usage()
+            if paused:
+                await session.sandbox.resume()
             await session.agent.signal(_SIGTERM)
             async with asyncio.timeout(self._stop_timeout_seconds):
                 await session.agent.wait()
@@ -203,12 +242,13 @@ class Sessions:
 
     async def _brought_up_to_date(self, record: SessionRecord) -> SessionRecord:
         session = self._live.get(record.key)
-        if session is None or session.id != record.id or session.status is not SessionStatus.READY:
+        if session is None or session.id != record.id or not session.status.settled:
             return record
         usage = await session.sandbox.usage()
         idle = self._clock.monotonic() - session.last_used
         return replace(
             record,
+            status=session.status,
             cpu_seconds=usage.cpu_seconds,
             memory_peak_mib=usage.memory_peak_mib,
             last_used_at=self._clock.now() - timedelta(seconds=0 if session.active else idle),
@@ -240,7 +280,15 @@ class Sessions:
             await store.update_session(connection, session.id, values)
 
 
+def _change(session: Session, before: SessionStatus, after: SessionStatus) -> bool:
+    """False when the session was no longer what it was: its end came between."""
+    changes = session.status is before
+    if changes:
+        session.status = after
+    return changes
+
+
 def _settled(session: Session) -> Session:
-    if session.status is not SessionStatus.READY:
+    if not session.status.settled:
         raise RetryableConflict("Session operation in progress, please retry")
     return session

@@ -55,7 +55,8 @@ class Sockets:
         try:
             call, params = await self._admit(socket, "InvokeAgentRuntimeWithWebSocketStream")
             target, session = await self._invocations.open(call, params)
-            upstream = await _connect(session, self._invocations.headers(call, target, session, params))
+            with session.use():
+                upstream = await _connect(session, self._invocations.headers(call, target, session, params))
         except InnkeeperError as error:
             await _deny(socket, error)
             return
@@ -69,7 +70,8 @@ class Sockets:
         try:
             call, params = await self._admit(socket, "InvokeAgentRuntimeCommandShell")
             _, session = await self._invocations.open(call, params)
-            shell, reconnected = await self._shells.open(session, socket.query_params.get("shellId"))
+            with session.use():
+                shell, reconnected = await self._shells.open(session, socket.query_params.get("shellId"))
         except InnkeeperError as error:
             await _deny(socket, error)
             return

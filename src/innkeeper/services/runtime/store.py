@@ -241,7 +241,9 @@ async def insert_session(connection: AsyncConnection, record: SessionRecord) -> 
 
 
 async def update_session(connection: AsyncConnection, id_: str, values: Mapping[str, Any]) -> None:
-    await connection.execute(update(sessions).where(sessions.c.id == id_).values(values))
+    """One that has ended stays as it was then."""
+    living = sessions.c.status != SessionStatus.TERMINATED
+    await connection.execute(update(sessions).where(sessions.c.id == id_, living).values(values))
 
 
 async def end_sessions_of_host(connection: AsyncConnection, host: str, values: Mapping[str, Any]) -> None:
