@@ -23,7 +23,11 @@ from tests.running import Agents, RunningServer
 
 PACKAGE = "bedrock-agentcore"
 FOLDER = Path(".innkeeper/conformance")
-REQUIRED = ("runtime/test_runtime_passthrough.py", "services/test_resource_policy.py")
+REQUIRED = (
+    "runtime/test_runtime_passthrough.py",
+    "services/test_resource_policy.py",
+    "tools/test_code_interpreter_client.py",
+)
 FILES = (
     *REQUIRED,
     "runtime/test_middleware_integration.py",
@@ -32,7 +36,6 @@ FILES = (
     "policy/test_policy_engine_client.py",
     "evaluation/test_dataset_client.py",
     "evaluation/test_evaluation_passthrough.py",
-    "tools/test_code_interpreter_client.py",
     "memory/test_controlplane.py",
     "memory/test_memory_client.py",
 )

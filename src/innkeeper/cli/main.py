@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from innkeeper.cli.code import code
 from innkeeper.cli.deploy import deploy
 from innkeeper.cli.doctor import doctor
 from innkeeper.cli.down import down
@@ -29,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (up, down, env, deploy, invoke, sessions, logs, pause, resume, stop, status, rm, doctor):
+for command in (up, down, env, deploy, invoke, code, sessions, logs, pause, resume, stop, status, rm, doctor):
     app.command()(command)
 app.add_typer(keys, name="keys")
 

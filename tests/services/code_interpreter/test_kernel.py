@@ -106,7 +106,7 @@ def test_a_closed_output_does_not_end_the_kernel(kernel: Kernel) -> None:
 
 
 def test_too_many_pictures_are_dropped_with_a_word(kernel: Kernel) -> None:
-    code = "class P:\n    def _repr_png_(self): return bytes(5_000_000)\nfor _ in range(3): display(P())"
+    code = "class P:\n    def _repr_png_(self): return bytes(4_000_000)\nfor _ in range(3): display(P())"
     answer = kernel.run(code)
     assert len(answer["items"]) == 1
     assert "was dropped" in answer["stderr"]

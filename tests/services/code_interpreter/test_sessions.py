@@ -1,5 +1,6 @@
 """Sessions and custom interpreters: started, listed, ended, kept apart."""
 
+import json
 import socket
 import time
 import uuid
@@ -206,6 +207,24 @@ def test_another_tenant_sees_nothing(server: RunningServer, control: Any) -> Non
         assert refused(stranger.start_code_interpreter_session, **start)[0] == unknown
     assert refused(stranger_control.get_code_interpreter, codeInterpreterId=id_)[0] == unknown
     assert refused(stranger_control.delete_code_interpreter, codeInterpreterId=id_)[0] == unknown
+
+
+def test_the_policy_of_an_interpreter_is_asked(server: RunningServer, control: Any) -> None:
+    interpreter = custom(control)
+    arn = interpreter["codeInterpreterArn"]
+    statement = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "bedrock-agentcore:InvokeCodeInterpreter",
+        "Resource": arn,
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    with Coding(server, interpreter["codeInterpreterId"]) as coding:
+        coding.invoke("listFiles")
+        control.put_resource_policy(resourceArn=arn, policy=policy)
+        code, message = refused(coding.invoke, tool="listFiles")
+    assert code == "AccessDeniedException"
+    assert arn in message
 
 
 def test_an_invocation_names_its_session(server: RunningServer) -> None:

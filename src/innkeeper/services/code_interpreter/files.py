@@ -11,9 +11,10 @@ from innkeeper.kernel.call import Document
 from innkeeper.services.code_interpreter import results
 from innkeeper.services.code_interpreter.results import ToolFailed
 
+_CALL_MAX_BYTES = 100_000_000
 READ_MAX_BYTES = 17_000_000  # in base64 just what fits into one event
 _TIMEOUT_SECONDS = 60.0
-_ANSWER_MAX_BYTES = 16_000_000
+_ANSWER_MAX_BYTES = 8_000_000
 
 
 class Files:
@@ -25,7 +26,15 @@ class Files:
 
     async def read(self, paths: Sequence[str]) -> list[Document]:
         """One result for each file, since together they may be too long for one event."""
-        return [results.success(results.file(f"file://{path}", await self._read(path))) for path in paths]
+        found = []
+        size = 0
+        for path in paths:
+            data = await self._read(path)
+            size += len(data)
+            if size > _CALL_MAX_BYTES:
+                raise ToolFailed(f"one call may read {_CALL_MAX_BYTES} bytes; ask for fewer files at a time")
+            found.append(results.success(results.file(f"file://{path}", data)))
+        return found
 
     async def write(self, content: Sequence[Document]) -> Document:
         for entry in content:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ _CHUNK_BYTES = 1 << 18
 _WAITING_MAX = 32
 _GRACE_SECONDS = 15.0  # on top of the cell's own time: for the kernel's interrupt, kill and restart
 _SIGKILL = 9
+_BROKEN = (TimeoutError, OSError, EOFError, ValueError, KeyError, TypeError, RecursionError)
 _GONE = "the kernel was ended by the code that it ran: all variables are lost"
 
 
@@ -64,6 +66,11 @@ class Kernel:
             self._send("interrupt")
             raise
 
+    def close(self) -> None:
+        """To be called when the sandbox has ended."""
+        if self._process is not None:
+            self._process.close()
+
     def _done(self, exchange: asyncio.Task[Document]) -> None:
         self._exchanges.discard(exchange)
         self._turn.release()
@@ -84,8 +91,9 @@ class Kernel:
                 await process.stdin.drain()
                 answer = await _line(process.stdout)
             return _result(json.loads(answer))
-        except (TimeoutError, OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        except _BROKEN as error:
             await self._end(process)
+            await self._running()  # tells when it is the session that has ended
             raise ToolFailed(_GONE) from error
 
     def _send(self, request: Any) -> None:
@@ -120,10 +128,13 @@ async def _line(stream: asyncio.StreamReader) -> bytes:
 def _result(answer: Document) -> Document:
     """The code in the sandbox may have tampered with it: what is not of the right type raises TypeError,
     ValueError or KeyError."""
+    milliseconds = float(answer["milliseconds"])
+    if not math.isfinite(milliseconds):
+        raise ValueError("a time must be a number")
     return results.output(
         str(answer["stdout"]),
         str(answer["stderr"]),
         int(answer["exitCode"]),
-        float(answer["milliseconds"]),
+        milliseconds,
         list(answer["items"]),
     )

@@ -82,6 +82,6 @@ def _decoded(data: bytes) -> str | None:
 
 def _rich(item: Document) -> Document:
     if item["type"] == "image":
-        return {"type": "image", "data": base64.b64decode(item["data"]), "mimeType": item["mimeType"]}
-    resource = {"type": "text", "uri": "display://html", "mimeType": "text/html", "text": item["text"]}
+        return {"type": "image", "data": base64.b64decode(item["data"]), "mimeType": "image/png"}
+    resource = {"type": "text", "uri": "display://html", "mimeType": "text/html", "text": str(item["text"])}
     return {"type": "resource", "resource": resource}

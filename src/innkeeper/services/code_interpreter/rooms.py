@@ -84,6 +84,9 @@ class Room:
     async def close(self) -> None:
         await self.sandbox.kill()
         await self.tasks.close()
+        for kernel in (self.python, self._node):
+            if kernel is not None:
+                kernel.close()
 
     def _kernel(self, python: str, interpreter: str, worker: str) -> Kernel:
         argv = (python, f"{_PROGRAMS}/kernel.py", interpreter, f"{_PROGRAMS}/{worker}")
@@ -127,9 +130,11 @@ class Rooms:
             raise Unavailable(f"The session could not be started: {error}") from error
         try:
             await room.python.warm()
-        except SandboxError as error:
-            await sandbox.kill()
-            raise Unavailable(f"The session could not be started: {error}") from error
+        except BaseException as error:
+            await asyncio.shield(sandbox.kill())
+            if isinstance(error, SandboxError):
+                raise Unavailable(f"The session could not be started: {error}") from error
+            raise
         return room
 
     async def close(self) -> None:

@@ -1,7 +1,6 @@
 """The sessions of this host: started, found, listed and ended."""
 
 import asyncio
-from dataclasses import replace
 
 from innkeeper.engines.sandbox.sandbox import SandboxError, Usage
 from innkeeper.engines.store.client_tokens import claim
@@ -32,6 +31,7 @@ class Session:
         self.record = record
         self.room = room
         self.end_reason = ""
+        self.ended = asyncio.Event()
         self.watch: asyncio.Task[None] | None = None
 
 
@@ -110,7 +110,7 @@ class Sessions:
         session = self._live.get(record.id)
         if session is None:
             return record
-        await self._end(session, "it was stopped")
+        await asyncio.shield(self._end(session, "it was stopped"))
         return await self.get(account, interpreter_id, session_id)
 
     async def end_all(self, account: str, interpreter_id: str) -> None:
@@ -172,31 +172,35 @@ class Sessions:
     async def _end(self, session: Session, reason: str) -> None:
         """Returns once it has ended, also when somebody else ends it already."""
         if session.end_reason:
-            await session.room.sandbox.closed()
+            await session.ended.wait()
             return
         session.end_reason = reason
-        usage = Usage()
+        usage = await _usage(session.room)
         try:
-            usage = await session.room.sandbox.usage()
-        except (SandboxError, OSError):
-            pass  # it ended by itself: nobody has measured it
-        finally:
             await session.room.close()
+        finally:
             self._live.pop(session.record.id, None)
             if session.watch is not None and session.watch is not asyncio.current_task():
                 session.watch.cancel()
-        ended = replace(
-            session.record,
-            status=SessionStatus.TERMINATED,
-            updated_at=self._clock.now(),
-            end_reason=reason,
-            cpu_seconds=usage.cpu_seconds,
-            memory_peak_mib=usage.memory_peak_mib,
-        )
-        await self._record_end(ended)
+            await self._record_end(session, usage)
 
-    async def _record_end(self, ended: SessionRecord) -> None:
-        members = ("status", "updated_at", "end_reason", "cpu_seconds", "memory_peak_mib")
-        values = {member: getattr(ended, member) for member in members}
-        async with self._database.begin() as connection:
-            await store.update_session(connection, ended.id, values)
+    async def _record_end(self, session: Session, usage: Usage) -> None:
+        values = {
+            "status": SessionStatus.TERMINATED,
+            "updated_at": self._clock.now(),
+            "end_reason": session.end_reason,
+            "cpu_seconds": usage.cpu_seconds,
+            "memory_peak_mib": usage.memory_peak_mib,
+        }
+        try:
+            async with self._database.begin() as connection:
+                await store.update_session(connection, session.record.id, values)
+        finally:
+            session.ended.set()
+
+
+async def _usage(room: Room) -> Usage:
+    try:
+        return await room.sandbox.usage()
+    except (SandboxError, OSError):
+        return Usage()  # it ended by itself: nobody has measured it

@@ -11,7 +11,7 @@ from innkeeper.services.code_interpreter.commands import RunningCommand
 from innkeeper.services.code_interpreter.results import ToolFailed
 
 _RUNNING_MAX = 32
-_KEPT_MAX = 100
+_KEPT_MAX = 50
 _STOP_SECONDS = 5.0
 
 

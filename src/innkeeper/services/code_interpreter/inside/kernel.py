@@ -24,7 +24,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-OUTPUT_MAX_BYTES = 1_000_000
+OUTPUT_MAX_BYTES = 500_000
 REPLY_MAX_BYTES = 32_000_000
 INTERRUPT_GRACE_SECONDS = 2.0
 _LOOK_SECONDS = 0.1
@@ -261,7 +261,8 @@ class Kernel:
 
 def _cause(code: int) -> str:
     if code < 0:
-        return f"the interpreter was killed by {signal.Signals(-code).name}"
+        hint = " (was it out of memory?)" if -code == signal.SIGKILL else ""
+        return f"the interpreter was killed by {signal.Signals(-code).name}{hint}"
     return f"the interpreter ended with exit code {code}"
 
 

@@ -25,7 +25,7 @@ import traceback
 import types
 from typing import Any
 
-_ITEMS_MAX_BYTES = 12_000_000
+_ITEMS_MAX_BYTES = 10_000_000
 _SOURCES_KEPT = 100
 _FIGURES = "innkeeper_figures"
 
@@ -51,7 +51,7 @@ class Display:
         self.add({"type": "image", "mimeType": "image/png", "data": base64.b64encode(png).decode()})
 
     def add(self, item: dict[str, str]) -> None:
-        size = sum(map(len, item.values()))
+        size = len(json.dumps(item))
         if self._size + size > _ITEMS_MAX_BYTES:
             limit = f"a cell may show {_ITEMS_MAX_BYTES} bytes of images and tables"
             print(f"[{item['type']} of {size} bytes was dropped: {limit}]", file=sys.stderr)
