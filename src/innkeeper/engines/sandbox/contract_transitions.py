@@ -165,7 +165,10 @@ class TransitionContract:
             await sandbox.resume()
             answers = await asyncio.gather(*calls, return_exceptions=True)
             for number, answer in enumerate(answers):
-                assert isinstance(answer, SandboxPaused) or answer.text == str(number)  # type: ignore[union-attr]
+                if isinstance(answer, BaseException):
+                    assert isinstance(answer, SandboxPaused)
+                else:
+                    assert answer.text == str(number)
 
     async def test_a_neighbour_goes_on(self, driver: SandboxDriver) -> None:
         await _pausing(driver)
