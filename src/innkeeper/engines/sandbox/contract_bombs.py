@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from innkeeper.engines.sandbox.contract_battery import beside_a_neighbour
-from innkeeper.engines.sandbox.contract_room import PATIENCE_SECONDS, python, shell, vanishes
+from innkeeper.engines.sandbox.contract_room import PATIENCE_SECONDS, heard, python, room, shell, vanishes
 from innkeeper.engines.sandbox.sandbox import Command, Limits, Mount, SandboxDriver, SandboxError
 
 _TIGHT = Limits(cpu_cores=1, memory_mib=128, processes=64, open_files=256, scratch_mib=16)
@@ -72,6 +72,19 @@ TRAPS: Mapping[str, str] = {
 }
 
 
+# Timers hold what the kernel counts for all processes of the server's user, wherever they are.
+_LIBC = "import ctypes, time\nlibc = ctypes.CDLL(None)"
+_TIMER = "libc.timer_create(0, None, ctypes.create_string_buffer(8)) == 0"
+_HOG = f"""
+{_LIBC}
+held = 0
+while held < 500_000 and {_TIMER}:
+    held += 1
+print("no more", flush=True)
+time.sleep(1000)
+"""
+
+
 class BombBattery:
     @pytest.mark.parametrize("bomb", BOMBS)
     async def test_a_bomb_harms_nobody_else(self, driver: SandboxDriver, bomb: str) -> None:
@@ -84,6 +97,13 @@ class BombBattery:
                 await asyncio.wait_for(process.wait(), 2)
             assert (await sandbox.usage()).memory_mib <= _TIGHT.memory_mib
             assert (await sandbox.usage()).processes <= _TIGHT.processes
+
+    async def test_all_timers_of_one_leave_others_theirs(self, driver: SandboxDriver) -> None:
+        async with room(driver) as neighbour, beside_a_neighbour(driver) as sandbox:
+            hog = await sandbox.exec(Command(["python3", "-c", _HOG]))
+            await heard(hog.stdout, b"no more")
+            assert (await python(neighbour, f"{_LIBC}\nprint({_TIMER})")).text == "True"
+            hog.close()
 
     async def test_a_flood_of_output_waits_in_its_pipe(self, driver: SandboxDriver) -> None:
         async with beside_a_neighbour(driver, limits=_TIGHT) as sandbox:

@@ -12,6 +12,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import resource
 import select
 import struct
 import sys
@@ -32,6 +33,9 @@ AT_DIRECTORY = 1
 AT_PROGRAM = 2
 
 _PR_SET_DUMPABLE = 4
+# The kernel counts these for all sandboxes of a server together, so none may take them all: pending signals,
+# of which each timer holds one, and bytes in POSIX message queues.
+_SHARED = ((resource.RLIMIT_SIGPENDING, 4096), (resource.RLIMIT_MSGQUEUE, 0))
 
 
 class Guest:
@@ -221,12 +225,20 @@ def open_file(path: bytes, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, 0o644)
 
 
+def _leave_to_others() -> None:
+    for limit, most in _SHARED:
+        _, hard = resource.getrlimit(limit)
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(limit, (most, most))
+
+
 def main() -> None:
     control = _socket.socket(fileno=int(sys.argv[1]))
     os.set_inheritable(control.fileno(), False)
     for handled in (_signal.SIGINT, _signal.SIGPIPE, _signal.SIGXFSZ):
         _signal.signal(handled, _signal.SIG_DFL)
     os.umask(0o022)
+    _leave_to_others()
     guest = Guest(control)
     if ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
         sys.exit("cannot make the guest agent private")
