@@ -40,6 +40,7 @@ _STACK_BYTES = 262_144
 _PR_CAPBSET_DROP = 24
 _CAPABILITIES = 41
 _MS_RDONLY = 1
+_MNT_DETACH = 2
 _PR_SET_SECCOMP = 22
 _SECCOMP_MODE_FILTER = 2
 _INSTRUCTION_BYTES = 8
@@ -326,8 +327,11 @@ def _receive_file(file: int, door: int) -> None:
 
 
 def _hide() -> None:
-    """What the sandbox has that is not the agent's: this process, and devices that it does not need."""
-    if ctypes.CDLL(None).mount(b"none", b"/proc/1", b"tmpfs", _MS_RDONLY, b"mode=0555") != 0:
+    """What the sandbox has that is not the agent's: this process, and what no agent needs."""
+    libc = ctypes.CDLL(None)
+    if libc.mount(b"none", b"/proc/1", b"tmpfs", _MS_RDONLY, b"mode=0555") or libc.umount2(
+        b"/sys", _MNT_DETACH
+    ):
         sys.exit("cannot make the guest agent private")
     for device in _UNNEEDED_DEVICES:
         with _Tolerant():

@@ -66,11 +66,18 @@ class GvisorRoom(Room):
         await files.write(self._channel, self._open_doors(), self._inside(path), data)
 
     async def usage(self) -> Usage:
-        """The host sees gVisor's threads; how many processes the agent has, the guest agent knows."""
+        """How many processes the agent has, only the guest agent knows: the host sees gVisor's threads.
+        Memory above the agent's limit is certainly gVisor's own."""
         used = await super().usage()
+        most = self._spec.limits.memory_mib
         with suppress(SandboxError):
             self._processes = (await self._channel.call("count")).value
-        return replace(used, processes=self._processes)
+        return replace(
+            used,
+            memory_mib=min(used.memory_mib, most),
+            memory_peak_mib=min(used.memory_peak_mib, most),
+            processes=self._processes,
+        )
 
     def _open_doors(self) -> Doors:
         if self._doors is None:
