@@ -11,7 +11,7 @@ import typer.main
 from innkeeper.cli.main import app
 from tests.cli.conftest import Run
 
-COMMANDS = "up down env keys deploy invoke sessions logs pause resume stop status rm doctor"
+COMMANDS = "up down env keys deploy invoke code sessions logs pause resume stop status rm doctor"
 
 
 def _leaves(name: str, command: Any) -> list[tuple[str, Any]]:

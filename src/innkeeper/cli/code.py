@@ -14,8 +14,8 @@ import typer
 from innkeeper.cli.api import Api
 from innkeeper.cli.code_session import CodeSession, Language
 from innkeeper.cli.failure import CommandFailed, explain
-from innkeeper.cli.options import DataDir
-from innkeeper.cli.terminal import progress, say
+from innkeeper.cli.options import DataDir, Json
+from innkeeper.cli.terminal import print_json, progress, say
 
 HISTORY_LINES = 1000
 HELP = """Type code; an empty line ends a block. Variables last until you leave.
@@ -34,6 +34,7 @@ def code(
     interpreter: Interpreter = "aws.codeinterpreter.v1",
     seconds: Seconds = 3600,
     data_dir: DataDir = None,
+    as_json: Json = False,
 ) -> None:
     """Run code in a sandbox: line by line on a terminal, else all of stdin at once."""
     api = Api.connect(data_dir)
@@ -43,18 +44,19 @@ def code(
     with contextlib.ExitStack() as ending:
         ending.callback(session.stop)
         if not sys.stdin.isatty():
-            if _show(session.run(sys.stdin.read(), language)):
+            if _show(session.run(sys.stdin.read(), language), as_json):
                 raise typer.Exit(1)
             return
         ending.enter_context(_history(api.server.data_dir / "code-history"))
         say(f"{language} in a sandbox; :help says what else there is")
-        Repl(session, language).run()
+        Repl(session, language, as_json).run()
 
 
 class Repl:
-    def __init__(self, session: CodeSession, language: Language) -> None:
+    def __init__(self, session: CodeSession, language: Language, as_json: bool) -> None:
         self._session = session
         self._language = language
+        self._as_json = as_json
         self._commands: dict[str, Callable[[str], None]] = {
             "put": self._put,
             "get": self._get,
@@ -86,7 +88,7 @@ class Repl:
             name, _, rest = text[1:].strip().partition(" ")
             self._commands.get(name, self._help)(rest)
         elif text.strip():
-            _show(self._session.run(text, self._language))
+            _show(self._session.run(text, self._language), self._as_json)
 
     def _read(self) -> str:
         """A whole cell: for Python as many lines as it takes."""
@@ -109,7 +111,7 @@ class Repl:
         say(f"{self._session.get(source, local)} bytes in {local}")
 
     def _shell(self, command: str) -> None:
-        _show(self._session.shell(command))
+        _show(self._session.shell(command), self._as_json)
 
 
 def _unfinished(lines: list[str]) -> bool:
@@ -120,19 +122,30 @@ def _unfinished(lines: list[str]) -> bool:
         return False
 
 
-def _show(result: Any) -> bool:
+def _show(result: Any, as_json: bool) -> bool:
     """Print what a cell or command gave; whether it failed. Pictures become files."""
-    for item in result["content"]:
-        if item["type"] == "image":
-            path = _free("figure", ".png")
-            path.write_bytes(bytes(item["data"]))
-            say(f"picture in {path}")
-    structured = result.get("structuredContent") or {}
-    if not structured:
-        say("\n".join(item.get("text", "") for item in result["content"]))
-    typer.echo(structured.get("stdout", ""), nl=False)
-    typer.echo(structured.get("stderr", ""), nl=False, err=True)
-    return bool(result["isError"])
+    pictures = [_keep(bytes(item["data"])) for item in result["content"] if item["type"] == "image"]
+    structured = result.get("structuredContent")
+    failed = bool(result["isError"])
+    message = " ".join(item.get("text", "") for item in result["content"])
+    if as_json:
+        told = structured or {"message": message}
+        print_json({**told, "isError": failed, "pictures": list(map(str, pictures))})
+        return failed
+    for path in pictures:
+        say(f"picture in {path}")
+    if structured is None:
+        say(message)
+        return failed
+    typer.echo(structured["stdout"], nl=False)
+    typer.echo(structured["stderr"], nl=False, err=True)
+    return failed
+
+
+def _keep(picture: bytes) -> Path:
+    path = _free("figure", ".png")
+    path.write_bytes(picture)
+    return path
 
 
 def _free(stem: str, suffix: str) -> Path:

@@ -19,6 +19,8 @@ def test_a_script_is_run_from_a_pipe(server: RunningServer, tmp_path: Path) -> N
     user = terminal(server, tmp_path)
     assert user.ok("innkeeper", "code", given="x = 20\nfor _ in range(2): print(x)\nx + 22") == "20\n20\n42\n"
     assert user.ok("innkeeper", "code", "--language", "javascript", given="[1, 2].length") == "2\n"
+    told = user.json("innkeeper", "code", "--json", given="print('hi')")
+    assert (told["stdout"], told["exitCode"], told["isError"], told["pictures"]) == ("hi\n", 0, False, [])
     failed = user.run("innkeeper", "code", given="1 / 0")
     assert failed.returncode == 1
     assert "ZeroDivisionError" in failed.stderr
