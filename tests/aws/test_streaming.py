@@ -120,10 +120,12 @@ def test_events_are_framed_one_by_one(url: str) -> None:
     ],
 )
 def test_a_failure_amid_events_is_an_event_too(url: str, name: str, code: str, message: str) -> None:
-    events = iter(interpret(url, name)["stream"])
+    stream = interpret(url, name)["stream"]
+    events = iter(stream)
     assert next(events)["result"]
     with pytest.raises(EventStreamError, match=message) as failure:
         next(events)
+    stream.close()
     assert failure.value.response["Error"]["Code"] == code
 
 
