@@ -65,7 +65,9 @@ def upsert(connection: AsyncConnection, table: Table) -> Any:
 
 
 def _tune_sqlite(connection: Any, _record: object) -> None:
+    """A writer waits for another up to a minute: on a disk that is busy with something else a commit can take
+    many seconds."""
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "foreign_keys=ON"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=60000", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
