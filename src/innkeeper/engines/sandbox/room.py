@@ -23,6 +23,7 @@ from innkeeper.engines.sandbox.relay import RelayServer
 from innkeeper.engines.sandbox.rootfs import ENVIRONMENT
 from innkeeper.engines.sandbox.sandbox import (
     Command,
+    Egress,
     Network,
     Relay,
     SandboxError,
@@ -36,6 +37,8 @@ class Room:
     """A `Sandbox`. Whatever ends the guest agent closes its channel, and that ends the room."""
 
     def __init__(self, spec: SandboxSpec, cgroup: Cgroup, ended: Callable[["Room"], None]) -> None:
+        if spec.network is Network.LISTED:
+            raise SandboxError("the network 'listed' is not supported here yet")
         self._spec = spec
         self._ended = ended
         self._cgroup = cgroup
@@ -90,6 +93,9 @@ class Room:
 
     async def write_file(self, path: str, data: bytes) -> None:
         await files.write(self._channel, self._inside(path), data)
+
+    async def set_egress(self, egress: Egress) -> None:
+        raise SandboxError("only a sandbox with the network 'listed' has an egress to change")
 
     async def usage(self) -> Usage:
         return self._cgroup.usage()

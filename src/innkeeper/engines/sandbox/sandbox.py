@@ -27,10 +27,36 @@ class SandboxPaused(SandboxError):
 
 
 class Network(StrEnum):
-    """`NONE`: loopback only. `PUBLIC`: the internet, but never metadata addresses or private ranges."""
+    """`NONE`: loopback only. `PUBLIC`: the internet, but never metadata addresses or private ranges. `LISTED`:
+    what the `Egress` lists of that, by TCP alone."""
 
     NONE = "none"
+    LISTED = "listed"
     PUBLIC = "public"
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """`header: value` on each request that the sandbox makes to `domain`, an exact name or `*.suffix`, by
+    https or http. The request leaves by https alone, and the value never enters the sandbox."""
+
+    domain: str
+    header: str
+    value: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Egress:
+    """What a sandbox with the network `LISTED` may reach; nothing, unless told otherwise.
+
+    `domains` are exact names, `*.suffix` (any name below it) or `*`; `cidrs` are addresses or ranges of
+    IPv4, with `:PORT` or `:FIRST-LAST` where not every port is meant. The domain of a secret is listed by
+    that. Metadata addresses, private ranges and this host stay out of reach whatever is listed.
+    """
+
+    domains: Sequence[str] = ()
+    cidrs: Sequence[str] = ()
+    secrets: Sequence[Secret] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +97,7 @@ class SandboxSpec:
     environment: Mapping[str, str] = field(default_factory=dict)
     limits: Limits = Limits()
     network: Network = Network.NONE
+    egress: Egress = Egress()
     relays: Sequence[Relay] = ()
     working_directory: str = "/home/agent"
 
@@ -143,6 +170,11 @@ class Sandbox(Protocol):
 
     async def write_file(self, path: str, data: bytes) -> None:
         """Parents are made. The path is resolved inside: a link cannot lead out."""
+        ...
+
+    async def set_egress(self, egress: Egress) -> None:
+        """Put another list in the place of the one in force. Connections to what is no longer listed end; the
+        others go on. Raises SandboxError where the network is not `LISTED`, or a line of the list is none."""
         ...
 
     async def usage(self) -> Usage: ...
