@@ -27,8 +27,8 @@ class SandboxPaused(SandboxError):
 
 
 class Network(StrEnum):
-    """`NONE`: loopback only. `PUBLIC`: the internet, but never metadata addresses or private ranges. `LISTED`:
-    what the `Egress` lists of that, by TCP alone."""
+    """`NONE`: loopback only. `PUBLIC`: the internet, but never metadata addresses or private ranges.
+    `LISTED`: what the `Egress` lists of that, by TCP alone."""
 
     NONE = "none"
     LISTED = "listed"
