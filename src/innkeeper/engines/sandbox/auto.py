@@ -29,6 +29,9 @@ class AutoDriver:
     async def create(self, spec: SandboxSpec) -> Sandbox:
         return await (await self._choice()).create(spec)
 
+    async def restore(self, folder: Path, spec: SandboxSpec) -> Sandbox:
+        return await (await self._choice()).restore(folder, spec)
+
     async def reap(self) -> list[str]:
         """What an earlier server left with either driver."""
         return [*await self._gvisor.reap(), *await self._bubblewrap.reap()]

@@ -5,6 +5,7 @@ They lie below the server's own group, so that a limit set on the server holds f
 """
 
 import contextlib
+import errno
 import os
 import signal
 import time
@@ -72,6 +73,12 @@ class Cgroup:
         except OSError as error:
             release(self.paths)
             raise SandboxError(f"cannot make a cgroup: {error}") from error
+
+    def change(self, limits: Limits) -> None:
+        """Raises OSError; some of them may have changed then."""
+        for hierarchy, folder in self._folders.items():
+            _check_room(folder, limits)
+            _change(folder, _settings(hierarchy, limits))
 
     def usage(self) -> Usage:
         """The last known values once the group is gone."""
@@ -191,6 +198,31 @@ def _settings(hierarchy: Hierarchy, limits: Limits) -> list[tuple[str, str]]:
         "pids": [("pids.max", processes)],
     }
     return [setting for name in hierarchy.controllers for setting in settings.get(name, [])]
+
+
+def _check_room(folder: Path, limits: Limits) -> None:
+    """Version 2 would kill for what is in use above a new limit; version 1 refuses by itself."""
+    used = folder / "memory.current"
+    if used.exists() and _number(used.read_text()) > limits.memory_mib * _MIB:
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+
+
+def _change(folder: Path, settings: Sequence[tuple[str, str]]) -> None:
+    """Version 1 refuses to lower the bound on memory with swap below that without, or to raise that above
+    it: the one order of the two does for lowering, the other for raising."""
+    present = [(folder / knob, value) for knob, value in settings if (folder / knob).exists()]
+    refused = [knob for knob, value in present if not _accepts(knob, value)]
+    for knob, value in present:
+        if refused:
+            knob.write_text(value)
+
+
+def _accepts(knob: Path, value: str) -> bool:
+    try:
+        knob.write_text(value)
+    except OSError:
+        return False
+    return True
 
 
 def _measures(hierarchy: Hierarchy) -> dict[str, tuple[str, float]]:

@@ -5,13 +5,15 @@
 import asyncio
 import contextlib
 import time
+from dataclasses import replace
 
 import pytest
 
-from innkeeper.engines.sandbox.contract_room import python, room, shell
+from innkeeper.engines.sandbox.contract_room import heard, python, room, shell
 from innkeeper.engines.sandbox.sandbox import Command, Limits, SandboxDriver, SandboxError, SandboxGone
 
 _BURN = "while True: pass"
+_HOLD = "import time; x = bytearray(b'x') * (600 << 20); print('held', flush=True); time.sleep(1000)"
 _FORK = """
 import os, time
 count = 0
@@ -48,6 +50,22 @@ class LimitContract:
                 return
             assert outcome.code == -9
             assert outcome.text == ""
+
+    async def test_limits_can_be_changed_while_it_runs(self, driver: SandboxDriver) -> None:
+        await _enforced(driver)
+        limits = Limits(memory_mib=96, scratch_mib=8)
+        async with room(driver, limits=limits) as sandbox:
+            await sandbox.set_limits(replace(limits, memory_mib=1024))
+            used = await python(sandbox, "x = bytearray(300 << 20); print(len(x))")
+            assert used.text == str(300 << 20)
+            with pytest.raises(SandboxError, match="only cpu_cores and memory_mib"):
+                await sandbox.set_limits(replace(limits, scratch_mib=16))
+            holding = await sandbox.exec(Command(["python3", "-c", _HOLD]))
+            await heard(holding.stdout, b"held")
+            with pytest.raises(SandboxError, match="96 MiB"):
+                await sandbox.set_limits(limits)
+            assert (await shell(sandbox, "echo as before")).text == "as before"
+            holding.close()
 
     async def test_scratch_space_counts_and_is_bounded(self, driver: SandboxDriver) -> None:
         async with room(driver, limits=Limits(scratch_mib=8)) as sandbox:

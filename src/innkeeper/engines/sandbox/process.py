@@ -36,7 +36,7 @@ class Streams:
 class SandboxProcess:
     def __init__(self, channel: Channel, pid: int, exited: Exit, streams: Streams) -> None:
         self._channel = channel
-        self._pid = pid
+        self.id = pid
         self._exited = exited
         self._streams = streams
         self.stdin = streams.stdin
@@ -53,7 +53,7 @@ class SandboxProcess:
         if number not in valid_signals():
             raise SandboxError(f"{number} is no signal")
         if not self._exited.done():
-            await self._channel.call("signal", str(self._pid), str(int(number)))
+            await self._channel.call("signal", str(self.id), str(int(number)))
 
     async def resize(self, size: TerminalSize) -> None:
         terminal = self._streams.terminal

@@ -24,6 +24,7 @@ from innkeeper.engines.sandbox.rootfs import ENVIRONMENT
 from innkeeper.engines.sandbox.sandbox import (
     Command,
     Egress,
+    Limits,
     Network,
     Relay,
     SandboxError,
@@ -40,6 +41,7 @@ class Room:
         if spec.network is Network.LISTED:
             raise SandboxError("the network 'listed' is not supported here yet")
         self._spec = spec
+        self._limits = spec.limits
         self._ended = ended
         self._cgroup = cgroup
         self._ending = asyncio.Event()
@@ -97,6 +99,28 @@ class Room:
     async def set_egress(self, egress: Egress) -> None:
         raise SandboxError("only a sandbox with the network 'listed' has an egress to change")
 
+    def process(self, process_id: int) -> SandboxProcess:
+        raise SandboxError(f"no process {process_id} was restored with this sandbox")
+
+    async def snapshot(self, folder: Path) -> None:
+        raise SandboxError("the bubblewrap driver takes no snapshots of memory; the gvisor driver does")
+
+    async def set_limits(self, limits: Limits) -> None:
+        asked, now = (replace(each, cpu_cores=0, memory_mib=0) for each in (limits, self._limits))
+        if asked != now:
+            raise SandboxError("of a sandbox that runs, only cpu_cores and memory_mib can be changed")
+        async with self._changing:
+            self._check_open()
+            try:
+                self._cgroup.change(self._around(limits))
+            except OSError as error:
+                self._cgroup.change(self._around(self._limits))
+                raise SandboxError(
+                    f"cannot set the limits to {limits.cpu_cores:g} cores and {limits.memory_mib} MiB: "
+                    f"{error.strerror}; more memory than that may be in use"
+                ) from error
+            self._limits = limits
+
     async def usage(self) -> Usage:
         return self._cgroup.usage()
 
@@ -135,6 +159,10 @@ class Room:
         if self._ending.is_set():
             raise SandboxGone("the sandbox has ended")
 
+    def _around(self, limits: Limits) -> Limits:
+        """What the control group must allow for an agent with these limits."""
+        return limits
+
     def _inside(self, path: str) -> str:
         return posixpath.join(self._spec.working_directory, path)
 
@@ -142,7 +170,7 @@ class Room:
         record = Record(self.id, ProcessMark.of(os.getpid()), self._cgroup.paths)
         records.claim(record)
         self._belongings.callback(records.remove, self.id)
-        self._cgroup.make(self._spec.limits)
+        self._cgroup.make(self._around(self._limits))
         self._belongings.push_async_callback(asyncio.to_thread, self._cgroup.release)
         bubblewrap = await self._start_guest(etc)
         # The guest agent becomes ready while its network does.

@@ -120,8 +120,10 @@ class Command:
 
 
 class Process(Protocol):
-    """A process in a sandbox. Output is read from the pipes: an unread pipe blocks the process, not us."""
+    """A process in a sandbox. Output is read from the pipes: an unread pipe blocks the process, not us.
+    `id` names it within its sandbox, and in one that is restored from a snapshot of it."""
 
+    id: int
     stdin: asyncio.StreamWriter
     stdout: asyncio.StreamReader
     stderr: asyncio.StreamReader
@@ -177,6 +179,22 @@ class Sandbox(Protocol):
         others go on. Raises SandboxError where the network is not `LISTED`, or a line of the list is none."""
         ...
 
+    def process(self, process_id: int) -> Process:
+        """One that was running when the sandbox that this one was restored from was snapshotted, with its
+        streams attached anew. Raises SandboxError when there is none, or it was taken already."""
+        ...
+
+    async def snapshot(self, folder: Path) -> None:
+        """Write all that goes on inside (memory, processes, files in memory) into `folder`, which must not
+        exist, and go on. Connections by `dial` and relays end; streams of processes go on. What lies in
+        mounts is not in it. Raises SandboxError; then there is no folder, and the sandbox is as before."""
+        ...
+
+    async def set_limits(self, limits: Limits) -> None:
+        """Change `cpu_cores` and `memory_mib` while it runs; the others stay as they are. Raises
+        SandboxError; then nothing has changed."""
+        ...
+
     async def usage(self) -> Usage: ...
 
     async def pause(self) -> None:
@@ -215,6 +233,7 @@ class Capabilities:
     enforces_limits: bool
     measures_usage: bool
     can_pause: bool = False
+    can_snapshot: bool = False
     problems: tuple[str, ...] = ()
 
     @property
@@ -231,6 +250,12 @@ class SandboxDriver(Protocol):
 
     async def create(self, spec: SandboxSpec) -> Sandbox:
         """Raises SandboxError; then nothing of the attempt is left."""
+        ...
+
+    async def restore(self, folder: Path, spec: SandboxSpec) -> Sandbox:
+        """A new sandbox that goes on from a snapshot; one snapshot gives any number. The id, environment,
+        `cpu_cores`, `memory_mib`, relays and working directory are those of `spec`; the rest of it must be
+        as it was. Raises SandboxError that says why; then nothing of the attempt is left."""
         ...
 
     async def reap(self) -> list[str]:

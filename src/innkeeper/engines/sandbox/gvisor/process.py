@@ -17,7 +17,7 @@ class GvisorProcess(SandboxProcess):
         if self._streams.terminal is None:
             raise SandboxError("this process has no terminal to resize")
         if not self._exited.done():
-            await self._channel.call("resize", str(self._pid), str(size.columns), str(size.rows))
+            await self._channel.call("resize", str(self.id), str(size.columns), str(size.rows))
 
 
 async def start(

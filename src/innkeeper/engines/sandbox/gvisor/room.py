@@ -69,7 +69,7 @@ class GvisorRoom(Room):
         """How many processes the agent has, only the guest agent knows: the host sees gVisor's threads.
         Memory above the agent's limit is certainly gVisor's own."""
         used = await super().usage()
-        most = self._spec.limits.memory_mib
+        most = self._limits.memory_mib
         with suppress(SandboxError):
             self._processes = (await self._channel.call("count")).value
         return replace(
@@ -77,6 +77,14 @@ class GvisorRoom(Room):
             memory_mib=min(used.memory_mib, most),
             memory_peak_mib=min(used.memory_peak_mib, most),
             processes=self._processes,
+        )
+
+    def _around(self, limits: Limits) -> Limits:
+        """gVisor's own part is added."""
+        return replace(
+            limits,
+            memory_mib=limits.memory_mib + HEADROOM_MIB,
+            processes=_HOST_TASKS + 4 * limits.processes,
         )
 
     def _open_doors(self) -> Doors:
@@ -89,7 +97,7 @@ class GvisorRoom(Room):
         records.claim(record)
         self._belongings.callback(records.remove, self.id)
         self._belongings.push_async_callback(asyncio.to_thread, discard, self._folder)
-        self._cgroup.make(_around(self._spec.limits))
+        self._cgroup.make(self._around(self._limits))
         self._belongings.push_async_callback(asyncio.to_thread, self._cgroup.release)
         holder = await self._hold_network()
         path = namespace.path(holder) if holder else None
@@ -179,12 +187,3 @@ class GvisorRoom(Room):
 def discard(folder: Path) -> None:
     """Remove a bundle."""
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def _around(limits: Limits) -> Limits:
-    """What the whole of gVisor may use for an agent with these limits."""
-    return replace(
-        limits,
-        memory_mib=limits.memory_mib + HEADROOM_MIB,
-        processes=_HOST_TASKS + 4 * limits.processes,
-    )

@@ -1,0 +1,121 @@
+"""What the drivers of this host have in common: they keep rooms, and records of them for the next server."""
+
+import asyncio
+import re
+import secrets
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar, Generic, TypeVar
+
+from innkeeper.engines.sandbox import cgroups, freezer, network, rootfs
+from innkeeper.engines.sandbox.cgroups import Cgroup, Hierarchy
+from innkeeper.engines.sandbox.records import Record, Records
+from innkeeper.engines.sandbox.room import Room
+from innkeeper.engines.sandbox.sandbox import Capabilities, Isolation, Network, SandboxError, SandboxSpec
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+Kept = TypeVar("Kept", bound=Room)
+
+
+class RoomDriver(ABC, Generic[Kept]):
+    """A `SandboxDriver`; those that inherit it say what is `missing`, and make a `room`."""
+
+    name: str
+    isolation: ClassVar[Isolation]
+    can_snapshot: ClassVar[bool] = False
+
+    def __init__(self, state_dir: Path) -> None:
+        self._etc = state_dir / "etc"
+        self._records = Records(state_dir / "sandboxes")
+        self._rooms: set[Room] = set()
+        self._preparing = asyncio.Lock()
+        self._ready = False
+        self._hierarchies: tuple[Hierarchy, ...] = ()
+        self._problems: tuple[str, ...] = ()
+
+    @abstractmethod
+    def missing(self) -> list[str]:
+        """What keeps this machine from having such sandboxes at all, and the cure."""
+
+    @abstractmethod
+    def room(self, spec: SandboxSpec, cgroup: Cgroup) -> Kept:
+        """One that is not open yet, and leaves `_rooms` when it has ended. Raises OSError, SandboxError."""
+
+    async def probe(self) -> Capabilities:
+        """Tries each kind of network with a sandbox that it ends at once."""
+        networks: set[Network] = set()
+        problems = self.missing()
+        if not problems:
+            problems += await self._try(Network.NONE, networks)
+        if networks:
+            problems += network.problems() or await self._try(Network.PUBLIC, networks)
+        limited = bool(self._hierarchies)
+        return Capabilities(
+            isolation=self.isolation,
+            networks=frozenset(networks),
+            enforces_limits=limited,
+            measures_usage=limited,
+            can_pause=any(hierarchy.freezes for hierarchy in self._hierarchies),
+            can_snapshot=self.can_snapshot and bool(networks),
+            problems=(*problems, *self._problems),
+        )
+
+    async def create(self, spec: SandboxSpec) -> Kept:
+        room = await self._admit(spec)
+        await room.open(self._records, self._etc)
+        return room
+
+    async def restore(self, folder: Path, spec: SandboxSpec) -> Kept:
+        raise SandboxError(f"the {self.name} driver restores no snapshots; the gvisor driver does")
+
+    async def reap(self) -> list[str]:
+        return await asyncio.to_thread(self._reap)
+
+    async def close(self) -> None:
+        await asyncio.gather(*(room.kill() for room in self._rooms))
+
+    async def _admit(self, spec: SandboxSpec) -> Kept:
+        """A room that `close` knows of, but nothing of it on this host yet."""
+        if not _ID.fullmatch(spec.id):
+            raise SandboxError(f"a sandbox id is 1 to 64 letters, digits, - and _; not {spec.id[:80]!r}")
+        try:
+            hierarchies = await self._prepared()
+            room = self.room(spec, Cgroup(hierarchies, spec.id))
+        except OSError as error:
+            raise SandboxError(f"cannot make a sandbox: {error}") from error
+        self._rooms.add(room)
+        return room
+
+    async def _prepared(self) -> tuple[Hierarchy, ...]:
+        async with self._preparing:
+            if not self._ready:
+                await asyncio.to_thread(rootfs.write_etc, self._etc)
+                self._hierarchies, self._problems = await asyncio.to_thread(cgroups.open_hierarchies)
+                self._ready = True
+        return self._hierarchies
+
+    async def _try(self, kind: Network, networks: set[Network]) -> list[str]:
+        """Why there is no such network, or nothing and the kind added to `networks`."""
+        try:
+            room = await self.create(SandboxSpec(f"probe-{secrets.token_hex(6)}", network=kind))
+        except SandboxError as error:
+            return [f"no sandboxes with network {kind.value!r}: {error}"]
+        await room.kill()
+        networks.add(kind)
+        return []
+
+    def _reap(self) -> list[str]:
+        found = []
+        for record in self._records.left_behind():
+            freezer.thaw(record.cgroups)
+            for mark in record.processes:
+                mark.kill()
+            cgroups.release(record.cgroups)
+            self._released(record)
+            self._records.remove(record.id)
+            found.append(record.id)
+        return found
+
+    def _released(self, record: Record) -> None:
+        """Remove what else this host has of a sandbox whose processes have ended."""
