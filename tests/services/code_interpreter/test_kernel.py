@@ -16,6 +16,7 @@ from innkeeper.services.code_interpreter.rooms import INSIDE
 
 class Kernel:
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.process = subprocess.Popen(
             [
                 sys.executable,
@@ -38,8 +39,8 @@ class Kernel:
         answer: dict[str, Any] = json.loads(self.process.stdout.readline())
         return answer
 
-    def run(self, code: str, clear: bool = False, timeout: float = 30.0) -> dict[str, Any]:
-        self.send({"code": code, "typescript": False, "clear": clear, "timeout": timeout})
+    def run(self, code: str, clear: bool = False, timeout: float = 30.0, **more: Any) -> dict[str, Any]:
+        self.send({"code": code, "typescript": False, "clear": clear, "timeout": timeout, **more})
         return self.hear()
 
     def end(self) -> int:
@@ -110,6 +111,42 @@ def test_too_many_pictures_are_dropped_with_a_word(kernel: Kernel) -> None:
     answer = kernel.run(code)
     assert len(answer["items"]) == 1
     assert "was dropped" in answer["stderr"]
+
+
+def test_output_is_passed_on_while_a_cell_runs_whole_characters_at_a_time(kernel: Kernel) -> None:
+    code = """import os, sys
+os.write(1, b'half \\xe2\\x82')
+go = os.open('go', os.O_RDONLY)
+os.write(1, b'\\xac whole')
+os.write(2, b'wrong');"""
+    kernel.run("import os; os.mkfifo('go')")
+    first = kernel.run(code, stream=True)
+    assert first == {"stdout": "half ", "stderr": ""}
+    with (kernel.folder / "go").open("w"):
+        heard = [kernel.hear()]
+        while "exitCode" not in heard[-1]:
+            heard.append(kernel.hear())
+    assert "".join(part["stdout"] for part in heard) == "\u20ac whole"
+    assert "".join(part["stderr"] for part in heard) == "wrong"
+
+
+def test_a_rich_answer_has_every_form_of_a_value_and_errors_in_parts(kernel: Kernel) -> None:
+    code = "class V:\n    def _repr_html_(self): return '<b>'\n    def _repr_png_(self): return b'png'\nV()"
+    (item,) = kernel.run(code, rich=True)["items"]
+    text = item["data"].pop("text")
+    assert "object at" in text
+    assert item == {"type": "bundle", "main": True, "data": {"html": "<b>", "png": "cG5n"}}
+    answer = kernel.run("import os\ndisplay(os.environ['HERE'])\n1 / 0", rich=True, environment={"HERE": "1"})
+    shown, error = answer["items"]
+    assert shown == {"type": "bundle", "main": False, "data": {"text": "'1'"}}
+    assert (error["type"], error["name"], error["value"]) == (
+        "error",
+        "ZeroDivisionError",
+        "division by zero",
+    )
+    assert "line 3" in error["traceback"]
+    assert answer["stderr"] == "" and answer["exitCode"] == 1
+    assert kernel.run("'HERE' in os.environ")["stdout"] == "False\n"
 
 
 def test_a_large_answer_arrives_whole(kernel: Kernel) -> None:

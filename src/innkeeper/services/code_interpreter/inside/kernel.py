@@ -2,7 +2,8 @@
 
 Each line on stdin is a request, `{"code", "typescript", "clear", "timeout"}` or `"interrupt"`; each line on
 stdout answers one: `{"stdout", "stderr", "items", "exitCode", "milliseconds", "lost"}`, where `lost` says why
-the variables are gone, if they are. Times in seconds unless named otherwise.
+the variables are gone, if they are. Times in seconds unless named otherwise. A request with `stream` gets
+what is printed meanwhile in lines of its own, `{"stdout", "stderr"}`; other members are the worker's business.
 
 The cells run in a worker, a process of its own. What it and its children print is read from real pipes, so a
 C extension's output counts too, and its death, its silence and its floods are told as results.
@@ -12,6 +13,7 @@ Standard library only, on any Python from 3.10.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import ctypes
 import json
@@ -47,6 +49,7 @@ class Output:
         self.fd = fd
         self._kept = bytearray()
         self._dropped = 0
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         os.set_blocking(fd, False)
 
     def read(self) -> bool:
@@ -63,8 +66,9 @@ class Output:
             self._dropped += max(0, len(chunk) - room)
         return True
 
-    def take(self) -> str:
-        text = self._kept.decode(errors="replace")
+    def take(self, last: bool = True) -> str:
+        """Unless it is the `last`, half of a character stays for the next."""
+        text = self._decoder.decode(bytes(self._kept), last)
         if self._dropped:
             text += f"\n[output truncated: {self._dropped} more bytes were dropped]\n"
         self._kept, self._dropped = bytearray(), 0
@@ -143,10 +147,11 @@ class Worker:
 class Cell:
     """The request that runs now."""
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, timeout: float, stream: bool) -> None:
         self.started = time.monotonic()
         self.deadline = self.started + timeout
         self.timeout = timeout
+        self.stream = stream
         self.reason = ""  # why it was interrupted
 
 
@@ -176,6 +181,8 @@ class Kernel:
         for output in self._worker.outputs:
             if output.fd in ready and not output.read():
                 time.sleep(_LOOK_SECONDS / 10)  # closed by the cell: stays readable for ever
+        if self._cell is not None and self._cell.stream:
+            self._pass_on()
         if self._worker.replies.fd in ready:
             self._hear_worker()
         if self._requests.fd in ready:
@@ -193,7 +200,7 @@ class Kernel:
     def _start(self, request: dict[str, Any]) -> None:
         if request["clear"]:
             self._restart()
-        self._cell = Cell(request["timeout"])
+        self._cell = Cell(request["timeout"], request.get("stream", False))
         rest = memoryview(json.dumps(request).encode() + b"\n")
         with contextlib.suppress(BrokenPipeError):  # its end is heard from its replies
             while rest:
@@ -240,6 +247,11 @@ class Kernel:
         self._worker.close()
         self._worker = Worker(self._argv)
 
+    def _pass_on(self) -> None:
+        out, err = (output.take(last=False) for output in self._worker.outputs)
+        if out or err:
+            self._send({"stdout": out, "stderr": err})
+
     def _answer(self, items: list[Any], code: int, note: str, lost: str = "") -> None:
         assert self._cell is not None
         for output in self._worker.outputs:
@@ -254,7 +266,10 @@ class Kernel:
             "lost": lost,
         }
         self._cell = None
-        rest = memoryview(json.dumps(answer).encode() + b"\n")
+        self._send(answer)
+
+    def _send(self, message: dict[str, Any]) -> None:
+        rest = memoryview(json.dumps(message).encode() + b"\n")
         while rest:
             rest = rest[os.write(self._replies, rest) :]
 

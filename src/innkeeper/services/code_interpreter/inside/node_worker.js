@@ -23,10 +23,34 @@ const prompt = repl.start({
 
 let finish = () => {};
 let count = 0;
+let rich = false;
+let items = [];
+let before = {};  // the variables that this cell alone has otherwise
+
+function setEnvironment(variables = {}) {
+  before = {};
+  for (const [name, value] of Object.entries(variables)) {
+    before[name] = process.env[name];
+    process.env[name] = value;
+  }
+}
+
+function restoreEnvironment() {
+  for (const [name, value] of Object.entries(before)) {
+    if (value === undefined) delete process.env[name];
+    else process.env[name] = value;
+  }
+}
+
+function send(text) {
+  let rest = Buffer.from(text);
+  while (rest.length) rest = rest.subarray(fs.writeSync(replies, rest));
+}
 
 function reply(exitCode) {
   finish = () => {};
-  fs.writeSync(replies, JSON.stringify({ exitCode, items: [] }) + '\n');
+  restoreEnvironment();
+  send(JSON.stringify({ exitCode, items }) + '\n');
 }
 
 // Frames from the prompt's own machinery on say nothing to the cell's author.
@@ -37,9 +61,20 @@ function report(error) {
   return (ours < 0 ? lines : lines.slice(0, ours)).join('\n');
 }
 
+function tell(error, text) {
+  if (!rich) return process.stderr.write(text + '\n');
+  const { name = 'Error', message = inspect(error) } = error instanceof Error ? error : {};
+  return items.push({ type: 'error', name, value: message, traceback: text });
+}
+
 function fail(error) {
-  process.stderr.write(report(error) + '\n');
+  tell(error, report(error));
   finish(1);
+}
+
+function show(value) {
+  if (rich) items.push({ type: 'bundle', main: true, data: { text: inspect(value) } });
+  else console.log(inspect(value));
 }
 
 function source(request) {
@@ -51,16 +86,19 @@ function source(request) {
 function run(request) {
   count += 1;
   finish = reply;
+  rich = request.rich === true;
+  items = [];
+  setEnvironment(request.environment);
   let code;
   try {
     code = source(request);
   } catch (error) {
-    process.stderr.write(`${error.name}: ${error.message}\n`);
+    tell(error, `${error.name}: ${error.message}`);
     return reply(1);
   }
   prompt.eval(`${code}\n`, prompt.context, `<cell ${count}>`, (error, value) => {
     if (error) return fail(error);
-    if (value !== undefined) console.log(inspect(value));
+    if (value !== undefined) show(value);
     return finish(0);
   });
 }

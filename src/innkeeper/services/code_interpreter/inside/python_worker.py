@@ -23,9 +23,11 @@ import site
 import sys
 import traceback
 import types
+from collections.abc import Iterator
 from typing import Any
 
 _ITEMS_MAX_BYTES = 10_000_000
+_FORMS = ("html", "markdown", "svg", "png", "jpeg", "pdf", "latex", "json", "javascript")
 _SOURCES_KEPT = 100
 _FIGURES = "innkeeper_figures"
 
@@ -34,11 +36,15 @@ class Display:
     """Gathers what a cell shows beside its text, up to a bound."""
 
     def __init__(self) -> None:
-        self.items: list[dict[str, str]] = []
+        self.items: list[dict[str, Any]] = []
+        self.rich = False
         self._size = 0
 
-    def show(self, value: Any) -> None:
+    def show(self, value: Any, main: bool = False) -> None:
         """As text, and in what richer forms it has."""
+        if self.rich:
+            self.add({"type": "bundle", "main": main, "data": _forms(value)})
+            return
         print(repr(value))
         if isinstance(value, type):
             return
@@ -48,9 +54,13 @@ class Display:
             self.image(png)
 
     def image(self, png: bytes) -> None:
-        self.add({"type": "image", "mimeType": "image/png", "data": base64.b64encode(png).decode()})
+        data = base64.b64encode(png).decode()
+        if self.rich:
+            self.add({"type": "bundle", "main": False, "data": {"png": data}})
+        else:
+            self.add({"type": "image", "mimeType": "image/png", "data": data})
 
-    def add(self, item: dict[str, str]) -> None:
+    def add(self, item: dict[str, Any]) -> None:
         size = len(json.dumps(item))
         if self._size + size > _ITEMS_MAX_BYTES:
             limit = f"a cell may show {_ITEMS_MAX_BYTES} bytes of images and tables"
@@ -70,7 +80,7 @@ class Display:
             self.image(picture.getvalue())
         pyplot.close("all")
 
-    def take(self) -> list[dict[str, str]]:
+    def take(self) -> list[dict[str, Any]]:
         items, self.items, self._size = self.items, [], 0
         return items
 
@@ -100,7 +110,7 @@ class Interpreter:
         except SystemExit as error:
             return _exit_code(error)
         except BaseException as error:
-            sys.stderr.write(_report(error))
+            self._tell(error)
             return 1
         finally:
             self._running = False
@@ -115,7 +125,7 @@ class Interpreter:
             value = self._evaluate(ast.Expression(last.value), name)
             if value is not None:
                 builtins.__dict__["_"] = value
-                self.display.show(value)
+                self.display.show(value, main=True)
         else:
             self._evaluate(tree, name)
         self.display.figures()
@@ -130,6 +140,13 @@ class Interpreter:
             return self._loop.run_until_complete(value)
         return value
 
+    def _tell(self, error: BaseException) -> None:
+        if self.display.rich:
+            told = {"name": type(error).__name__, "value": str(error), "traceback": _report(error)}
+            self.display.add({"type": "error", **told})
+        else:
+            sys.stderr.write(_report(error))
+
     def _on_interrupt(self, *_: object) -> None:
         if self._running:
             raise KeyboardInterrupt
@@ -138,6 +155,34 @@ class Interpreter:
 def _call(value: Any, method: str) -> Any:
     found = getattr(value, method, None)
     return found() if callable(found) else None
+
+
+def _forms(value: Any) -> dict[str, Any]:
+    forms: dict[str, Any] = {"text": repr(value)}
+    if isinstance(value, type):
+        return forms
+    for form in _FORMS:
+        shown = _call(value, f"_repr_{form}_")
+        shown = shown[0] if isinstance(shown, tuple) else shown  # with metadata, which nobody asks for
+        if isinstance(shown, bytes):
+            shown = base64.b64encode(shown).decode()
+        if shown is not None:
+            forms[form] = shown
+    return forms
+
+
+@contextlib.contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _exit_code(error: SystemExit) -> int:
@@ -194,7 +239,10 @@ def main() -> None:
     builtins.__dict__["display"] = interpreter.display.show
     with open(requests, "rb") as lines:  # noqa: PTH123 (a descriptor has no path)
         for line in lines:
-            code = interpreter.run(json.loads(line)["code"])
+            request = json.loads(line)
+            interpreter.display.rich = request.get("rich", False)
+            with _environment(request.get("environment", {})):
+                code = interpreter.run(request["code"])
             if os.getpid() != own:
                 os._exit(code)  # a child that the cell forked has run to the cell's end: one of us is enough
             reply = {"exitCode": code, "items": interpreter.display.take()}
