@@ -3,7 +3,7 @@
 Each line on stdin is a request, `{"code", "typescript", "clear", "timeout"}` or `"interrupt"`; each line on
 stdout answers one: `{"stdout", "stderr", "items", "exitCode", "milliseconds", "lost"}`, where `lost` says why
 the variables are gone, if they are. Times in seconds unless named otherwise. A request with `stream` gets
-what is printed meanwhile in lines of its own, `{"stdout", "stderr"}`; other members are the worker's business.
+what is printed meanwhile in lines of its own, `{"stdout", "stderr"}`; other members are for the worker.
 
 The cells run in a worker, a process of its own. What it and its children print is read from real pipes, so a
 C extension's output counts too, and its death, its silence and its floods are told as results.
