@@ -80,6 +80,9 @@ from innkeeper.services.runtime.transitions import Transitions
 from innkeeper.services.runtime.workload_tokens import WorkloadTokens
 from innkeeper.services.tags.operations import TagOperations
 from innkeeper.services.tags.service import Tags
+from innkeeper.services.usage.model import Rates
+from innkeeper.services.usage.routes import routes as usage_routes
+from innkeeper.services.usage.service import Metering
 from innkeeper.settings import Settings
 
 VERSION = version("innkeeper")
@@ -113,6 +116,9 @@ class Innkeeper:
         self.models = ModelGateway(
             engines.database, settings.models, settings.model_ids, open_model, engines.clock, self._agent_of
         )
+        rates = Rates(settings.usage_usd_per_vcpu_hour, settings.usage_usd_per_gb_hour)
+        times = settings.usage_sample_seconds, settings.usage_retention_days
+        self.metering = Metering(engines.database, engines.clock, *times, rates)
         self.runtime = Runtime(self, settings, home, host)
         owners["runtime"] = owners["runtime-endpoint"] = self.runtime.runtimes
         self.code = owners["code-interpreter-custom"] = _code_interpreters(self, settings, host)
@@ -135,6 +141,7 @@ class Innkeeper:
         await engines.jobs.open()
         await account_jobs.schedule(engines.jobs)
         await self.runtime.runtimes.resume()
+        self.metering.open()
         self._watch = asyncio.create_task(self.runtime.expiry.run())
 
     async def close(self) -> None:
@@ -145,6 +152,7 @@ class Innkeeper:
                 await self._watch
         await self.runtime.sessions.close()
         await self.code.sessions.close()
+        await self.metering.close()
         await self.runtime.authorizer.close()
         await self.engines.sandboxes.close()
         await self.engines.jobs.close()
@@ -190,6 +198,7 @@ class Runtime:
             database,
             provisioner,
             storage,
+            inn.metering,
             data / "logs",
             host,
             clock,
@@ -247,7 +256,7 @@ def _code_interpreters(inn: Innkeeper, settings: Settings, host: str) -> CodeInt
     )
     builder = Builder(folder, limits, Interpreters(settings.python_exact))
     rooms = Rooms(engines.sandboxes, builder, folder, rules)
-    sessions = CodeSessions(engines.database, rooms, host, engines.clock)
+    sessions = CodeSessions(engines.database, rooms, inn.metering, host, engines.clock)
     return CodeInterpreters(engines.database, inn.accounts, inn.tags, inn.policies, sessions, engines.clock)
 
 
@@ -357,6 +366,7 @@ def _native_routes(inn: Innkeeper) -> list[BaseRoute]:
         *account_routes.routes(inn.accounts),
         *native_routes(runtime.runtimes, runtime.sessions),
         *model_routes(inn.models),
+        *usage_routes(inn.metering),
     ]
     return [authenticated(route, inn.verifier) for route in routes]
 

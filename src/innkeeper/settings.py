@@ -120,6 +120,17 @@ class Settings(BaseSettings):
         int, Field(description="Size of a session's working folder and of its /tmp, in memory.")
     ] = 4096
 
+    usage_sample_seconds: Annotated[
+        float, Field(gt=0, description="How often live sandboxes are metered; a crash loses that much use.")
+    ] = 60.0
+    usage_retention_days: Annotated[int, Field(gt=0, description="How long the ledger of use is kept.")] = 400
+    usage_usd_per_vcpu_hour: Annotated[
+        float, Field(ge=0, description="Price of CPU that was used, in US dollars for a vCPU and an hour.")
+    ] = 0.0895
+    usage_usd_per_gb_hour: Annotated[
+        float, Field(ge=0, description="Price of memory, by its peak, in US dollars for a GB and an hour.")
+    ] = 0.00945
+
     models: Annotated[
         dict[str, "ModelProvider"],
         Field(description="Model providers by name. See docs/guide/models.md."),

@@ -19,6 +19,8 @@ from innkeeper.services.code_interpreter.model import (
     check_extras,
 )
 from innkeeper.services.code_interpreter.rooms import Room, Rooms
+from innkeeper.services.usage.model import Kind, Subject
+from innkeeper.services.usage.service import Metering
 
 _TOKEN_MEMBERS = ("codeInterpreterIdentifier", "name", "sessionTimeoutSeconds", "clientToken")
 _ID_LENGTH = 26
@@ -36,9 +38,10 @@ class Session:
 
 
 class Sessions:
-    def __init__(self, database: Database, rooms: Rooms, host: str, clock: Clock) -> None:
+    def __init__(self, database: Database, rooms: Rooms, metering: Metering, host: str, clock: Clock) -> None:
         self._database = database
         self._rooms = rooms
+        self._metering = metering
         self._host = host
         self._clock = clock
         self._live: dict[str, Session] = {}
@@ -156,7 +159,10 @@ class Sessions:
         return found
 
     def _begin(self, session: Session) -> None:
-        self._live[session.record.id] = session
+        record = session.record
+        self._live[record.id] = session
+        subject = Subject(record.id, record.account, Kind.CODE_INTERPRETER, record.interpreter, record.id)
+        self._metering.begin(subject, session.room.sandbox)
         session.watch = asyncio.create_task(self._watch(session))
 
     async def _watch(self, session: Session) -> None:
@@ -176,6 +182,7 @@ class Sessions:
             return
         session.end_reason = reason
         usage = await _usage(session.room)
+        await self._metering.end(session.record.id)
         try:
             await session.room.close()
         finally:

@@ -26,6 +26,8 @@ from innkeeper.services.runtime.model import (
 from innkeeper.services.runtime.provisioning import Provisioner
 from innkeeper.services.runtime.session import Session
 from innkeeper.services.runtime.storage import SessionStorage
+from innkeeper.services.usage.model import Kind, Subject
+from innkeeper.services.usage.service import Metering
 
 _SIGTERM = 15
 
@@ -36,6 +38,7 @@ class Sessions:
         database: Database,
         provisioner: Provisioner,
         storage: SessionStorage,
+        metering: Metering,
         logs: Path,
         host: str,
         clock: Clock,
@@ -45,6 +48,7 @@ class Sessions:
         self._database = database
         self._provisioner = provisioner
         self._storage = storage
+        self._metering = metering
         self._logs = logs
         self._host = host
         self._clock = clock
@@ -92,6 +96,7 @@ class Sessions:
             await asyncio.shield(self._record_end(session, f"start failed: {reason}", Usage()))
             raise
         session.status = SessionStatus.READY
+        self._metering.begin(_subject(session), session.sandbox, session.started)
         session.touch()
         self._watch(session)
         if session.end_reason is not None:
@@ -168,6 +173,7 @@ class Sessions:
         except (TimeoutError, SandboxError, OSError):
             pass  # it gets no second chance: the sandbox is killed next
         finally:
+            await self._metering.end(session.id)
             await session.close()
             session.status = SessionStatus.TERMINATED
             self._live.pop(session.key, None)
@@ -278,6 +284,11 @@ class Sessions:
     async def _update(self, session: Session, values: Mapping[str, Any]) -> None:
         async with self._database.begin() as connection:
             await store.update_session(connection, session.id, values)
+
+
+def _subject(session: Session) -> Subject:
+    key = session.key
+    return Subject(session.id, key.account, Kind.RUNTIME, key.runtime_id, key.session_id)
 
 
 def _change(session: Session, before: SessionStatus, after: SessionStatus) -> bool:

@@ -1,0 +1,93 @@
+"""What sessions used, as their owner reads it: over a stop, a kill -9 and a restart."""
+
+import json
+import subprocess
+import sys
+import urllib.error
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.running import Agents, RunningServer, new_session
+from tests.services.code_interpreter.coding import SYSTEM, Coding
+
+BURN = "import time\nend = time.process_time() + 0.6\nwhile time.process_time() < end: pass"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    settings = {"usage_sample_seconds": "0.2", "code_interpreter_packages": "[]"}
+    running = RunningServer(tmp_path_factory.mktemp("metered"), settings).start()
+    yield running
+    running.stop()
+
+
+def usage(server: RunningServer, query: str = "", keys: tuple[str, str] | None = None) -> Any:
+    return server.native("GET", f"/-/v1/usage{query}", keys=keys)
+
+
+def test_use_adds_up_whatever_ends_the_sessions(server: RunningServer) -> None:
+    agents = Agents(server)
+    agent = agents.deploy()
+    session = new_session()
+    agents.ask(agent["agentRuntimeArn"], session)
+    coding = Coding(server)
+    assert not coding.run(BURN)["isError"]
+    coding.stop()
+
+    report = usage(server)
+    lines = {line["kind"]: line for line in report["usage"]}
+    assert lines["code-interpreter"]["agent"] == SYSTEM
+    assert lines["code-interpreter"]["cpuSeconds"] >= 0.6
+    assert lines["runtime"]["agent"] == agent["agentRuntimeId"]
+    assert lines["runtime"]["session"] == session
+    assert all(line["memoryPeakMib"] > 1 and line["costUsd"] > 0 for line in lines.values())
+    for measure in ("seconds", "cpuSeconds", "memoryGbSeconds"):
+        parts = sum(line[measure] for line in report["usage"])
+        assert report["total"][measure] == pytest.approx(parts, abs=0.01)
+
+    before = report["total"]
+    for end in (server.kill, server.stop):
+        end()
+        server.start()
+        after = usage(server)["total"]
+        assert after["seconds"] >= before["seconds"]
+        assert after["cpuSeconds"] >= before["cpuSeconds"]
+        Agents(server).ask(agent["agentRuntimeArn"], session)
+        before = usage(server)["total"]
+        assert before["seconds"] > after["seconds"]
+    assert len(usage(server, "?kind=runtime")["usage"]) == 1
+    assert usage(server, "?by=kind&kind=sandbox")["usage"] == []
+    assert usage(server, "?to=2000-01-01")["total"]["seconds"] == 0
+
+
+def test_the_command_line_shows_it(server: RunningServer) -> None:
+    with Coding(server):
+        command = [
+            sys.executable,
+            "-m",
+            "innkeeper",
+            "sessions",
+            "--usage",
+            "--data-dir",
+            str(server.data_dir),
+        ]
+        shown = json.loads(subprocess.run([*command, "--json"], check=True, capture_output=True).stdout)
+        assert shown["total"]["costUsd"] > 0
+        table = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    assert "USD" in table[0]
+    assert table[-1].startswith("total")
+
+
+def test_other_tenants_see_nothing_and_mistakes_are_explained(server: RunningServer) -> None:
+    with Coding(server):
+        assert usage(server)["usage"]
+        stranger = usage(server, keys=server.new_tenant())
+    assert stranger["usage"] == []
+    assert stranger["total"]["seconds"] == 0
+    for query in ("?kind=hotel", "?by=hour", "?from=noon", "?limit=0"):
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            usage(server, query)
+        caught.value.close()
+        assert caught.value.code == 400
