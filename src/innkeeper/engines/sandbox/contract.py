@@ -7,7 +7,11 @@
         @pytest.fixture
         async def driver(self, state_dir: Path) -> AsyncIterator[SandboxDriver]: ...
 
-    class TestBattery(IsolationBattery): ...  # with the same fixtures
+    @pytest_asyncio.fixture(scope="module", loop_scope="module")
+    async def arena(state_dir: Path) -> AsyncIterator[Arena]:
+        async with opened(Driver(state_dir)) as arena: ...
+
+    class TestBattery(IsolationBattery): ...
 
 A driver is made of its state folder alone: `Driver(state_dir)`. Inside there must be `sh`, the usual small
 programs and `python3`. What a machine cannot do, the driver's `probe` says, and the tests of it are skipped.
@@ -22,6 +26,7 @@ pytest.register_assert_rewrite(
     *(
         f"innkeeper.engines.sandbox.contract_{part}"
         for part in (
+            "arena",
             "battery",
             "bombs",
             "connections",
@@ -63,7 +68,8 @@ class SandboxContract(
     """All of it; a part can be run alone while a driver is being written."""
 
 
+@pytest.mark.asyncio(loop_scope="module")
 class IsolationBattery(
     SnoopingBattery, KernelBattery, NetworkBattery, AgentBattery, BombBattery, TrapBattery
 ):
-    """Every way out that we could think of, each beside a neighbour. It takes minutes."""
+    """Every way out that we could think of, beside a neighbour; most are tried from one sandbox."""

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 
-PRELUDE = """
-import ctypes, os, socket, struct, sys
+# Reads attempts, one a line, and makes a process for each, which has no descriptor but 0, 1 and 2.
+LAUNCHER = """
+import ctypes, json, os, socket, struct, sys
+NUMBERS = json.loads(sys.argv[1])
 libc = ctypes.CDLL(None, use_errno=True)
 def checked(result):
     if result < 0:
@@ -17,14 +19,34 @@ def read(path):
 def write(path, text):
     with open(path, "w") as file:
         return file.write(text)
-"""
-VERDICT = """
-try:
-    won = attack()
-except (OSError, KeyError, ValueError) as error:
-    print("failed:", error)
-else:
-    print("WON" if won else "failed", repr(won)[:300])
+def verdict(order):
+    exec(order["script"], globals())
+    try:
+        won = attack()
+    except (OSError, KeyError, ValueError) as error:
+        return f"failed: {error}"
+    except Exception as error:
+        return f"broken: {error!r}"
+    return ("WON " if won else "failed ") + repr(won)[:300]
+def attempt(order, heard):
+    os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+    os.dup2(heard, 1)
+    os.closerange(3, 256)
+    sys.argv = ["attack", *order["arguments"]]
+    os.write(1, verdict(order).encode())
+for line in sys.stdin:
+    said, heard = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setsid()
+            attempt(json.loads(line), heard)
+        finally:
+            os._exit(1)
+    os.close(heard)
+    words = os.read(said, 4096).decode()
+    os.close(said)
+    print(json.dumps([os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), words]), flush=True)
 """
 
 # What a sandbox must not even have.
@@ -60,8 +82,12 @@ PROC: Mapping[str, str] = {
     "ports of the privileged": "return write('/proc/sys/net/ipv4/ip_unprivileged_port_start', '0')",
     "the name of the host": "return write('/proc/sys/kernel/hostname', 'evil')",
     "more process numbers": "return write('/proc/sys/kernel/pid_max', '4000000')",
-    "being spared when memory is short": "return write('/proc/self/oom_score_adj', '-1000')",
     "another user's rights by a new map": "return write('/proc/self/uid_map', '0 0 1')",
+    "a hierarchy of control groups": "return [l for l in open('/proc/self/mountinfo') if ' - cgroup' in l]",
+    "more of its control groups": (
+        "return [write(os.path.join(top, name), '0')"
+        " for top, _, names in os.walk('/sys') for name in names if 'cgroup' in name]"
+    ),
     "interrupts of the host": "return write('/proc/irq/default_smp_affinity', '1')",
 }
 
@@ -72,6 +98,8 @@ CALLS: Mapping[str, str] = {
     "making the root writable": "return call('mount', None, b'/', None, 0x20 | 0x1000, None)",
     "unmounting what hides /proc": "return call('umount2', b'/proc', 2)",
     "a file system by its handle": "return call('fsopen', b'tmpfs', 0)",
+    "the tree of control groups": "return call('mount', b'none', b'/tmp', b'cgroup2', 0, None)",
+    "the host's devices": "return call('mount', b'none', b'/tmp', b'devtmpfs', 0, None)",
     "a copy of a mount": "return call('open_tree', -100, b'/', 1)",
     "moving a mount": "return call('move_mount', -100, b'/tmp', -100, b'/home/agent', 0)",
     "changing a mount": "return call('mount_setattr', -100, b'/', 0, ctypes.create_string_buffer(32), 32)",
@@ -86,8 +114,8 @@ CALLS: Mapping[str, str] = {
     "a child by the newer call": "return call('clone3', ctypes.create_string_buffer(88), 88)",
     "the namespaces of process 1": "return call('setns', os.open('/proc/1/ns/user', 0), 0)",
     "its own namespaces again": "return call('setns', os.open('/proc/self/ns/mnt', 0), 0)",
-    "a device node of a disk": "os.mknod('/tmp/disk', 0o60666, os.makedev(8, 0)); return 'made'",
-    "a device node of the memory": "os.mknod('/tmp/mem', 0o20666, os.makedev(1, 1)); return 'made'",
+    "a device node of a disk": "os.mknod('/tmp/disk', 0o60666, os.makedev(8, 0)); return read('/tmp/disk')",
+    "a device node of the memory": "os.mknod('/tmp/mem', 0o20666, os.makedev(1, 1)); return read('/tmp/mem')",
     "a file by its handle": "return call('open_by_handle_at', -100, ctypes.create_string_buffer(16), 0)",
     "the session's keyring": "return call('keyctl', 0, -3, 0)",
     "a key in the kernel": "return call('add_key', b'user', b'x', b'secret', 6, -3)",
@@ -115,11 +143,18 @@ CALLS: Mapping[str, str] = {
     "watching the whole file system": "return call('fanotify_init', 0, 0)",
     "comparing with process 1": "return call('kcmp', 1, os.getpid(), 0, 0, 0)",
     "pages of process 1": "return call('move_pages', 1, 0, None, None, None, 0)",
+    "typing on its terminal": ("import fcntl; _, t = os.openpty(); return fcntl.ioctl(t, 0x5412, b'x') == 0"),
     "hanging up terminals": "return call('vhangup')",
     "ports of the hardware": "return call('iopl', 3)",
     "the numbers of x32": "return checked(libc.syscall(ctypes.c_long(0x40000000 | 39))) > 0",
     "being root": "os.setuid(0); return os.getuid() == 0",
     "being in root's group": "os.setgroups([0]); return os.getgroups() == [0]",
+}
+
+# Before others, where there is not enough for all.
+PRECEDENCE: Mapping[str, str] = {
+    "being spared when memory is short": "return write('/proc/self/oom_score_adj', '-1000')",
+    "sparing process 1 then": "return write('/proc/1/oom_score_adj', '-1000')",
     "priority over all": "os.setpriority(os.PRIO_PROCESS, 0, -20); return 'raised'",
     "running before all": "os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50)); return 'raised'",
 }
@@ -141,14 +176,18 @@ PROCESSES: Mapping[str, str] = {
         "names = os.listdir('/proc/self/fd');"
         " return [n for n in names if int(n) > 2 and os.path.lexists('/proc/self/fd/' + n)]"
     ),
-    "seeing a process of the host": "os.kill(int(sys.argv[1]), 0); return 'seen'",
-    "killing a process of the host": "os.kill(int(sys.argv[1]), 9); return 'sent'",
-    "holding a process of the host": "return os.pidfd_open(int(sys.argv[1]))",
-    "tracing a process of the host": "return checked(libc.ptrace(0x4206, int(sys.argv[1]), 0, 0)) == 0",
-    "limits of a process of the host": "import resource; return resource.prlimit(int(sys.argv[1]), 7)",
     "more open files than agreed": (
         "import resource; m = resource.getrlimit(7)[1] + 1; resource.setrlimit(7, (m, m)); return 'raised'"
     ),
+}
+
+# On the process of the host whose number is the argument.
+HOST_PROCESSES: Mapping[str, str] = {
+    "seeing it": "os.kill(int(sys.argv[1]), 0); return 'seen'",
+    "killing it": "os.kill(int(sys.argv[1]), 9); return 'sent'",
+    "holding it": "return os.pidfd_open(int(sys.argv[1]))",
+    "tracing it": "return checked(libc.ptrace(0x4206, int(sys.argv[1]), 0, 0)) == 0",
+    "its limits": "import resource; return resource.prlimit(int(sys.argv[1]), 7)",
 }
 
 # By sockets of kinds that no agent needs.

@@ -3,17 +3,20 @@
 import asyncio
 import contextlib
 import os
+import secrets
 import signal
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from innkeeper.engines.sandbox.contract_battery import beside_a_neighbour
-from innkeeper.engines.sandbox.contract_room import PATIENCE_SECONDS, heard, python, room, shell, vanishes
-from innkeeper.engines.sandbox.sandbox import Command, Limits, Mount, SandboxDriver, SandboxError
+from innkeeper.engines.sandbox.contract_arena import Arena
+from innkeeper.engines.sandbox.contract_room import PATIENCE_SECONDS, heard, python, shell, vanishes
+from innkeeper.engines.sandbox.sandbox import Command, Limits, Mount, SandboxError
 
 _TIGHT = Limits(cpu_cores=1, memory_mib=128, processes=64, open_files=256, scratch_mib=16)
+_FUSE_SECONDS = 1.0
+_REFUSALS = (SandboxError, FileNotFoundError, IsADirectoryError, PermissionError)
 
 # Each would go on until something stops it, and at most for a while.
 BOMBS: Mapping[str, str] = {
@@ -72,13 +75,26 @@ TRAPS: Mapping[str, str] = {
 }
 
 
-# Timers hold what the kernel counts for all processes of the server's user, wherever they are.
-_LIBC = "import ctypes, time\nlibc = ctypes.CDLL(None)"
-_TIMER = "libc.timer_create(0, None, ctypes.create_string_buffer(8)) == 0"
-_HOG = f"""
-{_LIBC}
+# What the kernel counts for the whole host, or for all processes of the server's user wherever they are: each
+# takes one more, and says whether it got it.
+SHARED: Mapping[str, str] = {
+    "timers": "libc.timer_create(0, None, ctypes.create_string_buffer(8)) == 0",
+    "terminals": "bool(os.openpty())",
+    "watchers of files": "libc.inotify_init1(0) >= 0",
+}
+_TAKE = """
+import ctypes, os, time
+libc = ctypes.CDLL(None)
 held = 0
-while held < 500_000 and {_TIMER}:
+def take():
+    try:
+        return {taking}
+    except OSError:
+        return False
+"""
+_HOG = """
+until = time.monotonic() + 3
+while held < 500_000 and time.monotonic() < until and take():
     held += 1
 print("no more", flush=True)
 time.sleep(1000)
@@ -87,67 +103,70 @@ time.sleep(1000)
 
 class BombBattery:
     @pytest.mark.parametrize("bomb", BOMBS)
-    async def test_a_bomb_harms_nobody_else(self, driver: SandboxDriver, bomb: str) -> None:
-        if not (await driver.probe()).enforces_limits:
-            pytest.skip("no limits here: " + "; ".join((await driver.probe()).problems))
-        async with beside_a_neighbour(driver, limits=_TIGHT) as sandbox:
+    async def test_a_bomb_harms_nobody_else(self, arena: Arena, bomb: str) -> None:
+        if not (await arena.driver.probe()).enforces_limits:
+            pytest.skip("no limits here: " + "; ".join((await arena.driver.probe()).problems))
+        async with arena.newcomer(limits=_TIGHT) as attacker:
+            sandbox = attacker.sandbox
             process = await sandbox.exec(Command(["python3", "-c", _BOMB.format(body=BOMBS[bomb])]))
             process.close()
             with contextlib.suppress(TimeoutError, SandboxError):
-                await asyncio.wait_for(process.wait(), 2)
+                await asyncio.wait_for(process.wait(), _FUSE_SECONDS)
             assert (await sandbox.usage()).memory_mib <= _TIGHT.memory_mib
             assert (await sandbox.usage()).processes <= _TIGHT.processes
 
-    async def test_all_timers_of_one_leave_others_theirs(self, driver: SandboxDriver) -> None:
-        async with room(driver) as neighbour, beside_a_neighbour(driver) as sandbox:
-            hog = await sandbox.exec(Command(["python3", "-c", _HOG]))
+    @pytest.mark.parametrize("kind", SHARED)
+    async def test_whoever_takes_all_leaves_others_theirs(self, arena: Arena, kind: str) -> None:
+        taking = _TAKE.format(taking=SHARED[kind])
+        async with arena.newcomer() as attacker:
+            hog = await attacker.sandbox.exec(Command(["python3", "-c", taking + _HOG]))
             await heard(hog.stdout, b"no more")
-            assert (await python(neighbour, f"{_LIBC}\nprint({_TIMER})")).text == "True"
+            assert (await python(arena.neighbour, f"{taking}\nprint(take())")).text == "True"
+            await arena.neighbour_is_well()
             hog.close()
 
-    async def test_a_flood_of_output_waits_in_its_pipe(self, driver: SandboxDriver) -> None:
-        async with beside_a_neighbour(driver, limits=_TIGHT) as sandbox:
-            floods = [await sandbox.exec(Command(["sh", "-c", "yes & yes >&2"])) for _ in range(5)]
+    async def test_a_flood_of_output_waits_in_its_pipe(self, arena: Arena) -> None:
+        async with arena.newcomer(limits=_TIGHT) as attacker:
+            flood = Command(["sh", "-c", "yes & yes >&2"])
+            floods = [await attacker.sandbox.exec(flood) for _ in range(5)]
             await asyncio.sleep(0.2)
-            assert (await shell(sandbox, "echo unharmed")).text == "unharmed"
-            for flood in floods:
-                await flood.signal(signal.SIGKILL)
-                flood.close()
+            await attacker.unharmed()
+            for process in floods:
+                await process.signal(signal.SIGKILL)
+                process.close()
 
-    async def test_a_flood_of_dead_children_is_buried(self, driver: SandboxDriver) -> None:
-        async with beside_a_neighbour(driver) as sandbox:
-            await python(sandbox, "import os\nfor _ in range(500): os.fork() or os._exit(0)")
-            await vanishes(sandbox, "grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null")
+    async def test_a_flood_of_dead_children_is_buried(self, arena: Arena) -> None:
+        async with arena.newcomer() as attacker:
+            await python(attacker.sandbox, "import os\nfor _ in range(200): os.fork() or os._exit(0)")
+            await vanishes(attacker.sandbox, "grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null")
 
-    async def test_a_disk_is_not_filled_beyond_its_mount(self, driver: SandboxDriver, tmp_path: Path) -> None:
+    async def test_a_disk_is_not_filled_beyond_its_mount(self, arena: Arena, tmp_path: Path) -> None:
         code = tmp_path / "code"
         code.mkdir()
-        async with beside_a_neighbour(driver, mounts=[Mount(code, "/opt/code")]) as sandbox:
+        async with arena.newcomer(mounts=[Mount(code, "/opt/code")]) as attacker:
             for folder in ("/opt/code", "/opt", "/", "/usr", "/etc", "/run", "/var", "/proc", "/dev"):
-                assert (await shell(sandbox, f"echo x > {folder}/bomb")).code != 0
+                assert (await shell(attacker.sandbox, f"echo x > {folder}/bomb")).code != 0
         assert list(code.iterdir()) == []
 
 
 class TrapBattery:
     @pytest.mark.parametrize("trap", TRAPS)
-    async def test_a_trap_holds_and_tells_nothing(self, driver: SandboxDriver, trap: str) -> None:
-        async with beside_a_neighbour(driver) as sandbox:
-            await shell(sandbox, TRAPS[trap])
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                with pytest.raises((SandboxError, FileNotFoundError, IsADirectoryError, PermissionError)):
-                    await sandbox.read_file("trap", limit_bytes=100_000)
-            assert (await shell(sandbox, "echo unharmed")).text == "unharmed"
+    async def test_a_trap_holds_and_tells_nothing(self, arena: Arena, trap: str) -> None:
+        path = await _set(arena, trap)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            with pytest.raises(_REFUSALS):
+                await arena.attacker.sandbox.read_file(path, limit_bytes=100_000)
+        await arena.attacker.unharmed()
 
     @pytest.mark.parametrize(
         "trap", [name for name in TRAPS if "nobody" not in name and "larger" not in name]
     )
-    async def test_a_trap_is_not_written_through(self, driver: SandboxDriver, trap: str) -> None:
-        async with beside_a_neighbour(driver) as sandbox:
-            await shell(sandbox, TRAPS[trap])
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                with pytest.raises((SandboxError, FileNotFoundError, IsADirectoryError, PermissionError)):
-                    await sandbox.write_file("trap", b"x" * 100)
-            assert (await shell(sandbox, "echo unharmed")).text == "unharmed"
+    async def test_a_trap_is_not_written_through(self, arena: Arena, trap: str) -> None:
+        path = await _set(arena, trap)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            with pytest.raises(_REFUSALS):
+                await arena.attacker.sandbox.write_file(path, b"x" * 100)
+        await arena.attacker.unharmed()
 
     @pytest.mark.parametrize(
         "path",
@@ -157,26 +176,32 @@ class TrapBattery:
             *("/proc/kcore", "/proc/self/fd/0", "/dev/fd/3", "/dev/stdin", "/" * 4000 + "etc/shadow"),
         ],
     )
-    async def test_no_path_leads_out(self, driver: SandboxDriver, path: str) -> None:
-        async with beside_a_neighbour(driver) as sandbox:
-            try:
-                data = await sandbox.read_file(path, limit_bytes=100_000)
-            except (SandboxError, FileNotFoundError, IsADirectoryError, PermissionError):
-                data = b""
-            assert b"root:" not in data
-            for name in ("HOME", "PATH"):
-                assert os.environ[name].encode() not in data
+    async def test_no_path_leads_out(self, arena: Arena, path: str) -> None:
+        try:
+            data = await arena.attacker.sandbox.read_file(path, limit_bytes=100_000)
+        except _REFUSALS:
+            data = b""
+        assert b"root:" not in data
+        for name in ("HOME", "PATH"):
+            assert os.environ[name].encode() not in data
 
     async def test_a_folder_swapped_while_it_is_read_leads_nowhere(
-        self, driver: SandboxDriver, tmp_path: Path
+        self, arena: Arena, tmp_path: Path
     ) -> None:
         secret = tmp_path / "secret"
         secret.write_text("of the host")
         swap = f"mkdir a b; echo inside > a/secret; while :; do ln -sfn a x; ln -sfn {tmp_path} x; done"
-        async with beside_a_neighbour(driver) as sandbox:
-            swapping = await sandbox.exec(Command(["sh", "-c", swap]))
-            for _ in range(200):
+        async with arena.newcomer() as attacker:
+            swapping = await attacker.sandbox.exec(Command(["sh", "-c", swap]))
+            for _ in range(100):
                 with contextlib.suppress(FileNotFoundError, SandboxError):
-                    assert await sandbox.read_file("x/secret") == b"inside\n"
+                    assert await attacker.sandbox.read_file("x/secret") == b"inside\n"
             await swapping.signal(signal.SIGKILL)
             swapping.close()
+
+
+async def _set(arena: Arena, trap: str) -> str:
+    """The path of a trap, in a folder of its own."""
+    folder = f"trap-{secrets.token_hex(6)}"
+    await shell(arena.attacker.sandbox, f"mkdir {folder}; cd {folder}; {TRAPS[trap]}")
+    return f"{folder}/trap"

@@ -5,9 +5,14 @@ import resource
 from collections.abc import Sequence
 from pathlib import Path
 
-from innkeeper.engines.sandbox import seccomp
+from innkeeper.engines.sandbox import rootfs, seccomp
 from innkeeper.engines.sandbox.rootfs import USER_ID, guest_command, view
 from innkeeper.engines.sandbox.sandbox import SandboxSpec
+
+TERMINALS = 64
+"""Pseudo-terminals that a sandbox may have at once."""
+WATCHERS = 32
+"""inotify instances that it may have at once; the host has 128 for all, where `sysctl` does not say more."""
 
 # Limits and cgroups are entered by the process that then becomes bubblewrap, so nothing inside is ever
 # without them. Core dumps are off: what handles them runs on the host, and would be fed by the agent. When
@@ -19,6 +24,14 @@ while [ "$1" != -- ]; do echo $$ > "$1" || exit; shift; done
 shift
 exec "$@"
 """
+# The kernel counts pseudo-terminals for the whole host, and inotify instances for all processes of the
+# server's user: by a file system and a user namespace of its own around it, no sandbox can take them all.
+_SURROUND = f"""
+echo {WATCHERS} > /proc/sys/user/max_inotify_instances &&
+mount -t devpts -o newinstance,max={TERMINALS},mode=0620,ptmxmode=0666 devpts {rootfs.TERMINALS} &&
+exec "$@"
+"""
+_SURROUNDED = ("unshare", "--user", "--map-root-user", "--mount", "--", "/bin/sh", "-c", _SURROUND, "sandbox")
 _ISOLATION = (
     *("--unshare-user", "--disable-userns", "--unshare-ipc", "--unshare-pid", "--unshare-net"),
     *("--unshare-uts", "--unshare-cgroup-try", "--uid", str(USER_ID), "--gid", str(USER_ID)),
@@ -34,6 +47,7 @@ def command(
     inherits `control`, `filter_` holds its filter. Raises SandboxError for a mount that cannot be made."""
     return [
         *entering(_open_files(spec), doors),
+        *_SURROUNDED,
         *("bwrap", *_ISOLATION, "--info-fd", str(info), "--seccomp", str(filter_), *view(spec, etc)),
         *("--", *guest_command(control)),
     ]
@@ -57,7 +71,7 @@ def explained(complaints: str) -> str:
     """What bubblewrap said when it could not start, with the cure of the usual cause."""
     cure = "; user namespaces may be switched off: see sysctl user.max_user_namespaces and"
     cure += " kernel.apparmor_restrict_unprivileged_userns"
-    denied = "uid map" in complaints or "new namespace" in complaints
+    denied = any(sign in complaints for sign in ("uid map", "new namespace", "unshare failed"))
     return f"bubblewrap could not start: {complaints or 'it said nothing'}{cure if denied else ''}"
 
 

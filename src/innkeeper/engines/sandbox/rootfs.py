@@ -15,6 +15,7 @@ from innkeeper.engines.sandbox.sandbox import Mount, SandboxError, SandboxSpec
 
 HOME = "/home/agent"
 TEMPORARY = "/tmp"  # noqa: S108
+TERMINALS = "/dev/pts"
 USER_ID = 1000
 ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin",
@@ -79,7 +80,8 @@ def view(spec: SandboxSpec, etc: Path) -> list[str]:
     for name, source in shared_etc():
         arguments += ["--ro-bind", str(source), f"/etc/{name}"]
     arguments += ["--proc", "/proc", *_hidden(etc)]
-    arguments += ["--dev", "/dev", *_scratch("/dev/shm", "1777", size)]  # noqa: S108
+    arguments += ["--dev", "/dev", "--dev-bind", TERMINALS, TERMINALS]
+    arguments += _scratch("/dev/shm", "1777", size)  # noqa: S108
     arguments += ["--remount-ro", "/dev", *_scratch(TEMPORARY, "1777", size), *_scratch(HOME, "0755", size)]
     arguments += ["--dir", "/var", "--symlink", TEMPORARY, f"/var{TEMPORARY}"]
     arguments += ["--ro-bind", guest.__file__, _GUEST]
