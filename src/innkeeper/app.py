@@ -32,6 +32,7 @@ from innkeeper.kernel.caller import Caller
 from innkeeper.kernel.clock import SystemClock
 from innkeeper.kernel.errors import InnkeeperError
 from innkeeper.kernel.owners import ResourceOwner
+from innkeeper.named_sandboxes import named_sandboxes
 from innkeeper.native import authenticated, signed_caller
 from innkeeper.services.account import jobs as account_jobs
 from innkeeper.services.account import routes as account_routes
@@ -122,6 +123,7 @@ class Innkeeper:
         self.runtime = Runtime(self, settings, home, host)
         owners["runtime"] = owners["runtime-endpoint"] = self.runtime.runtimes
         self.code = owners["code-interpreter-custom"] = _code_interpreters(self, settings, host)
+        self.sandboxes = named_sandboxes(engines, _limits(settings), settings, host)
         self.verifier = SignatureVerifier(
             self.accounts.credential, engines.clock, settings.clock_skew_seconds
         )
@@ -136,6 +138,7 @@ class Innkeeper:
         await self.runtime.sessions.recover()
         await self.runtime.builder.sweep()
         await self.code.sessions.recover()
+        await self.sandboxes.open()
         runtime_jobs.register(engines.jobs, self.runtime.transitions)
         account_jobs.register(engines.jobs, self.accounts)
         await engines.jobs.open()
@@ -152,6 +155,7 @@ class Innkeeper:
                 await self._watch
         await self.runtime.sessions.close()
         await self.code.sessions.close()
+        await self.sandboxes.close()
         await self.metering.close()
         await self.runtime.authorizer.close()
         await self.engines.sandboxes.close()

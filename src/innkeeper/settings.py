@@ -120,6 +120,7 @@ class Settings(BaseSettings):
         int, Field(description="Size of a session's working folder and of its /tmp, in memory.")
     ] = 4096
 
+<<<<<<< HEAD
     usage_sample_seconds: Annotated[
         float, Field(gt=0, description="How often live sandboxes are metered; a crash loses that much use.")
     ] = 60.0
@@ -130,6 +131,31 @@ class Settings(BaseSettings):
     usage_usd_per_gb_hour: Annotated[
         float, Field(ge=0, description="Price of memory, by its peak, in US dollars for a GB and an hour.")
     ] = 0.00945
+=======
+    sandbox_max_count: Annotated[int, Field(description="Live named sandboxes on this host at most.")] = 1000
+    sandbox_max_timeout_seconds: Annotated[
+        int, Field(description="Longest time to live that a named sandbox may ask for.")
+    ] = 86_400
+    sandbox_scratch_mib: Annotated[
+        int, Field(description="Size of a named sandbox's home and of its /tmp, in memory.")
+    ] = 4096
+    sandbox_sweep_seconds: Annotated[
+        float, Field(description="How often named sandboxes are looked at for time-outs.")
+    ] = 1.0
+    sandbox_hibernate_idle_seconds: Annotated[
+        float,
+        Field(ge=0, description="A named sandbox that was paused for so long goes to disk; 0: never."),
+    ] = 600.0
+    sandbox_change_timeout_seconds: Annotated[
+        float, Field(description="Longest time to write or read a sandbox's image.")
+    ] = 300.0
+    sandbox_snapshots_max_count: Annotated[
+        int, Field(description="Snapshots that an account may keep at most.")
+    ] = 100
+    sandbox_images_max_bytes: Annotated[
+        int, Field(description="What an account's snapshots and hibernated sandboxes may take on disk.")
+    ] = 50_000_000_000
+>>>>>>> dea725e (Keep sandboxes by name: made, paused, hibernated, woken and ended)
 
     models: Annotated[
         dict[str, "ModelProvider"],

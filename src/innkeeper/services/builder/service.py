@@ -12,7 +12,8 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 from weakref import WeakValueDictionary
@@ -69,6 +70,15 @@ class Builder:
                 async with self._places:
                     await self._make(digest, archive, interpreter)
             return await _in_thread(self._describe, digest, interpreter, entry_point)
+
+    async def prepare(self, files: Mapping[str, str], runtime: str, entry_point: str) -> Build:
+        """The build of a few files of our own, by their names: a `requirements.txt` says which packages."""
+        with tempfile.TemporaryDirectory() as folder:
+            archive = Path(folder) / "files.zip"
+            with zipfile.ZipFile(archive, "w") as packed:
+                for name, text in files.items():
+                    packed.writestr(zipfile.ZipInfo(name), text)  # no date in it: the same bytes every time
+            return await self.build(archive, runtime, (entry_point,))
 
     async def find(self, digest: str, runtime: str, entry_point: Sequence[str]) -> Build | None:
         """An earlier build, without its archive; None when it is gone or its interpreter has changed."""
@@ -164,7 +174,11 @@ class Builder:
         _make_readable(folder)
         os.sync()  # a power cut after the rename must not leave empty files behind a finished build
         self._builds.mkdir(parents=True, exist_ok=True)
-        folder.rename(self._builds / digest)
+        try:
+            folder.rename(self._builds / digest)
+        except OSError:
+            if not (self._builds / digest).is_dir():
+                raise  # it is there when another builder of this folder was faster
 
     def _discard(self, folder: Path) -> None:
         """Out of the way first: a removal cut short must not leave half a build."""

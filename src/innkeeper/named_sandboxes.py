@@ -1,0 +1,58 @@
+"""The wiring of services/sandboxes: from settings and engines to the service."""
+
+from dataclasses import replace
+from typing import Protocol
+
+from innkeeper.engines.sandbox.sandbox import Limits, SandboxDriver
+from innkeeper.engines.store.database import Database
+from innkeeper.engines.vault.vault import Vault
+from innkeeper.kernel.clock import Clock
+from innkeeper.services.builder.interpreters import Interpreters
+from innkeeper.services.builder.model import BuildLimits
+from innkeeper.services.builder.service import Builder
+from innkeeper.services.code_interpreter.rooms import INSIDE
+from innkeeper.services.sandboxes.grounds import Grounds
+from innkeeper.services.sandboxes.images import Images
+from innkeeper.services.sandboxes.provisioning import Provisioner, Rules
+from innkeeper.services.sandboxes.service import Sandboxes
+from innkeeper.settings import Settings
+
+
+class Engines(Protocol):
+    """Those that it stands on."""
+
+    @property
+    def database(self) -> Database: ...
+    @property
+    def sandboxes(self) -> SandboxDriver: ...
+    @property
+    def vault(self) -> Vault: ...
+    @property
+    def clock(self) -> Clock: ...
+
+
+def named_sandboxes(engines: Engines, limits: Limits, settings: Settings, host: str) -> Sandboxes:
+    """`limits` are what a session may use."""
+    root = settings.data_dir / "named-sandboxes"
+    rules = Rules(
+        limits=replace(limits, scratch_mib=settings.sandbox_scratch_mib),
+        sandboxes=settings.sandbox_max_count,
+        timeout_seconds=settings.sandbox_max_timeout_seconds,
+        hibernate_seconds=settings.sandbox_hibernate_idle_seconds,
+        snapshots=settings.sandbox_snapshots_max_count,
+        image_bytes=settings.sandbox_images_max_bytes,
+        sweep_seconds=settings.sandbox_sweep_seconds,
+        shared_kernel=settings.untrusted_code_in_namespaces,
+    )
+    # The same folder as the code interpreter's: the packages of both are the same, and lie there once.
+    builder = Builder(
+        settings.data_dir / "code-interpreter",
+        BuildLimits(timeout_seconds=settings.build_timeout_seconds),
+        Interpreters(settings.python_exact),
+    )
+    grounds = Grounds(builder, root, settings.code_interpreter_packages, INSIDE)
+    images = Images(
+        root, engines.sandboxes, settings.sandbox_scratch_mib, settings.sandbox_change_timeout_seconds
+    )
+    provisioner = Provisioner(engines.sandboxes, grounds, images, engines.vault, rules)
+    return Sandboxes(engines.database, provisioner, images, rules, host, engines.clock)

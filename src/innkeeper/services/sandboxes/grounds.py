@@ -1,0 +1,103 @@
+"""What sandboxes stand on: the programs and packages of a template, made once, mounted read-only."""
+
+import asyncio
+import contextlib
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from innkeeper.engines.sandbox.sandbox import Mount
+from innkeeper.kernel.errors import NotFound, Unavailable
+from innkeeper.services.builder.model import TASK_FOLDER, Build, BuildFailed
+from innkeeper.services.builder.service import Builder
+from innkeeper.services.sandboxes.model import BASE_TEMPLATE, CODE_TEMPLATE
+
+HOME = "/home/agent"
+_BIN = "/opt/innkeeper-bin"
+_PYTHON, _NODE = "PYTHON_3_12", "NODE_22"
+_ENVIRONMENT = {
+    "PATH": f"{_BIN}:{HOME}/.local/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+    # What is installed inside goes into a folder of its own, and counts.
+    "PYTHONNOUSERSITE": "",
+    "PYTHONUSERBASE": f"{HOME}/.local",
+    "PIP_USER": "1",
+    "PIP_BREAK_SYSTEM_PACKAGES": "1",
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    "MPLCONFIGDIR": "/tmp/matplotlib",  # noqa: S108 (the sandbox's own)
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """`template` is the name it is found by again; `python` is the interpreter's path inside."""
+
+    template: str
+    mounts: Sequence[Mount]
+    environment: Mapping[str, str]
+    python: str
+
+
+class Grounds:
+    """`root` holds the programs that we write for sandboxes; `packages` are those of `code-interpreter`, and
+    `programs` a folder of the host that it has at `/opt/innkeeper`."""
+
+    def __init__(self, builder: Builder, root: Path, packages: Sequence[str], programs: Path) -> None:
+        self._builder = builder
+        self._bin = root / "bin"
+        self._packages = packages
+        self._programs = programs
+        self._making: dict[str, asyncio.Task[Ground]] = {}
+
+    async def find(self, template: str) -> Ground:
+        """Found, or made now: the first time may take minutes. Raises NotFound, Unavailable.
+
+        A caller who gives up does not end the work for the others.
+        """
+        making = self._making.get(template)
+        if making is None or (making.done() and (making.cancelled() or making.exception())):
+            if template not in (BASE_TEMPLATE, CODE_TEMPLATE):
+                raise NotFound(f"Template or snapshot {template} does not exist")
+            self._making[template] = making = asyncio.create_task(self._make(template))
+        try:
+            return await asyncio.shield(making)
+        except BuildFailed as error:
+            raise Unavailable(f"Template {template} could not be made: {error.message}") from error
+
+    async def close(self) -> None:
+        for making in self._making.values():
+            making.cancel()
+        await asyncio.gather(*self._making.values(), return_exceptions=True)
+
+    async def _make(self, template: str) -> Ground:
+        packages = self._packages if template == CODE_TEMPLATE else ()
+        python = await self._builder.prepare(
+            {"start.py": "", "requirements.txt": "\n".join(packages)}, _PYTHON, "start.py"
+        )
+        programs = python.launch.argv[0]
+        folders = set(python.launch.mounts)
+        node: Build | None = None
+        with contextlib.suppress(BuildFailed):  # a host without Node.js has sandboxes without it
+            node = await self._builder.prepare({"start.js": ""}, _NODE, "start.js")
+            folders.update(node.launch.mounts)
+        await asyncio.to_thread(_write_programs, self._bin, programs, node.launch.argv[0] if node else "")
+        mounts = [Mount(python.path, TASK_FOLDER), Mount(self._bin, _BIN)]
+        mounts += [Mount(folder, str(folder)) for folder in sorted(folders)]
+        if template == CODE_TEMPLATE:
+            mounts.append(Mount(self._programs, "/opt/innkeeper"))
+        return Ground(template, mounts, {**python.launch.environment, **_ENVIRONMENT}, programs)
+
+
+def _write_programs(folder: Path, python: str, node: str) -> None:
+    """Interpreters as people call them, wherever they lie."""
+    folder.mkdir(parents=True, exist_ok=True)
+    programs = {"python": [python], "python3": [python], "pip": [python, "-m", "pip"]}
+    programs |= {"pip3": programs["pip"]} | ({"node": [node]} if node else {})
+    for name, words in programs.items():
+        text = f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n'
+        path = folder / name
+        if not path.exists() or path.read_text() != text:
+            draft = folder / f".{name}"
+            draft.write_text(text)
+            draft.chmod(0o755)
+            draft.rename(path)

@@ -1,0 +1,158 @@
+"""Images: what a sandbox can be woken from, each a folder on disk that is there whole or not at all.
+
+An image is made in a folder beside and put in place by one rename. `image.json` says of which kind it is; an
+image of files has its checksum there.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from innkeeper.engines.sandbox.sandbox import Sandbox, SandboxDriver, SandboxError, SandboxSpec
+from innkeeper.services.sandboxes import files_image
+from innkeeper.services.sandboxes.model import SnapshotKind
+
+_NOTE = "image.json"
+_FILES = "files.tar"
+_TAR_OVERHEAD = 2  # home and /tmp, each of the scratch size, and some for tar's own blocks
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    id: str
+    kind: SnapshotKind
+    size_bytes: int
+
+
+class Images:
+    """Below `root`, which belongs to one server."""
+
+    def __init__(self, root: Path, driver: SandboxDriver, scratch_mib: int, timeout_seconds: float) -> None:
+        self._images = root / "images"
+        self._unfinished = root / "unfinished"
+        self._driver = driver
+        self._limit_bytes = (scratch_mib << 20) * _TAR_OVERHEAD + (64 << 20)
+        self._timeout_seconds = timeout_seconds
+
+    async def take(self, sandbox: Sandbox, *, go_on: bool) -> Image:
+        """Of a sandbox that is not paused. Unless it is to `go_on`, it is to be killed next.
+
+        Raises SandboxError; then there is no image, and the sandbox goes on in any case.
+        """
+
+        async def fill(folder: Path) -> SnapshotKind:
+            path = folder / _FILES
+            digest = await files_image.save(
+                sandbox, path, self._limit_bytes, self._timeout_seconds, go_on=go_on
+            )
+            await asyncio.to_thread(_note, folder, {"kind": SnapshotKind.FILES, "sha256": digest})
+            return SnapshotKind.FILES
+
+        id_ = uuid4().hex
+        draft = self._unfinished / id_
+        try:
+            await asyncio.to_thread(draft.mkdir, parents=True)
+            kind = await fill(draft)
+            size = await asyncio.to_thread(_keep, draft, self._images / id_)
+        except OSError as error:
+            await asyncio.to_thread(shutil.rmtree, draft, ignore_errors=True)
+            raise SandboxError(f"no image could be made: {error.strerror}") from error
+        except BaseException:
+            await asyncio.shield(asyncio.to_thread(shutil.rmtree, draft, ignore_errors=True))
+            raise
+        return Image(id_, kind, size)
+
+    async def undo(self, image: Image, sandbox: Sandbox) -> None:
+        """The image is not wanted after all, and the sandbox that was to be killed goes on."""
+        await files_image.let_go_on(sandbox)
+        await self.delete(image.id)
+
+    async def copy(self, image_id: str) -> Image:
+        """Another image of the same bytes, which are on disk only once. Raises SandboxError."""
+        id_ = uuid4().hex
+        draft = self._unfinished / id_
+        try:
+            await asyncio.to_thread(shutil.copytree, self._images / image_id, draft, copy_function=os.link)
+            size = await asyncio.to_thread(_keep, draft, self._images / id_)
+            note = await asyncio.to_thread(_read_note, self._images / id_)
+        except OSError as error:
+            raise SandboxError(f"no image could be made: {error.strerror}") from error
+        return Image(id_, SnapshotKind(note["kind"]), size)
+
+    async def restore(self, image_id: str, spec: SandboxSpec) -> Sandbox:
+        """Raises SandboxError; then nothing of the attempt is left."""
+        folder = self._images / image_id
+        try:
+            note = await asyncio.to_thread(_read_note, folder)
+        except (OSError, ValueError) as error:
+            raise SandboxError("its image is gone or damaged") from error
+        sandbox = await self._driver.create(spec)
+        try:
+            await files_image.load(sandbox, folder / _FILES, note["sha256"], self._timeout_seconds)
+        except BaseException:
+            await asyncio.shield(sandbox.kill())
+            raise
+        return sandbox
+
+    async def kind(self, image_id: str) -> SnapshotKind:
+        return SnapshotKind((await asyncio.to_thread(_read_note, self._images / image_id))["kind"])
+
+    async def delete(self, image_id: str) -> None:
+        """Out of its place first: a removal cut short must not leave half an image."""
+        await asyncio.to_thread(_discard, self._images / image_id, self._unfinished / image_id)
+
+    async def sweep(self, keep: set[str]) -> None:
+        """Remove what a killed server left unfinished, and images that nothing stands on."""
+        await asyncio.to_thread(shutil.rmtree, self._unfinished, ignore_errors=True)
+        for folder in await asyncio.to_thread(_folders, self._images):
+            if folder.name not in keep:
+                await self.delete(folder.name)
+
+
+def _note(folder: Path, note: dict[str, str]) -> None:
+    (folder / _NOTE).write_text(json.dumps(note), "utf-8")
+
+
+def _read_note(folder: Path) -> dict[str, str]:
+    note: dict[str, str] = json.loads((folder / _NOTE).read_text("utf-8"))
+    return note
+
+
+def _keep(draft: Path, folder: Path) -> int:
+    """Its size in bytes. It is on disk before it is in its place, and in its place before anyone hears of it:
+    a power cut leaves no image that is told of but empty."""
+    size = 0
+    for path in draft.rglob("*"):
+        if path.is_file():
+            size += path.stat().st_size
+        _sync(path)
+    _sync(draft)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft.rename(folder)
+    _sync(folder.parent)
+    return size
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _discard(folder: Path, away: Path) -> None:
+    away.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.rename(away)
+    except FileNotFoundError:
+        return
+    shutil.rmtree(away, ignore_errors=True)
+
+
+def _folders(parent: Path) -> list[Path]:
+    return list(parent.iterdir()) if parent.is_dir() else []

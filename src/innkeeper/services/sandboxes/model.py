@@ -1,0 +1,159 @@
+"""Sandboxes that people and agents ask for by themselves, their snapshots, and the rules for both."""
+
+import re
+import secrets
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from innkeeper.kernel.errors import FieldError, InvalidRequest
+
+BASE_TEMPLATE = "base"
+CODE_TEMPLATE = "code-interpreter"
+DEFAULT_TIMEOUT_SECONDS = 300
+FORKS_MAX = 100
+
+_ID_CHARACTERS = string.ascii_lowercase + string.digits
+_ID_LENGTH = 20
+_TEXTS_MAX = 64
+_TEXT_MAX_CHARACTERS = 4096
+_KEY = re.compile(r'[^"\\\x00-\x1f]{1,128}')
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+
+
+class SandboxState(StrEnum):
+    """`PAUSED` keeps its memory and uses no processor; `HIBERNATED` is on disk alone."""
+
+    RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
+    HIBERNATED = "HIBERNATED"
+    TERMINATED = "TERMINATED"
+
+
+class OnTimeout(StrEnum):
+    """What happens when a sandbox's time is over."""
+
+    KILL = "kill"
+    PAUSE = "pause"
+
+
+class SnapshotKind(StrEnum):
+    """`MEMORY`: processes, memory and files. `FILES`: what is in /home/agent and /tmp."""
+
+    MEMORY = "memory"
+    FILES = "files"
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxLimits:
+    cpu_cores: float
+    memory_mib: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewSandbox:
+    """`template` is a template's name, or a snapshot's name or id. `network` is `none` or `public`. Without
+    `limits` it gets all that the operator allows."""
+
+    template: str = BASE_TEMPLATE
+    timeout_seconds: int = DEFAULT_TIMEOUT_SECONDS
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    network: str = "none"
+    limits: SandboxLimits | None = None
+    on_timeout: OnTimeout = OnTimeout.KILL
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxRecord:
+    """`image` is what it can be woken from, on disk; `environment` is sealed. CPU seconds and memory are
+    those until it was last hibernated or ended: `Sandboxes.usage` knows those of now."""
+
+    account: str
+    id: str
+    template: str
+    state: SandboxState
+    metadata: Mapping[str, str]
+    network: str
+    limits: SandboxLimits
+    on_timeout: OnTimeout
+    timeout_seconds: int
+    host: str
+    started_at: datetime
+    ends_at: datetime
+    changed_at: datetime
+    ended_at: datetime | None = None
+    end_reason: str | None = None
+    image: str | None = None
+    image_bytes: int = 0
+    environment: bytes | None = field(default=None, repr=False)
+    cpu_seconds: float = 0.0
+    memory_peak_mib: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRecord:
+    """A durable copy of a sandbox. `template` is what that one stood on; new ones get its limits and network
+    unless they ask for their own."""
+
+    account: str
+    id: str
+    name: str | None
+    sandbox: str
+    template: str
+    kind: SnapshotKind
+    size_bytes: int
+    image: str
+    created_at: datetime
+
+
+def new_id() -> str:
+    """20 lowercase letters and digits, so that it can stand in a host name."""
+    return "".join(secrets.choice(_ID_CHARACTERS) for _ in range(_ID_LENGTH))
+
+
+def check_new(new: NewSandbox, most: SandboxLimits, max_timeout_seconds: int) -> SandboxLimits:
+    """The limits that it gets. Raises InvalidRequest naming the member and the rule."""
+    check_timeout(new.timeout_seconds, max_timeout_seconds)
+    _check_texts("metadata", new.metadata, _KEY, 'keys have 1 to 128 characters, without " and \\')
+    _check_texts("environment", new.environment, _VARIABLE, "names are letters, digits and _")
+    if new.network not in ("none", "public"):
+        raise invalid("network", "must be none or public")
+    limits = new.limits or most
+    if not 0 < limits.cpu_cores <= most.cpu_cores:
+        raise invalid("limits.cpuCores", f"must be more than 0 and at most {most.cpu_cores:g}")
+    if not 16 <= limits.memory_mib <= most.memory_mib:
+        raise invalid("limits.memoryMib", f"must be 16 to {most.memory_mib}")
+    return limits
+
+
+def check_timeout(seconds: int, most: int) -> None:
+    if not 1 <= seconds <= most:
+        raise invalid("timeoutSeconds", f"must be 1 to {most}")
+
+
+def check_name(name: str) -> None:
+    """Of a template or a snapshot."""
+    if not _NAME.fullmatch(name):
+        raise invalid("name", "must be 1 to 63 lowercase letters, digits, ., _ and -, and begin with no mark")
+
+
+def check_filter(metadata: Mapping[str, str]) -> None:
+    _check_texts("metadata", metadata, _KEY, 'keys have 1 to 128 characters, without " and \\')
+
+
+def invalid(member: str, rule: str) -> InvalidRequest:
+    return InvalidRequest(f"Value at '{member}' is not allowed: {rule}", (FieldError(member, rule),))
+
+
+def _check_texts(member: str, texts: Mapping[str, str], key: re.Pattern[str], rule: str) -> None:
+    if len(texts) > _TEXTS_MAX:
+        raise invalid(member, f"has at most {_TEXTS_MAX} entries")
+    for name, value in texts.items():
+        if not key.fullmatch(name):
+            raise invalid(member, rule)
+        if len(value) > _TEXT_MAX_CHARACTERS or "\0" in value:
+            raise invalid(member, f"values have at most {_TEXT_MAX_CHARACTERS} characters, and no NUL")

@@ -1,0 +1,103 @@
+"""Making the sandbox of a record: on its template's ground, fresh or from an image."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from innkeeper.engines.sandbox.sandbox import (
+    Isolation,
+    Limits,
+    Network,
+    Sandbox,
+    SandboxDriver,
+    SandboxError,
+    SandboxSpec,
+)
+from innkeeper.engines.vault.vault import Vault
+from innkeeper.kernel.errors import InvalidRequest, Unavailable
+from innkeeper.services.sandboxes.grounds import HOME, Grounds
+from innkeeper.services.sandboxes.images import Images
+from innkeeper.services.sandboxes.model import SandboxLimits, SandboxRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the operator decides about all sandboxes. `snapshots` and `image_bytes` are for each account, the
+    bytes for its snapshots and its hibernated sandboxes together; after `hibernate_seconds` of pause a
+    sandbox is hibernated, 0 means never."""
+
+    limits: Limits
+    sandboxes: int
+    timeout_seconds: int
+    hibernate_seconds: float
+    snapshots: int
+    image_bytes: int
+    sweep_seconds: float
+    shared_kernel: bool  # whether untrusted code may run where only namespaces keep it in
+
+    @property
+    def most(self) -> SandboxLimits:
+        return SandboxLimits(self.limits.cpu_cores, self.limits.memory_mib)
+
+
+class Provisioner:
+    def __init__(
+        self, driver: SandboxDriver, grounds: Grounds, images: Images, vault: Vault, rules: Rules
+    ) -> None:
+        self._driver = driver
+        self._grounds = grounds
+        self._images = images
+        self._vault = vault
+        self._rules = rules
+        self._checked = False
+
+    async def start(self, record: SandboxRecord, image: str | None) -> Sandbox:
+        """Raises NotFound when its template is gone, InvalidRequest where the operator does not allow it,
+        Unavailable when it cannot be done; then nothing of the attempt is left."""
+        await self._check_isolation()
+        ground = await self._grounds.find(record.template)
+        limits = replace(
+            self._rules.limits, cpu_cores=record.limits.cpu_cores, memory_mib=record.limits.memory_mib
+        )
+        spec = SandboxSpec(
+            id=record.id,
+            mounts=ground.mounts,
+            environment={**ground.environment, **self.opened(record)},
+            limits=limits,
+            network=Network(record.network),
+            working_directory=HOME,
+        )
+        try:
+            return await (self._images.restore(image, spec) if image else self._driver.create(spec))
+        except SandboxError as error:
+            raise Unavailable(f"The sandbox could not be started: {error}") from error
+
+    def sealed(self, account: str, variables: Mapping[str, str]) -> bytes | None:
+        """Variables for a record."""
+        return (
+            self._vault.seal(json.dumps(dict(variables)).encode(), _context(account)) if variables else None
+        )
+
+    def opened(self, record: SandboxRecord) -> dict[str, str]:
+        """A record's variables."""
+        if record.environment is None:
+            return {}
+        variables: dict[str, str] = json.loads(self._vault.open(record.environment, _context(record.account)))
+        return variables
+
+    async def close(self) -> None:
+        await self._grounds.close()
+
+    async def _check_isolation(self) -> None:
+        if self._checked or self._rules.shared_kernel:
+            return
+        if (await self._driver.probe()).isolation is Isolation.KERNEL_SHARED:
+            raise InvalidRequest(
+                "This server's sandboxes share the host's kernel: they are for trusted code alone, and the "
+                "operator has not said that it is, by INNKEEPER_UNTRUSTED_CODE_IN_NAMESPACES=true"
+            )
+        self._checked = True
+
+
+def _context(account: str) -> str:
+    return f"sandbox-environment/{account}"
