@@ -120,7 +120,6 @@ class Settings(BaseSettings):
         int, Field(description="Size of a session's working folder and of its /tmp, in memory.")
     ] = 4096
 
-<<<<<<< HEAD
     usage_sample_seconds: Annotated[
         float, Field(gt=0, description="How often live sandboxes are metered; a crash loses that much use.")
     ] = 60.0
@@ -131,7 +130,6 @@ class Settings(BaseSettings):
     usage_usd_per_gb_hour: Annotated[
         float, Field(ge=0, description="Price of memory, by its peak, in US dollars for a GB and an hour.")
     ] = 0.00945
-=======
     sandbox_max_count: Annotated[int, Field(description="Live named sandboxes on this host at most.")] = 1000
     sandbox_max_timeout_seconds: Annotated[
         int, Field(description="Longest time to live that a named sandbox may ask for.")
@@ -155,7 +153,6 @@ class Settings(BaseSettings):
     sandbox_images_max_bytes: Annotated[
         int, Field(description="What an account's snapshots and hibernated sandboxes may take on disk.")
     ] = 50_000_000_000
->>>>>>> dea725e (Keep sandboxes by name: made, paused, hibernated, woken and ended)
 
     models: Annotated[
         dict[str, "ModelProvider"],

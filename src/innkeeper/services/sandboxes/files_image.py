@@ -12,7 +12,8 @@ from pathlib import Path
 
 from innkeeper.engines.sandbox.sandbox import Command, Process, Sandbox, SandboxError
 
-# The two folders themselves are not the agent's to change. Those that stood still before must not be woken by us: they are stopped again.
+# The two folders themselves are not the agent's to change. Processes that stood still before must not be
+# woken by us: they are stopped again.
 _SAVE = r"""
 set -o pipefail
 stopped=()
