@@ -6,7 +6,7 @@ SHELL := /bin/sh
 
 BIN := .venv/bin
 READY := .venv/.ready
-RUN_PACKAGES := bubblewrap slirp4netns iproute2 runsc
+RUN_PACKAGES := bubblewrap slirp4netns iproute2 nftables runsc
 TEST_PACKAGES := $(RUN_PACKAGES) postgresql zip
 
 export PYTHON

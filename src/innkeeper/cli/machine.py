@@ -43,6 +43,7 @@ def checks(settings: "Settings") -> Iterator[Check]:
     yield _python()
     yield _program("bwrap", "bubblewrap", State.MISSING)
     yield _program("slirp4netns", "slirp4netns", State.WARNING)
+    yield _program("nft", "nftables", State.WARNING)
     yield from _sandbox(settings.sandbox_driver)
     yield _uv()
     yield _postgresql()
@@ -56,7 +57,8 @@ def _python() -> Check:
 
 
 def _program(name: str, package: str, otherwise: State) -> Check:
-    path = shutil.which(name)
+    # Some are for administrators, whose folders are not on everybody's path.
+    path = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
     if path:
         return Check(name, State.OK, path)
     return Check(name, otherwise, "not found", f"apt-get install {package}")

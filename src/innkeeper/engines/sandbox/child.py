@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from innkeeper.engines.sandbox.sandbox import SandboxError
 
 KILL_TIMEOUT_SECONDS = 10.0
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _COMPLAINTS_MAX_BYTES = 4096
-_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
+_ENVIRONMENT = {"PATH": PATH, "LC_ALL": "C.UTF-8"}
 
 
 class WatchedProcess:

@@ -30,11 +30,13 @@ pytest.register_assert_rewrite(
             "battery",
             "bombs",
             "connections",
+            "egress",
             "files",
             "isolation",
             "life",
             "limits",
             "processes",
+            "secrets",
             "transitions",
         )
     )
@@ -48,11 +50,13 @@ from innkeeper.engines.sandbox.contract_battery import (
 )
 from innkeeper.engines.sandbox.contract_bombs import BombBattery, TrapBattery
 from innkeeper.engines.sandbox.contract_connections import ConnectionContract
+from innkeeper.engines.sandbox.contract_egress import EgressContract
 from innkeeper.engines.sandbox.contract_files import FileContract
 from innkeeper.engines.sandbox.contract_isolation import IsolationContract
 from innkeeper.engines.sandbox.contract_life import LifeContract
 from innkeeper.engines.sandbox.contract_limits import LimitContract
 from innkeeper.engines.sandbox.contract_processes import ProcessContract
+from innkeeper.engines.sandbox.contract_secrets import SecretContract
 from innkeeper.engines.sandbox.contract_transitions import TransitionContract
 
 
@@ -64,6 +68,8 @@ class SandboxContract(
     LimitContract,
     LifeContract,
     TransitionContract,
+    EgressContract,
+    SecretContract,
 ):
     """All of it; a part can be run alone while a driver is being written."""
 

@@ -9,6 +9,8 @@ from typing import ClassVar, Generic, TypeVar
 
 from innkeeper.engines.sandbox import cgroups, freezer, network, rootfs
 from innkeeper.engines.sandbox.cgroups import Cgroup, Hierarchy
+from innkeeper.engines.sandbox.egress import gate
+from innkeeper.engines.sandbox.egress.authority import Authority
 from innkeeper.engines.sandbox.records import Record, Records
 from innkeeper.engines.sandbox.room import Room
 from innkeeper.engines.sandbox.sandbox import Capabilities, Isolation, Network, SandboxError, SandboxSpec
@@ -33,6 +35,8 @@ class RoomDriver(ABC, Generic[Kept]):
         self._ready = False
         self._hierarchies: tuple[Hierarchy, ...] = ()
         self._problems: tuple[str, ...] = ()
+        self._authority_folder = state_dir / "authority"
+        self._authority: Authority | None = None
 
     @abstractmethod
     def missing(self) -> list[str]:
@@ -49,7 +53,7 @@ class RoomDriver(ABC, Generic[Kept]):
         if not problems:
             problems += await self._try(Network.NONE, networks)
         if networks:
-            problems += network.problems() or await self._try(Network.PUBLIC, networks)
+            problems += await self._try_networks(networks)
         limited = bool(self._hierarchies)
         return Capabilities(
             isolation=self.isolation,
@@ -81,7 +85,10 @@ class RoomDriver(ABC, Generic[Kept]):
             raise SandboxError(f"a sandbox id is 1 to 64 letters, digits, - and _; not {spec.id[:80]!r}")
         try:
             hierarchies = await self._prepared()
-            room = self.room(spec, Cgroup(hierarchies, spec.id))
+            authority = await self._vouching() if spec.network is Network.LISTED else None
+            trusting = gate.trusting(spec, authority) if authority else spec
+            room = self.room(trusting, Cgroup(hierarchies, spec.id))
+            room.authority = authority
         except OSError as error:
             raise SandboxError(f"cannot make a sandbox: {error}") from error
         self._rooms.add(room)
@@ -94,6 +101,24 @@ class RoomDriver(ABC, Generic[Kept]):
                 self._hierarchies, self._problems = await asyncio.to_thread(cgroups.open_hierarchies)
                 self._ready = True
         return self._hierarchies
+
+    async def _vouching(self) -> Authority:
+        """Of all the sandboxes of this driver."""
+        async with self._preparing:
+            if self._authority is None:
+                self._authority = await asyncio.to_thread(Authority, self._authority_folder)
+        return self._authority
+
+    async def _try_networks(self, networks: set[Network]) -> list[str]:
+        """Why there is one or another no network; those that there are, are added. With a list takes all
+        that the public one takes, and more."""
+        if problems := network.problems():
+            return problems
+        problems = network.listing_problems() or await self._try(Network.LISTED, networks)
+        if problems:
+            return [*problems, *await self._try(Network.PUBLIC, networks)]
+        networks.add(Network.PUBLIC)
+        return []
 
     async def _try(self, kind: Network, networks: set[Network]) -> list[str]:
         """Why there is no such network, or nothing and the kind added to `networks`."""

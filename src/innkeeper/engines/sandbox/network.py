@@ -7,15 +7,16 @@ unless told to, so there is none.
 """
 
 import asyncio
-import fcntl
 import os
 import re
 import shutil
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
-from innkeeper.engines.sandbox.child import ChildProcess
+from innkeeper.engines.sandbox.child import PATH, ChildProcess
+from innkeeper.engines.sandbox.network_namespace import NetworkNamespace
 from innkeeper.engines.sandbox.readiness import readable
 from innkeeper.engines.sandbox.sandbox import SandboxError
 
@@ -23,6 +24,8 @@ from innkeeper.engines.sandbox.sandbox import SandboxError
 # host use it after all: slirp4netns answers in it for its gateway, which leads nowhere, and its name server.
 NETWORK = IPv4Network("192.0.2.0/24")
 NAME_SERVER = "192.0.2.3"
+PROXY = "192.0.2.4"
+"""Where a sandbox with a list finds our proxy, under the names that have a secret."""
 REFUSED = (
     "0.0.0.0/8",
     "10.0.0.0/8",
@@ -37,15 +40,12 @@ REFUSED = (
 )  # https://www.iana.org/assignments/iana-ipv4-special-registry
 ATTACH_TIMEOUT_SECONDS = 15.0
 
-_LOOK_SECONDS = 0.001
-_NS_GET_USERNS = 0xB701  # ioctl_ns(2)
 _TUN = Path("/dev/net/tun")
 
 
 def problems() -> list[str]:
     """What keeps this machine from giving sandboxes a network."""
-    tools = {"slirp4netns": "slirp4netns", "ip": "iproute2", "nsenter": "util-linux"}
-    missing = [package for tool, package in tools.items() if shutil.which(tool) is None]
+    missing = _missing({"slirp4netns": "slirp4netns", "ip": "iproute2", "nsenter": "util-linux"})
     found = []
     if missing:
         found.append(f"no network for agents: `apt-get install {' '.join(missing)}`")
@@ -54,44 +54,45 @@ def problems() -> list[str]:
     return found
 
 
-async def attach(guest_pid: int, stack: AsyncExitStack) -> ChildProcess:
-    """Connect the network namespace of `guest_pid` and close its forbidden routes; `stack` undoes it.
+def listing_problems() -> list[str]:
+    """What keeps this machine, if sandboxes have a network here, from giving them a list."""
+    missing = _missing({"nft": "nftables"})
+    return [f"no allow-lists for agents: `apt-get install {' '.join(missing)}`"] if missing else []
+
+
+def _missing(tools: dict[str, str]) -> list[str]:
+    """The packages of those that are not there."""
+    return [package for tool, package in tools.items() if shutil.which(tool, path=PATH) is None]
+
+
+def refused() -> list[IPv4Network]:
+    """What no sandbox may reach, whatever it is told: this host's own addresses, public ones too, since its
+    services are not the internet's."""
+    ranges = (*REFUSED, "127.0.0.0/8", NETWORK, *_own_addresses())
+    return [IPv4Network(each) for each in ranges]
+
+
+async def attach(
+    namespace: NetworkNamespace, stack: AsyncExitStack, ours: Sequence[str] = ()
+) -> ChildProcess:
+    """Connect a network namespace and close its forbidden routes; `stack` undoes it. `ours` are addresses of
+    NETWORK that become the namespace's own, for us to serve.
 
     Gives slirp4netns, which ends when this process or the stack does. Raises SandboxError.
     """
     async with AsyncExitStack() as borrowed:
-        await _has_users(guest_pid)
-        namespace = os.open(f"/proc/{guest_pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        borrowed.callback(os.close, namespace)
-        owner = fcntl.ioctl(namespace, _NS_GET_USERNS)
-        borrowed.callback(os.close, owner)
-        slirp, ready = _start_slirp(namespace, owner, stack)
+        slirp, ready = _start_slirp(namespace, stack)
         borrowed.callback(os.close, ready)
         try:
             async with asyncio.timeout(ATTACH_TIMEOUT_SECONDS):
-                await _close_routes(namespace, owner)
+                await _close_routes(namespace, ours)
                 await _until_ready(slirp, ready)
         except TimeoutError:
             raise SandboxError(f"slirp4netns was not ready in {ATTACH_TIMEOUT_SECONDS:g} s") from None
         return slirp
 
 
-async def _has_users(guest_pid: int) -> None:
-    """bubblewrap names its process before it has mapped the users of that namespace; nobody may act on its
-    network until then."""
-    try:
-        async with asyncio.timeout(ATTACH_TIMEOUT_SECONDS):
-            while not _read(f"/proc/{guest_pid}/uid_map"):  # noqa: ASYNC110 (the kernel tells nobody)
-                await asyncio.sleep(_LOOK_SECONDS)
-    except (OSError, TimeoutError):
-        raise SandboxError("the sandbox ended before it had a network") from None
-
-
-def _read(path: str) -> bytes:
-    return Path(path).read_bytes()
-
-
-def _start_slirp(namespace: int, owner: int, stack: AsyncExitStack) -> tuple[ChildProcess, int]:
+def _start_slirp(namespace: NetworkNamespace, stack: AsyncExitStack) -> tuple[ChildProcess, int]:
     ready, report = os.pipe()
     leave, stay = os.pipe()
     try:
@@ -100,10 +101,10 @@ def _start_slirp(namespace: int, owner: int, stack: AsyncExitStack) -> tuple[Chi
                 *("slirp4netns", "--configure", "--mtu=65520", "--disable-host-loopback"),
                 *("--enable-sandbox", "--enable-seccomp", f"--cidr={NETWORK}"),
                 *(f"--ready-fd={report}", f"--exit-fd={leave}"),
-                *("--netns-type=path", f"--userns-path=/proc/self/fd/{owner}"),
-                *(f"/proc/self/fd/{namespace}", "tap0"),
+                *("--netns-type=path", f"--userns-path=/proc/self/fd/{namespace.owner}"),
+                *(f"/proc/self/fd/{namespace.network}", "tap0"),
             ],
-            pass_fds=(namespace, owner, report, leave),
+            pass_fds=(namespace.network, namespace.owner, report, leave),
         )
     except SandboxError:
         os.close(ready)
@@ -125,32 +126,13 @@ async def _until_ready(slirp: ChildProcess, ready: int) -> None:
     slirp.settled()
 
 
-async def _close_routes(namespace: int, owner: int) -> None:
-    refused = (*REFUSED, *_own_addresses())
-    batch = os.memfd_create("routes", os.MFD_CLOEXEC)
-    try:
-        os.write(batch, "".join(f"route replace prohibit {target}\n" for target in refused).encode())
-        os.lseek(batch, 0, os.SEEK_SET)
-        ip = ChildProcess(
-            [
-                *("nsenter", "--preserve-credentials", f"--user=/proc/self/fd/{owner}"),
-                *(f"--net=/proc/self/fd/{namespace}", "ip", "-batch", "-"),
-            ],
-            pass_fds=(namespace, owner),
-            stdin=batch,
-        )
-    finally:
-        os.close(batch)
-    try:
-        await ip.wait()
-        if ip.status != 0:
-            raise SandboxError(f"cannot close the routes of a sandbox: {ip.complaints()}")
-    finally:
-        await ip.kill()
+async def _close_routes(namespace: NetworkNamespace, ours: Sequence[str]) -> None:
+    lines = [f"route replace prohibit {target}\n" for target in (*REFUSED, *_own_addresses())]
+    lines += [f"address add {address}/32 dev lo\n" for address in ours]
+    await namespace.run(("ip", "-batch", "-"), "".join(lines))
 
 
 def _own_addresses() -> list[str]:
-    """This host's own addresses, public ones too: its services are not the internet's."""
     table = Path("/proc/net/fib_trie").read_text()
     local = {IPv4Address(text) for text in re.findall(r"\|-- ([\d.]+)\n\s+/32 host LOCAL", table)}
     return [str(address) for address in local if not address.is_loopback and address not in NETWORK]

@@ -16,6 +16,10 @@ from innkeeper.engines.sandbox import files, freezer, launch, network, process
 from innkeeper.engines.sandbox.cgroups import Cgroup
 from innkeeper.engines.sandbox.channel import CALL_TIMEOUT_SECONDS, START_TIMEOUT_SECONDS, Channel
 from innkeeper.engines.sandbox.child import KILL_TIMEOUT_SECONDS, ChildProcess, WatchedProcess
+from innkeeper.engines.sandbox.egress import gate
+from innkeeper.engines.sandbox.egress.authority import Authority
+from innkeeper.engines.sandbox.egress.gate import Gate
+from innkeeper.engines.sandbox.network_namespace import NetworkNamespace
 from innkeeper.engines.sandbox.process import SandboxProcess
 from innkeeper.engines.sandbox.readiness import readable, writable
 from innkeeper.engines.sandbox.records import ProcessMark, Record, Records
@@ -35,11 +39,12 @@ from innkeeper.engines.sandbox.sandbox import (
 
 
 class Room:
-    """A `Sandbox`. Whatever ends the guest agent closes its channel, and that ends the room."""
+    """A `Sandbox`. Whatever ends the guest agent closes its channel, and that ends the room. One with a list
+    needs an `authority` for its proxy."""
+
+    authority: Authority | None = None
 
     def __init__(self, spec: SandboxSpec, cgroup: Cgroup, ended: Callable[["Room"], None]) -> None:
-        if spec.network is Network.LISTED:
-            raise SandboxError("the network 'listed' is not supported here yet")
         self._spec = spec
         self._limits = spec.limits
         self._ended = ended
@@ -48,6 +53,7 @@ class Room:
         self._changing = asyncio.Lock()
         self._channel = Channel(self._ending.set)
         self._guest: WatchedProcess | None = None
+        self._gate: Gate | None = None
         self._belongings = AsyncExitStack()
         self._belongings.callback(self._channel.close)
         self._gone = asyncio.Event()
@@ -97,7 +103,11 @@ class Room:
         await files.write(self._channel, self._inside(path), data)
 
     async def set_egress(self, egress: Egress) -> None:
-        raise SandboxError("only a sandbox with the network 'listed' has an egress to change")
+        async with self._changing:
+            self._check_open()
+            if self._gate is None:
+                raise SandboxError("only a sandbox with the network 'listed' has an egress to change")
+            await self._gate.change(egress)
 
     def process(self, process_id: int) -> SandboxProcess:
         raise SandboxError(f"no process {process_id} was restored with this sandbox")
@@ -206,10 +216,21 @@ class Room:
 
     async def _join_network(self) -> tuple[int, ...]:
         """The pid of slirp4netns, if the sandbox is to have a network."""
-        if self._guest is None or self._spec.network is not Network.PUBLIC:
+        if self._guest is None or self._spec.network is Network.NONE:
             return ()
-        slirp = await network.attach(self._guest.pid, self._belongings)
-        return (slirp.pid,)
+        return (await self._connect(self._guest.pid),)
+
+    async def _connect(self, pid: int) -> int:
+        """Give the network namespace of a process its way out; the pid of slirp4netns."""
+        stack = self._belongings
+        if self.authority is None:
+            async with AsyncExitStack() as borrowed:
+                namespace = await NetworkNamespace.of(pid, borrowed)
+                return (await network.attach(namespace, stack)).pid
+        namespace = await NetworkNamespace.of(pid, stack)
+        slirp = await network.attach(namespace, stack, gate.ADDRESSES)
+        self._gate = await Gate.open(namespace, self._spec.egress, self.authority, stack)
+        return slirp.pid
 
     async def _meet_guest(self, heard: int) -> None:
         """Learn which process bubblewrap made. Who gives up meanwhile must still know whom to end."""

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from innkeeper.engines.sandbox import launch, network
+from innkeeper.engines.sandbox import launch
 from innkeeper.engines.sandbox.cgroups import Cgroup
 from innkeeper.engines.sandbox.child import KILL_TIMEOUT_SECONDS, ChildProcess
 from innkeeper.engines.sandbox.gvisor import bundle, files, namespace, process
@@ -134,8 +134,7 @@ class GvisorRoom(Room):
         """The processes of the network, if the sandbox is to have one."""
         if holder is None:
             return ()
-        slirp = await network.attach(holder.pid, self._belongings)
-        return (ProcessMark.of(holder.pid), ProcessMark.of(slirp.pid))
+        return (ProcessMark.of(holder.pid), ProcessMark.of(await self._connect(holder.pid)))
 
     def _entering(self) -> list[str]:
         _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
