@@ -204,9 +204,11 @@ def behaving() -> str:
 
 
 def clean_environment() -> dict[str, str]:
-    """Our own environment, without anything that leads to a server or an account."""
-    return {
+    """Our own environment, without anything that leads to a server or an account; a server started with it
+    fetches no packages before they are needed."""
+    kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("AWS_", "INNKEEPER_", "BEDROCK_"))
     }
+    return {**kept, "INNKEEPER_CODE_INTERPRETER_PREPARE": "nothing"}

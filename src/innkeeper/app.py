@@ -24,6 +24,7 @@ from innkeeper.aws.wire import VerifyBearer, Wire
 from innkeeper.engines.blobs.folder import FolderBlobs
 from innkeeper.engines.jobs.jobs import Jobs
 from innkeeper.engines.models.model import Model, Provider
+from innkeeper.engines.sandbox.pool import Bounds
 from innkeeper.engines.sandbox.sandbox import Limits, SandboxDriver
 from innkeeper.engines.store.database import Database
 from innkeeper.engines.vault.local import LocalVault
@@ -45,7 +46,7 @@ from innkeeper.services.builder.interpreters import Interpreters
 from innkeeper.services.builder.model import BuildLimits
 from innkeeper.services.builder.service import Builder
 from innkeeper.services.code_interpreter.operations import CodeInterpreterOperations
-from innkeeper.services.code_interpreter.rooms import Rooms, Rules
+from innkeeper.services.code_interpreter.rooms import Prepare, Rooms, Rules
 from innkeeper.services.code_interpreter.service import CodeInterpreters
 from innkeeper.services.code_interpreter.sessions import Sessions as CodeSessions
 from innkeeper.services.model_gateway.operations import ModelGatewayOperations
@@ -253,10 +254,13 @@ def _code_interpreters(inn: Innkeeper, settings: Settings, host: str) -> CodeInt
     limits = BuildLimits(timeout_seconds=settings.build_timeout_seconds)
     rules = Rules(
         packages=settings.code_interpreter_packages,
+        imports=settings.code_interpreter_imports,
         limits=replace(_limits(settings), scratch_mib=settings.code_interpreter_scratch_mib),
         sessions=settings.code_interpreter_max_sessions,
         cell_timeout_seconds=settings.code_interpreter_cell_timeout_seconds,
         shared_kernel=settings.untrusted_code_in_namespaces,
+        prepare=Prepare(settings.code_interpreter_prepare),
+        pool=Bounds(settings.code_interpreter_pool_count, settings.code_interpreter_pool_memory_share),
     )
     builder = Builder(folder, limits, Interpreters(settings.python_exact))
     rooms = Rooms(engines.sandboxes, builder, folder, rules)

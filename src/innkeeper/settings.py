@@ -110,6 +110,28 @@ class Settings(BaseSettings):
         tuple[str, ...],
         Field(description="Python packages that sessions of the code interpreter find ready, as JSON."),
     ] = ("numpy", "pandas", "matplotlib", "openpyxl", "pip")
+    code_interpreter_imports: Annotated[
+        tuple[str, ...],
+        Field(description="Python modules that sandboxes of the pool have loaded already, as JSON."),
+    ] = ("numpy", "pandas", "matplotlib.pyplot", "openpyxl")
+    code_interpreter_prepare: Annotated[
+        Literal["nothing", "packages", "sandboxes"],
+        Field(
+            description="What the server makes ready when it starts: nothing, the packages of the code "
+            "interpreter, or also the sandboxes of its pool, which otherwise begins with the first session."
+        ),
+    ] = "packages"
+    code_interpreter_pool_count: Annotated[
+        int, Field(ge=0, description="Sandboxes kept ready for new sessions at most; 0: none.")
+    ] = 8
+    code_interpreter_pool_memory_share: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="Part of the host's memory that they may take; they go when less is available.",
+        ),
+    ] = 0.1
     code_interpreter_max_sessions: Annotated[
         int, Field(description="Live code interpreter sessions on this host at most.")
     ] = 1000

@@ -12,6 +12,7 @@ SETTINGS = {
     "code_interpreter_packages": "[]",
     "code_interpreter_cell_timeout_seconds": "5",
     "code_interpreter_max_sessions": "12",
+    "code_interpreter_pool_count": "1",
 }
 
 

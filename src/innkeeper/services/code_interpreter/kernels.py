@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,9 +25,12 @@ _GONE = "the kernel was ended by the code that it ran: all variables are lost"
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    code: str
+    """`imports` are modules to load, in place of code; those that are not there are left out."""
+
+    code: str = ""
     typescript: bool = False
     clear: bool = False
+    imports: Sequence[str] = ()
 
 
 class Kernel:
@@ -37,6 +40,7 @@ class Kernel:
         self._sandbox = sandbox
         self._argv = argv
         self._timeout_seconds = timeout_seconds
+        self._environment: Mapping[str, str] = {}
         self._process: Process | None = None
         self._turn = asyncio.Lock()
         self._waiting = 0
@@ -46,6 +50,12 @@ class Kernel:
         """Have the process ready. Raises SandboxError."""
         async with self._turn:
             await self._running()
+
+    def settle(self, environment: Mapping[str, str]) -> None:
+        """Before the next cell, add these variables and let random numbers begin anew: a copy of a process
+        would go on with those of the other. There is no answer to wait for."""
+        self._environment = environment
+        self._send({"settle": dict(environment)})
 
     async def run(self, cell: Cell) -> Document:
         """A caller who gives up interrupts the cell. Raises Throttled, ToolFailed, SandboxError."""
@@ -85,6 +95,8 @@ class Kernel:
             "clear": cell.clear,
             "timeout": self._timeout_seconds,
         }
+        if cell.imports:
+            request["imports"] = list(cell.imports)
         try:
             async with asyncio.timeout(self._timeout_seconds + _GRACE_SECONDS):
                 self._send(request)
@@ -102,7 +114,7 @@ class Kernel:
 
     async def _running(self) -> Process:
         if self._process is None:
-            self._process = await self._sandbox.exec(Command(self._argv))
+            self._process = await self._sandbox.exec(Command(self._argv, self._environment))
         return self._process
 
     async def _end(self, process: Process) -> None:

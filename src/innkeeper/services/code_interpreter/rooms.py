@@ -1,36 +1,38 @@
-"""Making the sandbox of a session, with the programs and packages that its cells need."""
+"""Making the sandbox of a session, with what its cells need, or taking one that is ready."""
 
 import asyncio
 import contextlib
+import logging
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
+from innkeeper.engines.sandbox.pool import Bounds, Pool
 from innkeeper.engines.sandbox.sandbox import (
     Isolation,
     Limits,
     Mount,
     Network,
-    Sandbox,
     SandboxDriver,
     SandboxError,
     SandboxSpec,
 )
-from innkeeper.kernel.errors import InvalidRequest, Unavailable
+from innkeeper.kernel.errors import InnkeeperError, InvalidRequest, Unavailable
+from innkeeper.kernel.ids import random_suffix
 from innkeeper.services.builder.model import TASK_FOLDER, Build, BuildFailed
 from innkeeper.services.builder.service import Builder
-from innkeeper.services.code_interpreter.commands import RunningCommand
-from innkeeper.services.code_interpreter.files import Files
-from innkeeper.services.code_interpreter.kernels import Kernel
+from innkeeper.services.code_interpreter.kernels import Cell
 from innkeeper.services.code_interpreter.model import WORKING_FOLDER
 from innkeeper.services.code_interpreter.results import ToolFailed
-from innkeeper.services.code_interpreter.tasks import Tasks
-from innkeeper.services.code_interpreter.template import Template
+from innkeeper.services.code_interpreter.room import PROGRAMS, Room
+from innkeeper.services.code_interpreter.template import Templates
 
 INSIDE = Path(__file__).parent / "inside"
-_PROGRAMS = "/opt/innkeeper"
+_LOG = logging.getLogger(__name__)
 _BIN = "/opt/innkeeper-bin"
+_ID_LENGTH = 20
 _ENVIRONMENT = {
     "PATH": f"{_BIN}:{WORKING_FOLDER}/.local/bin:/usr/local/bin:/usr/bin:/bin",
     # What users install themselves goes into their own folder, and counts.
@@ -44,63 +46,27 @@ _ENVIRONMENT = {
 }
 
 
+class Prepare(StrEnum):
+    """What the server makes ready when it starts, before the first session: nothing, the packages, or the
+    sandboxes of its pool as well."""
+
+    NOTHING = "nothing"
+    PACKAGES = "packages"
+    SANDBOXES = "sandboxes"
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the operator decides about all sessions."""
+    """What the operator decides about all sessions. `imports` are modules, loaded ahead where they can be."""
 
     packages: Sequence[str]
+    imports: Sequence[str]
     limits: Limits
     sessions: int
     cell_timeout_seconds: float
     shared_kernel: bool  # whether untrusted code may run where only namespaces keep it in
-
-
-class Room:
-    """A session's sandbox and what works in it."""
-
-    def __init__(self, sandbox: Sandbox, python: str, templates: "Templates", timeout_seconds: float) -> None:
-        self.sandbox = sandbox
-        self.timeout_seconds = timeout_seconds
-        self.tasks = Tasks(sandbox)
-        self.files = Files(sandbox, (python, f"{_PROGRAMS}/files.py"))
-        self.python = self._kernel(python, python, "python_worker.py")
-        self._python = python
-        self._templates = templates
-        self._node: Kernel | None = None
-
-    async def node(self) -> Kernel:
-        """Raises ToolFailed where the server has no Node.js."""
-        if self._node is None:
-            try:
-                node = await self._templates.node.get()
-            except BuildFailed as error:
-                raise ToolFailed(error.message) from error
-            self._node = self._node or self._kernel(self._python, node.launch.argv[0], "node_worker.js")
-        return self._node
-
-    async def command(self, command: str) -> RunningCommand:
-        return await RunningCommand.start(self.sandbox, command)
-
-    async def close(self) -> None:
-        await self.sandbox.kill()
-        await self.tasks.close()
-        for kernel in (self.python, self._node):
-            if kernel is not None:
-                kernel.close()
-
-    def _kernel(self, python: str, interpreter: str, worker: str) -> Kernel:
-        argv = (python, f"{_PROGRAMS}/kernel.py", interpreter, f"{_PROGRAMS}/{worker}")
-        return Kernel(self.sandbox, argv, self.timeout_seconds)
-
-
-class Templates:
-    def __init__(self, builder: Builder, packages: Sequence[str]) -> None:
-        files = {"start.py": "", "requirements.txt": "\n".join(packages)}
-        self.python = Template(builder, "PYTHON_3_12", files, "start.py")
-        self.node = Template(builder, "NODE_22", {"start.js": ""}, "start.js")
-
-    async def close(self) -> None:
-        await asyncio.gather(self.python.close(), self.node.close())
+    prepare: Prepare
+    pool: Bounds
 
 
 class Rooms:
@@ -112,33 +78,77 @@ class Rooms:
         self._programs = root / "bin"
         self.rules = rules
         self._templates = Templates(builder, rules.packages)
+        self.pool: Pool[Network, Room] = Pool(self._make_ahead, rules.pool)
         self._checked = False
+        self._preparing: asyncio.Task[None] | None = None
 
     async def sweep(self) -> None:
         """Remove what a killed server left unfinished."""
         await self._builder.sweep()
 
-    async def open(self, session_id: str, has_network: bool) -> Room:
+    def prepare(self) -> None:
+        """Begin to make ready, in the background, what the operator wants before the first session."""
+        if self.rules.prepare is not Prepare.NOTHING:
+            self._preparing = asyncio.create_task(self._prepare())
+
+    async def open(self, has_network: bool) -> Room:
         """Raises InvalidRequest where the operator does not allow it, Unavailable when it cannot be done."""
         await self._check_isolation()
-        try:
-            python = await self._templates.python.get()
-            await asyncio.to_thread(_write_programs, self._programs, python.launch.argv[0])
-            sandbox = await self._driver.create(await self._spec(session_id, has_network, python))
-            room = Room(sandbox, python.launch.argv[0], self._templates, self.rules.cell_timeout_seconds)
-        except (BuildFailed, SandboxError) as error:
-            raise Unavailable(f"The session could not be started: {error}") from error
-        try:
-            await room.python.warm()
-        except BaseException as error:
-            await asyncio.shield(sandbox.kill())
-            if isinstance(error, SandboxError):
+        network = Network.PUBLIC if has_network else Network.NONE
+        room = await self.pool.claim(network)
+        if room is None:
+            try:
+                room = await self._make(network)
+            except (BuildFailed, SandboxError) as error:
                 raise Unavailable(f"The session could not be started: {error}") from error
-            raise
+        room.settle({})
         return room
 
     async def close(self) -> None:
+        if self._preparing is not None:
+            self._preparing.cancel()
+            await asyncio.gather(self._preparing, return_exceptions=True)
+        await self.pool.close()
         await self._templates.close()
+
+    async def _prepare(self) -> None:
+        try:
+            await self._check_isolation()
+            await self._templates.python.get()
+        except (BuildFailed, SandboxError, InnkeeperError) as error:
+            _LOG.warning("the code interpreter could not be made ready: %s", error)
+            return
+        if self.rules.prepare is Prepare.SANDBOXES:
+            for network in Network.NONE, Network.PUBLIC:
+                self.pool.want(network)
+
+    async def _make(self, network: Network) -> Room:
+        """One whose Python has begun to start. Raises BuildFailed, SandboxError."""
+        python = await self._templates.python.get()
+        await asyncio.to_thread(_write_programs, self._programs, python.launch.argv[0])
+        sandbox = await self._driver.create(await self._spec(network, python))
+        room = Room(sandbox, python.launch.argv[0], self._templates, self.rules.cell_timeout_seconds)
+        try:
+            await room.python.warm()
+        except BaseException:
+            await asyncio.shield(sandbox.kill())
+            raise
+        return room
+
+    async def _make_ahead(self, network: Network) -> Room:
+        """One whose Python has the modules loaded. Raises SandboxError."""
+        try:
+            room = await self._make(network)
+        except BuildFailed as error:
+            raise SandboxError(str(error)) from error
+        try:
+            await room.python.run(Cell(imports=tuple(self.rules.imports)))
+        except BaseException as error:
+            await asyncio.shield(room.close())
+            if isinstance(error, ToolFailed):
+                raise SandboxError(str(error)) from error
+            raise
+        return room
 
     async def _check_isolation(self) -> None:
         if self._checked or self.rules.shared_kernel:
@@ -151,21 +161,21 @@ class Rooms:
             )
         self._checked = True
 
-    async def _spec(self, session_id: str, has_network: bool, python: Build) -> SandboxSpec:
+    async def _spec(self, network: Network, python: Build) -> SandboxSpec:
         folders = set(python.launch.mounts)
         with contextlib.suppress(BuildFailed):  # told to whoever runs a cell of JavaScript
             folders.update((await self._templates.node.get()).launch.mounts)
         return SandboxSpec(
-            id=session_id,
+            id=f"code-{random_suffix(_ID_LENGTH)}",  # not the session's: one from the pool has none yet
             mounts=[
                 Mount(python.path, TASK_FOLDER),
-                Mount(INSIDE, _PROGRAMS),
+                Mount(INSIDE, PROGRAMS),
                 Mount(self._programs, _BIN),
                 *(Mount(folder, str(folder)) for folder in sorted(folders)),
             ],
             environment={**python.launch.environment, **_ENVIRONMENT},
             limits=self.rules.limits,
-            network=Network.PUBLIC if has_network else Network.NONE,
+            network=network,
             working_directory=WORKING_FOLDER,
         )
 

@@ -18,7 +18,8 @@ from innkeeper.services.code_interpreter.model import (
     SessionStatus,
     check_extras,
 )
-from innkeeper.services.code_interpreter.rooms import Room, Rooms
+from innkeeper.services.code_interpreter.room import Room
+from innkeeper.services.code_interpreter.rooms import Rooms
 from innkeeper.services.usage.model import Kind, Subject
 from innkeeper.services.usage.service import Metering
 
@@ -49,7 +50,8 @@ class Sessions:
         self.opened_at = clock.now()
 
     async def recover(self) -> None:
-        """Close the records that a killed server of this host left open; its sandboxes died with it."""
+        """Close the records that a killed server of this host left open: its sandboxes died with it. Then
+        begin to prepare for the first sessions."""
         await self._rooms.sweep()
         values = {
             "status": SessionStatus.TERMINATED,
@@ -58,6 +60,7 @@ class Sessions:
         }
         async with self._database.begin() as connection:
             await store.end_sessions_of_host(connection, self._host, values)
+        self._rooms.prepare()
 
     async def start(self, account: str, interpreter: CodeInterpreter, parameters: Document) -> SessionRecord:
         """Raises InvalidRequest, QuotaExceeded, Unavailable. Its time runs from now, busy or not."""
@@ -68,7 +71,7 @@ class Sessions:
         record = self._new_record(account, interpreter, parameters)
         self._starting += 1
         try:
-            room = await self._rooms.open(record.id, interpreter.has_network)
+            room = await self._rooms.open(interpreter.has_network)
             try:
                 kept = await self._insert(record, parameters)
             except BaseException:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from innkeeper.services.builder.model import Build
@@ -48,3 +48,13 @@ class Template:
             build = await self._builder.build(archive, self._runtime, (self._entry_point,))
         _LOG.info("the code interpreter's %s is ready", self._runtime)
         return build
+
+
+class Templates:
+    def __init__(self, builder: Builder, packages: Sequence[str]) -> None:
+        files = {"start.py": "", "requirements.txt": "\n".join(packages)}
+        self.python = Template(builder, "PYTHON_3_12", files, "start.py")
+        self.node = Template(builder, "NODE_22", {"start.js": ""}, "start.js")
+
+    async def close(self) -> None:
+        await asyncio.gather(self.python.close(), self.node.close())

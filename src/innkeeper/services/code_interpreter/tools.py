@@ -12,7 +12,7 @@ from innkeeper.kernel.errors import FieldError, InvalidRequest
 from innkeeper.services.code_interpreter import results
 from innkeeper.services.code_interpreter.kernels import Cell
 from innkeeper.services.code_interpreter.results import ToolFailed
-from innkeeper.services.code_interpreter.rooms import Room
+from innkeeper.services.code_interpreter.room import Room
 
 _Tool = Callable[[Room, Document], Awaitable[list[Document]]]
 

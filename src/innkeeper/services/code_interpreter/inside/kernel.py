@@ -1,9 +1,10 @@
 """Runs cells of one language inside a sandbox: `kernel.py python PROGRAM...` or `kernel.py node PROGRAM...`.
 
-Each line on stdin is a request, `{"code", "typescript", "clear", "timeout"}` or `"interrupt"`; each line on
-stdout answers one: `{"stdout", "stderr", "items", "exitCode", "milliseconds", "lost"}`, where `lost` says why
-the variables are gone, if they are. Times in seconds unless named otherwise. A request with `stream` gets
-what is printed meanwhile in lines of its own, `{"stdout", "stderr"}`; other members are for the worker.
+Each line on stdin is a request, `{"code", "typescript", "clear", "timeout"}`; each line on stdout answers
+one: `{"stdout", "stderr", "items", "exitCode", "milliseconds", "lost"}`, where `lost` says why the variables
+are gone, if they are. Times in seconds unless named otherwise. A request with `stream` gets what is printed
+meanwhile in lines of its own, `{"stdout", "stderr"}`; other members are for the worker. Two kinds of lines
+have no answer: `"interrupt"`, and `{"settle": {NAME: VALUE}}`, between cells, which adds to the environment.
 
 The cells run in a worker, a process of its own. What it and its children print is read from real pipes, so a
 C extension's output counts too, and its death, its silence and its floods are told as results.
@@ -64,6 +65,8 @@ class Output:
             room = OUTPUT_MAX_BYTES - len(self._kept)
             self._kept += chunk[:room]
             self._dropped += max(0, len(chunk) - room)
+            if len(chunk) < _CHUNK_BYTES:
+                break
         return True
 
     def take(self, last: bool = True) -> str:
@@ -94,6 +97,8 @@ class Lines:
             if not chunk or len(self._rest) > self._limit:
                 raise EOFError
             self._rest += chunk
+            if len(chunk) < _CHUNK_BYTES:
+                break
         *lines, rest = self._rest.split(b"\n")
         self._rest = rest
         return [bytes(line) for line in lines]
@@ -119,6 +124,10 @@ class Worker:
         assert self.process.stdout is not None and self.process.stderr is not None
         self.replies = Lines(reply, REPLY_MAX_BYTES)
         self.outputs = (Output(self.process.stdout.fileno()), Output(self.process.stderr.fileno()))
+
+    @property
+    def heard(self) -> tuple[int, ...]:
+        return (self.replies.fd, *(output.fd for output in self.outputs))
 
     def signal(self, number: int) -> None:
         """To the worker and all that it started."""
@@ -164,7 +173,9 @@ class Kernel:
         self._requests = Lines(0, 1 << 30)  # the host has bounded them
         self._waiting: list[bytes] = []
         self._cell: Cell | None = None
-        self._worker = Worker(argv)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._requests.fd, selectors.EVENT_READ)
+        self._worker = self._hire()
 
     def serve(self) -> None:
         with contextlib.suppress(EOFError):
@@ -173,11 +184,7 @@ class Kernel:
         self._worker.signal(signal.SIGKILL)
 
     def _turn(self) -> None:
-        with selectors.DefaultSelector() as selector:
-            watched = [self._requests.fd, self._worker.replies.fd]
-            for fd in (*watched, *(output.fd for output in self._worker.outputs)):
-                selector.register(fd, selectors.EVENT_READ)
-            ready = {key.fd for key, _ in selector.select(_LOOK_SECONDS if self._cell else None)}
+        ready = {key.fd for key, _ in self._selector.select(_LOOK_SECONDS if self._cell else None)}
         for output in self._worker.outputs:
             if output.fd in ready and not output.read():
                 time.sleep(_LOOK_SECONDS / 10)  # closed by the cell: stays readable for ever
@@ -188,20 +195,28 @@ class Kernel:
         if self._requests.fd in ready:
             self._hear_host()
         self._look_at_clock()
+        if not ready and self._cell is not None and self._worker.process.poll() is not None:
+            self._lose("")  # a child that it left behind keeps its pipes open
 
     def _hear_host(self) -> None:
         for line in self._requests.read():
             request = json.loads(line)
             if request == "interrupt":
                 self._interrupt("interrupted")
+            elif "settle" in request:
+                os.environ.update(request["settle"])  # for the workers that may follow
+                self._tell(line)
             else:
-                self._start(request)
+                self._start(request, line)
 
-    def _start(self, request: dict[str, Any]) -> None:
+    def _start(self, request: dict[str, Any], line: bytes) -> None:
         if request["clear"]:
             self._restart()
         self._cell = Cell(request["timeout"], request.get("stream", False))
-        rest = memoryview(json.dumps(request).encode() + b"\n")
+        self._tell(line)
+
+    def _tell(self, line: bytes) -> None:
+        rest = memoryview(line + b"\n")
         with contextlib.suppress(BrokenPipeError):  # its end is heard from its replies
             while rest:
                 rest = rest[os.write(self._worker.request, rest) :]
@@ -220,9 +235,8 @@ class Kernel:
     def _look_at_clock(self) -> None:
         cell = self._cell
         if cell is None or time.monotonic() < cell.deadline:
-            if cell is not None and self._worker.process.poll() is not None:
-                self._lose("")
-        elif cell.reason:
+            return
+        if cell.reason:
             self._lose(f"{cell.reason}, and an interrupt did not end the cell")
         else:
             self._interrupt(f"timed out after {cell.timeout:g} s")
@@ -244,8 +258,16 @@ class Kernel:
 
     def _restart(self) -> None:
         self._worker.kill()
+        for fd in self._worker.heard:
+            self._selector.unregister(fd)
         self._worker.close()
-        self._worker = Worker(self._argv)
+        self._worker = self._hire()
+
+    def _hire(self) -> Worker:
+        worker = Worker(self._argv)
+        for fd in worker.heard:
+            self._selector.register(fd, selectors.EVENT_READ)
+        return worker
 
     def _pass_on(self) -> None:
         out, err = (output.take(last=False) for output in self._worker.outputs)

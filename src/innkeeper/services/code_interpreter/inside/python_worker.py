@@ -1,8 +1,9 @@
 """Runs Python cells that share a namespace, as a notebook does: `python_worker.py REQUESTS REPLIES`.
 
-Both are descriptors. Each request is a line of JSON with `code`; each reply is one with `exitCode` and
-`items`: what a text cannot show, `{"type": "image", "mimeType", "data"}` with base64, and
-`{"type": "html", "text"}`. What is printed goes to the real standard output and error.
+Both are descriptors. Each request is a line of JSON with `code`, or with `imports`, modules to load if they
+are there; each reply is one with `exitCode` and `items`: what a text cannot show, `{"type": "image",
+"mimeType", "data"}` with base64, and `{"type": "html", "text"}`. A line with `settle`, variables for the
+environment, has no reply. What is printed goes to the real standard output and error.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import asyncio
 import base64
 import builtins
 import contextlib
+import gc
 import importlib
 import inspect
 import io
@@ -95,6 +97,28 @@ class Interpreter:
         self._module.__dict__["__builtins__"] = builtins
         sys.modules["__main__"] = self._module
         signal.signal(signal.SIGINT, self._on_interrupt)
+
+    def settle(self, environment: dict[str, str]) -> None:
+        """Add to the environment, and let random numbers begin anew."""
+        os.environ.update(environment)
+        for name in ("random", "numpy.random"):
+            if name in sys.modules:
+                with contextlib.suppress(Exception):  # the user may have replaced it
+                    sys.modules[name].seed()
+
+    def answer(self, request: dict[str, Any]) -> int:
+        """Run its code, or else load its modules; the exit code."""
+        if "imports" not in request:
+            return self.run(request["code"])
+        self._load(request["imports"])
+        return 0
+
+    def _load(self, modules: list[str]) -> None:
+        for name in modules:
+            with contextlib.suppress(Exception):
+                importlib.import_module(name)
+        gc.collect()
+        gc.freeze()  # what is there to stay need not be looked through again and again
 
     def run(self, code: str) -> int:
         """The exit code: 0, 1 after an exception, or what the cell gave to `exit`."""
@@ -240,9 +264,12 @@ def main() -> None:
     with open(requests, "rb") as lines:  # noqa: PTH123 (a descriptor has no path)
         for line in lines:
             request = json.loads(line)
+            if "settle" in request:
+                interpreter.settle(request["settle"])
+                continue
             interpreter.display.rich = request.get("rich", False)
             with _environment(request.get("environment", {})):
-                code = interpreter.run(request["code"])
+                code = interpreter.answer(request)
             if os.getpid() != own:
                 os._exit(code)  # a child that the cell forked has run to the cell's end: one of us is enough
             reply = {"exitCode": code, "items": interpreter.display.take()}
