@@ -26,14 +26,14 @@ demo: $(READY) ## Start a server, deploy an agent, talk to it in two sessions, s
 	@$(BIN)/python -m scripts.demo
 
 test: setup ## Run every test, the slow ones too
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadgroup
 
 check: setup ## What CI runs: format, lint, types, rules of the house, every test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest tests/house
-	$(BIN)/pytest --ignore=tests/house
+	$(BIN)/pytest --ignore=tests/house -n 2 --dist loadgroup
 
 format: $(READY) ## Format the code and mend what the linter can
 	$(BIN)/ruff check --fix-only --quiet .

@@ -1,5 +1,6 @@
 """A server for each file of stories, and a terminal that is set up for it."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,11 +9,16 @@ import pytest
 from tests.running import Agents, RunningServer
 from tests.stories.terminal import Terminal
 
+IMPORT_SECONDS = "110"  # what a framework may take to load on a machine that has much else to do
+
 
 @pytest.fixture(scope="session")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Downloaded packages, for all servers of this run."""
-    return tmp_path_factory.mktemp("packages")
+    """Downloaded packages, for all servers of this run, whichever worker has them."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "packages"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def share_packages(data_dir: Path, packages: Path) -> Path:
@@ -32,7 +38,7 @@ def data_dir(tmp_path: Path, packages: Path) -> Path:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, packages: Path) -> Iterator[RunningServer]:
     folder = share_packages(tmp_path_factory.mktemp("stories") / "inn", packages)
-    running = RunningServer(folder).start()
+    running = RunningServer(folder, {"session_init_timeout_seconds": IMPORT_SECONDS}).start()
     yield running
     running.stop()
 

@@ -18,7 +18,7 @@ from mcp.client.streamable_http import streamable_http_client
 from tests.engines.models.scripted.openai_server import ScriptedOpenAi
 from tests.engines.models.scripted.script import Says, ToolCall
 from tests.running import Agents, RunningServer, new_session
-from tests.stories.conftest import terminal_for
+from tests.stories.conftest import IMPORT_SECONDS, terminal_for
 from tests.stories.terminal import ROOT, Terminal
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -46,6 +46,7 @@ async def test_a_strands_agent_asks_the_configured_model_and_uses_its_tool(
         settings = {
             "models": json.dumps({"scripted": provider}),
             "model_ids": json.dumps({"*": "scripted/house-model"}),
+            "session_init_timeout_seconds": IMPORT_SECONDS,
         }
         server = await asyncio.to_thread(RunningServer(data_dir, settings).start)
         try:
