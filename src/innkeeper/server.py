@@ -22,6 +22,8 @@ from innkeeper.services.account.model import AccessKey
 from innkeeper.services.runtime.environment import Home
 from innkeeper.settings import Settings
 
+_log = logging.getLogger(__name__)
+
 _GRACE_SECONDS = 5
 _KEEP_ALIVE_SECONDS = 60  # longer than clients pool a connection, so that they close it first
 
@@ -47,13 +49,22 @@ async def serve(settings: Settings) -> None:
         port = listener.getsockname()[1]
         inn = Innkeeper(settings, Home(_reachable(settings.host), port))
         try:
-            await inn.open()
+            walls = await _opened(inn)
             root = await inn.accounts.bootstrap()
             _write_credentials(settings.data_dir / "credentials", root, settings.region)
-            with _announced(settings.data_dir / "server.json", _reachable(settings.host), port):
+            with _announced(settings.data_dir / "server.json", _reachable(settings.host), port, walls):
                 await _serve_http(inn, settings, listener)
         finally:
             await inn.close()
+
+
+async def _opened(inn: Innkeeper) -> str:
+    """By what its sandboxes are; that is found out while the rest is brought up."""
+    driver = inn.engines.sandboxes
+    found, _ = await asyncio.gather(driver.probe(), inn.open())
+    walls = f"{driver.name}: {found.wall}"
+    _log.info("sandboxes by %s", walls)
+    return walls
 
 
 async def _serve_http(inn: Innkeeper, settings: Settings, listener: socket.socket) -> None:
@@ -107,9 +118,10 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
 
 
 @contextmanager
-def _announced(path: Path, host: str, port: int) -> Iterator[None]:
+def _announced(path: Path, host: str, port: int, walls: str) -> Iterator[None]:
     shown = f"[{host}]" if ":" in host else host
-    _write(path, json.dumps({"url": f"http://{shown}:{port}", "pid": os.getpid(), "version": VERSION}))
+    note = {"url": f"http://{shown}:{port}", "pid": os.getpid(), "version": VERSION, "sandboxes": walls}
+    _write(path, json.dumps(note))
     try:
         yield
     finally:

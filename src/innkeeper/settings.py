@@ -38,9 +38,10 @@ class Settings(BaseSettings):
     jobs: Annotated[
         Literal["dbos", "inline"], Field(description="Engine of durable jobs; inline is for tests.")
     ] = "dbos"
-    sandbox_driver: Annotated[str, Field(description="Sandbox driver, by its entry point's name.")] = (
-        "bubblewrap"
-    )
+    sandbox_driver: Annotated[
+        str,
+        Field(description="Sandbox driver, by its entry point's name; auto: gvisor, or else bubblewrap."),
+    ] = "auto"
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="Server log level.")
     ] = "info"

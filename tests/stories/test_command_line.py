@@ -220,6 +220,7 @@ def test_what_was_deployed_is_there_after_down_and_up_until_it_is_removed(
     assert "start one: innkeeper up --detach" in shell.refused(INN, "status")
     started = shell.json(INN, "up", "--detach", "--json")
     assert started["url"].startswith("http://127.0.0.1:")
+    assert started["sandboxes"].split(":")[0] in ("gvisor", "bubblewrap")
     assert tell(shell, guest, session, do="count")["calls"] == 1
     assert "give --yes" in shell.refused(INN, "rm", guest)
     assert ":runtime/guest-" in shell.json(INN, "rm", guest, "--yes", "--json")["deleted"]

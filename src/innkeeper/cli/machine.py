@@ -72,7 +72,7 @@ def _sandbox(name: str) -> Iterator[Check]:
         yield Check("sandbox", State.MISSING, f"no driver {name} is installed", fix)
         return
     try:
-        found = asyncio.run(_probe(drivers[name]))
+        used, found = asyncio.run(_probe(drivers[name]))
     except (TimeoutError, OSError) as error:
         yield Check("sandbox", State.MISSING, f"the trial failed: {error or type(error).__name__}")
         return
@@ -82,20 +82,21 @@ def _sandbox(name: str) -> Iterator[Check]:
         return
     networks = ", ".join(sorted(found.networks))
     state = State.WARNING if problems else State.OK
-    yield Check("sandbox", state, f"{found.isolation}; networks: {networks}", problems)
+    yield Check("sandbox", state, f"{used}, {found.isolation}; networks: {networks}", problems)
     if found.enforces_limits and found.measures_usage:
         yield Check("limits", State.OK, "CPU and memory are limited and measured")
     else:
         yield Check("limits", State.WARNING, "CPU and memory are not fully limited and measured", problems)
 
 
-async def _probe(entry: EntryPoint) -> "Capabilities":
+async def _probe(entry: EntryPoint) -> tuple[str, "Capabilities"]:
+    """The name of the driver that is used, and what it can do here."""
     with tempfile.TemporaryDirectory(prefix="innkeeper-doctor-") as folder:
         driver: SandboxDriver = entry.load()(Path(folder))
         async with asyncio.timeout(PROBE_TIMEOUT_SECONDS):
             capabilities = await driver.probe()
         await driver.close()
-    return capabilities
+    return driver.name, capabilities
 
 
 def _uv() -> Check:

@@ -18,11 +18,13 @@ HEALTH_TIMEOUT_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server that answers, and the root access key that its data folder holds."""
+    """A server that answers, and the root access key that its data folder holds; `sandboxes` says by which
+    driver they are."""
 
     url: str
     pid: int
     version: str
+    sandboxes: str
     data_dir: Path
     access_key_id: str
     secret_access_key: str = field(repr=False)
@@ -64,7 +66,8 @@ def running(folder: Path) -> Server | None:
         raise CommandFailed(f"{folder / 'server.json'} is not readable; remove it") from error
     if not process_alive(note["pid"]) or not _healthy(note["url"]):
         return None
-    return Server(note["url"], note["pid"], note["version"], folder, *_credentials(folder))
+    told = (note["url"], note["pid"], note["version"], note.get("sandboxes", ""))
+    return Server(*told, folder, *_credentials(folder))
 
 
 def process_alive(pid: int) -> bool:

@@ -106,7 +106,7 @@ def _wait_until_running(
 def _announce(found: server.Server, data_dir: Path | None, as_json: bool, *, detached: bool) -> None:
     if as_json:
         note = {"url": found.url, "pid": found.pid, "version": found.version, "dataDir": str(found.data_dir)}
-        print_json(note)
+        print_json({**note, "sandboxes": found.sandboxes})
         return
     option = f" --data-dir {data_dir}" if data_dir else ""
     stop = f"innkeeper down{option}" if detached else "Ctrl-C"
@@ -114,6 +114,7 @@ def _announce(found: server.Server, data_dir: Path | None, as_json: bool, *, det
     typer.echo(
         f"Innkeeper {found.version} is open at {found.url}\n"
         f"  data      {found.data_dir}{log}\n"
+        f"  sandboxes {found.sandboxes}\n"
         f'  clients   eval "$(innkeeper env{option})"\n'
         f"  next      innkeeper deploy PATH{option}\n"
         f"  stop      {stop}"

@@ -1,6 +1,5 @@
 """The auto driver takes the stronger wall where there is one, and cleans up after either."""
 
-import logging
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -22,26 +21,25 @@ async def driver(tmp_path: Path) -> AsyncIterator[AutoDriver]:
 
 
 @pytest.mark.skipif(bool(missing()), reason="; ".join(missing()) or "gvisor can be used here")
-async def test_where_gvisor_can_be_used_it_is(driver: AutoDriver, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
+async def test_where_gvisor_can_be_used_it_is(driver: AutoDriver) -> None:
+    assert driver.name == "auto"
     async with room(driver) as sandbox:
         assert (await shell(sandbox, "uname -r")).text != os.uname().release
-    assert (await driver.probe()).isolation is Isolation.USER_KERNEL
-    assert caplog.messages == ["sandboxes by gvisor: each has a kernel of its own"]
+    found = await driver.probe()
+    assert (driver.name, found.isolation) == ("gvisor", Isolation.USER_KERNEL)
+    assert found.wall.startswith("each has a kernel of its own")
 
 
-async def test_where_it_cannot_bubblewrap_is_and_the_log_says_why(
-    driver: AutoDriver,
-    caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
+async def test_where_it_cannot_bubblewrap_is_and_says_why(
+    driver: AutoDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    caplog.set_level(logging.INFO)
     cure = "no sandboxes: `scripts/packages runsc` installs runsc of gVisor"
     monkeypatch.setattr("innkeeper.engines.sandbox.gvisor.driver.missing", lambda: [cure])
     async with room(driver) as sandbox:
         assert (await shell(sandbox, "uname -r")).text == os.uname().release
-    assert (await driver.probe()).isolation is Isolation.KERNEL_SHARED
-    assert caplog.messages == [f"sandboxes by bubblewrap, on the host's kernel; {cure}"]
+    found = await driver.probe()
+    assert (driver.name, found.isolation) == ("bubblewrap", Isolation.KERNEL_SHARED)
+    assert found.wall.startswith(f"namespaces on the host's kernel; no gvisor: {cure}")
 
 
 async def test_what_either_left_is_reaped(driver: AutoDriver, tmp_path: Path) -> None:

@@ -1,36 +1,40 @@
-"""The `auto` driver: gvisor where it can be used, else bubblewrap. It looks once, when it is first needed."""
+"""The `auto` driver: gvisor where it can be used, else bubblewrap. It looks once, when first asked."""
 
 import asyncio
-import logging
+from dataclasses import replace
 from pathlib import Path
 
 from innkeeper.engines.sandbox.bubblewrap import BubblewrapDriver
 from innkeeper.engines.sandbox.gvisor.driver import GvisorDriver
 from innkeeper.engines.sandbox.sandbox import Capabilities, Sandbox, SandboxDriver, SandboxSpec
 
-_log = logging.getLogger(__name__)
-
 
 class AutoDriver:
     """`state_dir` belongs to this driver; at most one server at a time should use it."""
-
-    name = "auto"
 
     def __init__(self, state_dir: Path) -> None:
         self._gvisor: SandboxDriver = GvisorDriver(state_dir / "gvisor")
         self._bubblewrap: SandboxDriver = BubblewrapDriver(state_dir)
         self._choosing = asyncio.Lock()
-        self._chosen: SandboxDriver | None = None
+        self._chosen: tuple[SandboxDriver, Capabilities] | None = None
+
+    @property
+    def name(self) -> str:
+        """That of the driver that is used, once it is known."""
+        return self._chosen[0].name if self._chosen else "auto"
 
     async def probe(self) -> Capabilities:
-        """Those of the driver that is used."""
-        return await (await self._choice()).probe()
+        """Those of the driver that is used, and why it is not the stronger one; found once."""
+        _, capabilities = await self._choice()
+        return capabilities
 
     async def create(self, spec: SandboxSpec) -> Sandbox:
-        return await (await self._choice()).create(spec)
+        driver, _ = await self._choice()
+        return await driver.create(spec)
 
     async def restore(self, folder: Path, spec: SandboxSpec) -> Sandbox:
-        return await (await self._choice()).restore(folder, spec)
+        driver, _ = await self._choice()
+        return await driver.restore(folder, spec)
 
     async def reap(self) -> list[str]:
         """What an earlier server left with either driver."""
@@ -39,16 +43,16 @@ class AutoDriver:
     async def close(self) -> None:
         await asyncio.gather(self._gvisor.close(), self._bubblewrap.close())
 
-    async def _choice(self) -> SandboxDriver:
+    async def _choice(self) -> tuple[SandboxDriver, Capabilities]:
         async with self._choosing:
             if self._chosen is None:
                 self._chosen = await self._look()
         return self._chosen
 
-    async def _look(self) -> SandboxDriver:
-        found = await self._gvisor.probe()
-        if found.usable:
-            _log.info("sandboxes by gvisor: each has a kernel of its own")
-            return self._gvisor
-        _log.info("sandboxes by bubblewrap, on the host's kernel; %s", "; ".join(found.problems))
-        return self._bubblewrap
+    async def _look(self) -> tuple[SandboxDriver, Capabilities]:
+        stronger = await self._gvisor.probe()
+        if stronger.usable:
+            return self._gvisor, stronger
+        found = await self._bubblewrap.probe()
+        reasons = (f"no gvisor: {problem}" for problem in stronger.problems)
+        return self._bubblewrap, replace(found, problems=(*reasons, *found.problems))

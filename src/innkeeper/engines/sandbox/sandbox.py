@@ -224,6 +224,13 @@ class Isolation(StrEnum):
     MICROVM = "microvm"
 
 
+_WALLS = {
+    Isolation.KERNEL_SHARED: "namespaces on the host's kernel",
+    Isolation.USER_KERNEL: "each has a kernel of its own",
+    Isolation.MICROVM: "each is a machine of its own",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What the driver really can do on this machine; `problems` names what is missing and how to get it."""
@@ -240,9 +247,15 @@ class Capabilities:
     def usable(self) -> bool:
         return bool(self.networks)
 
+    @property
+    def wall(self) -> str:
+        """In words: what stands there, and what is missing."""
+        return "; ".join((_WALLS[self.isolation] if self.usable else "no sandboxes", *self.problems))
+
 
 class SandboxDriver(Protocol):
-    name: str
+    @property
+    def name(self) -> str: ...
 
     async def probe(self) -> Capabilities:
         """Look at this machine; start nothing that stays."""
