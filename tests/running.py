@@ -113,7 +113,7 @@ class RunningServer:
         prepared = urllib.request.Request(request.url, data, dict(request.headers), method=method)
         with urllib.request.urlopen(prepared, timeout=30) as answer:
             text = answer.read()
-        return json.loads(text) if "json" in answer.headers.get("Content-Type", "") else text.decode()
+        return json.loads(text) if "/json" in answer.headers.get("Content-Type", "") else text.decode()
 
     def new_tenant(self) -> tuple[str, str]:
         """The root access key of another account."""

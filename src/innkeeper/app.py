@@ -80,6 +80,7 @@ from innkeeper.services.runtime.sockets import Sockets
 from innkeeper.services.runtime.storage import SessionStorage
 from innkeeper.services.runtime.transitions import Transitions
 from innkeeper.services.runtime.workload_tokens import WorkloadTokens
+from innkeeper.services.sandboxes import routes as sandbox_routes
 from innkeeper.services.tags.operations import TagOperations
 from innkeeper.services.tags.service import Tags
 from innkeeper.services.usage.model import Rates
@@ -312,7 +313,7 @@ def _driver(kind: str, name: str) -> Callable[..., Any]:
 def _http(inn: Innkeeper, settings: Settings) -> Starlette:
     routes: list[BaseRoute] = [
         Route("/-/health", _health),
-        *_native_routes(inn),
+        *_native_routes(inn, settings),
         *agent_routes(inn.runtime.access, inn.runtime.sockets(inn, settings)),
         Mount("/", _wire(inn, settings)),
     ]
@@ -368,15 +369,21 @@ def _bearer(inn: Innkeeper) -> Mapping[str, VerifyBearer]:
     return {name: admit(name) for name in names}
 
 
-def _native_routes(inn: Innkeeper) -> list[BaseRoute]:
+def _native_routes(inn: Innkeeper, settings: Settings) -> list[BaseRoute]:
     runtime = inn.runtime
     routes: list[Route] = [
         *account_routes.routes(inn.accounts),
         *native_routes(runtime.runtimes, runtime.sessions),
         *model_routes(inn.models),
         *usage_routes(inn.metering),
+        *sandbox_routes.routes(inn.sandboxes),
     ]
-    return [authenticated(route, inn.verifier) for route in routes]
+    most = settings.request_body_max_bytes
+    large = sandbox_routes.file_routes(inn.sandboxes, most)
+    return [
+        *(authenticated(route, inn.verifier) for route in routes),
+        *(authenticated(route, inn.verifier, most) for route in large),
+    ]
 
 
 async def _health(_request: Request) -> Response:

@@ -18,12 +18,12 @@ _BODY_MAX_BYTES = 1 << 20
 _BODY_TIMEOUT_SECONDS = 60.0
 
 
-def authenticated(route: Route, verifier: SignatureVerifier) -> Route:
+def authenticated(route: Route, verifier: SignatureVerifier, body_max_bytes: int = _BODY_MAX_BYTES) -> Route:
     """Native routes are the account owner's: they take a root key's SigV4 signature, no role's."""
     endpoint: Callable[[Request], Awaitable[Response]] = route.endpoint
 
     async def signed(request: Request) -> Response:
-        body = await read_body(request.receive, request.headers, _BODY_MAX_BYTES, _BODY_TIMEOUT_SECONDS)
+        body = await read_body(request.receive, request.headers, body_max_bytes, _BODY_TIMEOUT_SECONDS)
         request = Request(request.scope, partial(_whole, body))
         caller = await signed_caller(verifier, request, body)
         if caller is None:

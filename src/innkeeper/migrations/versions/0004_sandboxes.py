@@ -20,6 +20,7 @@ def _sandbox_snapshots() -> None:
         sa.Column("name", sa.String(length=63), nullable=True),
         sa.Column("sandbox", sa.String(length=20), nullable=False),
         sa.Column("template", sa.String(length=63), nullable=False),
+        sa.Column("network", sa.String(length=16), nullable=False),
         sa.Column("kind", sa.String(length=8), nullable=False),
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("image", sa.String(length=32), nullable=False),

@@ -11,7 +11,7 @@ from innkeeper.engines.sandbox.sandbox import Mount
 from innkeeper.kernel.errors import NotFound, Unavailable
 from innkeeper.services.builder.model import TASK_FOLDER, Build, BuildFailed
 from innkeeper.services.builder.service import Builder
-from innkeeper.services.sandboxes.model import BASE_TEMPLATE, CODE_TEMPLATE
+from innkeeper.services.sandboxes.model import BUILT_IN, CODE_TEMPLATE
 
 HOME = "/home/agent"
 _BIN = "/opt/innkeeper-bin"
@@ -56,7 +56,7 @@ class Grounds:
         """
         making = self._making.get(template)
         if making is None or (making.done() and (making.cancelled() or making.exception())):
-            if template not in (BASE_TEMPLATE, CODE_TEMPLATE):
+            if template not in BUILT_IN:
                 raise NotFound(f"Template or snapshot {template} does not exist")
             self._making[template] = making = asyncio.create_task(self._make(template))
         try:

@@ -1,7 +1,7 @@
 """Images: what a sandbox can be woken from, each a folder on disk that is there whole or not at all.
 
 An image is made in a folder beside and put in place by one rename. `image.json` says of which kind it is; an
-image of files has its checksum there.
+image of files has its checksum there, one of memory is checked by the driver.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from innkeeper.services.sandboxes.model import SnapshotKind
 
 _NOTE = "image.json"
 _FILES = "files.tar"
+_MEMORY = "memory"
 _TAR_OVERHEAD = 2  # home and /tmp, each of the scratch size, and some for tar's own blocks
 
 
@@ -37,38 +38,30 @@ class Images:
         self._driver = driver
         self._limit_bytes = (scratch_mib << 20) * _TAR_OVERHEAD + (64 << 20)
         self._timeout_seconds = timeout_seconds
+        self._memory: bool | None = None
 
     async def take(self, sandbox: Sandbox, *, go_on: bool) -> Image:
-        """Of a sandbox that is not paused. Unless it is to `go_on`, it is to be killed next.
-
-        Raises SandboxError; then there is no image, and the sandbox goes on in any case.
-        """
-
-        async def fill(folder: Path) -> SnapshotKind:
-            path = folder / _FILES
-            digest = await files_image.save(
-                sandbox, path, self._limit_bytes, self._timeout_seconds, go_on=go_on
-            )
-            await asyncio.to_thread(_note, folder, {"kind": SnapshotKind.FILES, "sha256": digest})
-            return SnapshotKind.FILES
-
+        """Unless it is to `go_on`, the sandbox is to be killed next. It may be paused for an image of memory,
+        not for one of files. Raises SandboxError; then there is no image, and the sandbox is as before."""
         id_ = uuid4().hex
         draft = self._unfinished / id_
         try:
             await asyncio.to_thread(draft.mkdir, parents=True)
-            kind = await fill(draft)
+            note = await self._fill(draft, sandbox, go_on)
+            await asyncio.to_thread((draft / _NOTE).write_text, json.dumps(note))
             size = await asyncio.to_thread(_keep, draft, self._images / id_)
         except OSError as error:
             await asyncio.to_thread(shutil.rmtree, draft, ignore_errors=True)
-            raise SandboxError(f"no image could be made: {error.strerror}") from error
+            raise SandboxError(f"no image could be made: {error.strerror or 'it took too long'}") from error
         except BaseException:
             await asyncio.shield(asyncio.to_thread(shutil.rmtree, draft, ignore_errors=True))
             raise
-        return Image(id_, kind, size)
+        return Image(id_, SnapshotKind(note["kind"]), size)
 
     async def undo(self, image: Image, sandbox: Sandbox) -> None:
         """The image is not wanted after all, and the sandbox that was to be killed goes on."""
-        await files_image.let_go_on(sandbox)
+        if image.kind is SnapshotKind.FILES:
+            await files_image.let_go_on(sandbox)
         await self.delete(image.id)
 
     async def copy(self, image_id: str) -> Image:
@@ -90,6 +83,8 @@ class Images:
             note = await asyncio.to_thread(_read_note, folder)
         except (OSError, ValueError) as error:
             raise SandboxError("its image is gone or damaged") from error
+        if note["kind"] == SnapshotKind.MEMORY:
+            return await self._driver.restore(folder / _MEMORY, spec)
         sandbox = await self._driver.create(spec)
         try:
             await files_image.load(sandbox, folder / _FILES, note["sha256"], self._timeout_seconds)
@@ -98,8 +93,22 @@ class Images:
             raise
         return sandbox
 
-    async def kind(self, image_id: str) -> SnapshotKind:
-        return SnapshotKind((await asyncio.to_thread(_read_note, self._images / image_id))["kind"])
+    async def of_memory(self) -> bool:
+        """Whether images are of memory and files here, or of files alone."""
+        if self._memory is None:
+            self._memory = (await self._driver.probe()).can_snapshot
+        return self._memory
+
+    async def _fill(self, draft: Path, sandbox: Sandbox, go_on: bool) -> dict[str, str]:
+        """The note that goes with it."""
+        if await self.of_memory():
+            async with asyncio.timeout(self._timeout_seconds):
+                await sandbox.snapshot(draft / _MEMORY)
+            return {"kind": SnapshotKind.MEMORY}
+        digest = await files_image.save(
+            sandbox, draft / _FILES, self._limit_bytes, self._timeout_seconds, go_on=go_on
+        )
+        return {"kind": SnapshotKind.FILES, "sha256": digest}
 
     async def delete(self, image_id: str) -> None:
         """Out of its place first: a removal cut short must not leave half an image."""
@@ -111,10 +120,6 @@ class Images:
         for folder in await asyncio.to_thread(_folders, self._images):
             if folder.name not in keep:
                 await self.delete(folder.name)
-
-
-def _note(folder: Path, note: dict[str, str]) -> None:
-    (folder / _NOTE).write_text(json.dumps(note), "utf-8")
 
 
 def _read_note(folder: Path) -> dict[str, str]:

@@ -12,6 +12,7 @@ from innkeeper.kernel.errors import FieldError, InvalidRequest
 
 BASE_TEMPLATE = "base"
 CODE_TEMPLATE = "code-interpreter"
+BUILT_IN = (BASE_TEMPLATE, CODE_TEMPLATE)
 DEFAULT_TIMEOUT_SECONDS = 300
 FORKS_MAX = 100
 
@@ -55,14 +56,14 @@ class SandboxLimits:
 
 @dataclass(frozen=True, slots=True)
 class NewSandbox:
-    """`template` is a template's name, or a snapshot's name or id. `network` is `none` or `public`. Without
-    `limits` it gets all that the operator allows."""
+    """`template` is a template's name, or a snapshot's name or id. `network` is `none` or `public`; without,
+    it is that of the snapshot, or `none`. Without `limits` it gets all that the operator allows."""
 
     template: str = BASE_TEMPLATE
     timeout_seconds: int = DEFAULT_TIMEOUT_SECONDS
     metadata: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
-    network: str = "none"
+    network: str | None = None
     limits: SandboxLimits | None = None
     on_timeout: OnTimeout = OnTimeout.KILL
 
@@ -96,14 +97,14 @@ class SandboxRecord:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotRecord:
-    """A durable copy of a sandbox. `template` is what that one stood on; new ones get its limits and network
-    unless they ask for their own."""
+    """A durable copy of a sandbox. `template` is what that one stood on."""
 
     account: str
     id: str
     name: str | None
     sandbox: str
     template: str
+    network: str
     kind: SnapshotKind
     size_bytes: int
     image: str
@@ -120,7 +121,7 @@ def check_new(new: NewSandbox, most: SandboxLimits, max_timeout_seconds: int) ->
     check_timeout(new.timeout_seconds, max_timeout_seconds)
     _check_texts("metadata", new.metadata, _KEY, 'keys have 1 to 128 characters, without " and \\')
     _check_texts("environment", new.environment, _VARIABLE, "names are letters, digits and _")
-    if new.network not in ("none", "public"):
+    if new.network not in (None, "none", "public"):
         raise invalid("network", "must be none or public")
     limits = new.limits or most
     if not 0 < limits.cpu_cores <= most.cpu_cores:

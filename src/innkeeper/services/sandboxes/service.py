@@ -20,16 +20,19 @@ from innkeeper.services.sandboxes import store
 from innkeeper.services.sandboxes.images import Images
 from innkeeper.services.sandboxes.lives import Live, Lives
 from innkeeper.services.sandboxes.model import (
+    BUILT_IN,
     NewSandbox,
     OnTimeout,
     SandboxRecord,
     SandboxState,
+    SnapshotRecord,
     check_filter,
     check_new,
     check_timeout,
     new_id,
 )
 from innkeeper.services.sandboxes.provisioning import Provisioner, Rules
+from innkeeper.services.sandboxes.snapshots import Snapshots, network_of
 from innkeeper.services.sandboxes.transitions import Transitions, total
 
 _LOG = logging.getLogger(__name__)
@@ -56,6 +59,7 @@ class Sandboxes:
         self._clock = clock
         self._lives = Lives(database, clock, rules.sandboxes)
         self._transitions = Transitions(database, self._lives, provisioner, images, rules, host, clock)
+        self._snapshots = Snapshots(database, self._transitions, images, rules.snapshots, clock)
         self._sweeping: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -86,14 +90,15 @@ class Sandboxes:
     async def create(self, account: str, new: NewSandbox) -> SandboxRecord:
         """Raises InvalidRequest, NotFound (no such template), QuotaExceeded, Unavailable."""
         limits = check_new(new, self._rules.most, self._rules.timeout_seconds)
+        source = None if new.template in BUILT_IN else await self._snapshots.find(account, new.template)
         now = self._clock.now()
         record = SandboxRecord(
             account=account,
             id=new_id(),
-            template=new.template,
+            template=source.template if source else new.template,
             state=SandboxState.RUNNING,
             metadata=dict(new.metadata),
-            network=new.network,
+            network=network_of(new, source),
             limits=limits,
             on_timeout=new.on_timeout,
             timeout_seconds=new.timeout_seconds,
@@ -103,7 +108,7 @@ class Sandboxes:
             changed_at=now,
             environment=self._provisioner.sealed(account, new.environment),
         )
-        (made,) = await self._lives.whole(self._transitions.start([record], None))
+        (made,) = await self._lives.whole(self._transitions.start([record], source.image if source else None))
         return made
 
     async def get(self, account: str, id_: str) -> SandboxRecord:
@@ -170,6 +175,27 @@ class Sandboxes:
         record = await self.get(account, id_)
         live = self._lives.get(id_)
         return total(record, await live.usage() if live else Usage())
+
+    async def snapshot(self, account: str, id_: str, name: str | None = None) -> SnapshotRecord:
+        """A durable copy; the sandbox goes on as it was. Raises NotFound, Conflict, QuotaExceeded."""
+        return await self._lives.change(account, id_, partial(self._snapshots.take, name=name))
+
+    async def snapshots(self, account: str, page: PageRequest) -> Page[SnapshotRecord]:
+        """Newest first."""
+        return await self._snapshots.list(account, page)
+
+    async def get_snapshot(self, account: str, word: str) -> SnapshotRecord:
+        """By its id or its name. Raises NotFound."""
+        return await self._snapshots.get(account, word)
+
+    async def delete_snapshot(self, account: str, word: str) -> None:
+        """By its id or its name; what was made from it lives on. Raises NotFound."""
+        await self._snapshots.delete(account, word)
+
+    async def fork(self, account: str, id_: str, count: int = 1) -> Sequence[SandboxRecord]:
+        """New sandboxes that go on from where this one is, all of them or none; it goes on as it was. Raises
+        NotFound, Conflict, InvalidRequest, QuotaExceeded, Unavailable."""
+        return await self._lives.change(account, id_, partial(self._snapshots.fork, count=count))
 
     async def _used(self, account: str, id_: str) -> Live:
         live = self._lives.get(id_)

@@ -76,6 +76,7 @@ snapshots = Table(
     Column("name", String(63)),
     Column("sandbox", String(20), nullable=False),
     Column("template", String(63), nullable=False),
+    Column("network", String(16), nullable=False),
     Column("kind", String(8), nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     Column("image", String(32), nullable=False),

@@ -79,7 +79,7 @@ class Transitions:
             return record
         if live.uses:
             raise Conflict(f"Sandbox {record.id} is at work on files; hibernate it when it is done")
-        async with self._unpaused(live):
+        async with self._posed(live, still=True):
             image = await self._take(live, go_on=False)
             used = total(record, await live.usage())
             try:
@@ -147,7 +147,7 @@ class Transitions:
         """One more image of the sandbox, which goes on as it was. Raises Conflict, QuotaExceeded."""
         live = self._lives.get(record.id)
         if live is not None:
-            async with self._unpaused(live):
+            async with self._posed(live):
                 return await self._take(live, go_on=True)
         assert record.image is not None  # it is hibernated
         await self._check_space(record.account)
@@ -182,20 +182,23 @@ class Transitions:
             return self._add(awake, sandbox)
 
     @asynccontextmanager
-    async def _unpaused(self, live: Live) -> AsyncIterator[None]:
-        """For what its processes must do; afterwards, unless it was let go, it is paused as it was."""
-        if live.running:
-            yield
-            return
+    async def _posed(self, live: Live, *, still: bool = False) -> AsyncIterator[None]:
+        """An image of files is made by processes inside: they must run. One of memory that is the last of a
+        sandbox is made while all stand `still`, so that nothing happens after it. Afterwards, unless it was
+        let go, the sandbox is as it was."""
+        before = live.running
+        during = (before and not still) if await self._images.of_memory() else True
         try:
-            await live.sandbox.resume()
+            await _set_running(live.sandbox, during)
         except SandboxGone as error:
             raise NotFound(f"Sandbox {live.record.id} has ended") from error
+        except SandboxError as error:
+            raise Conflict(f"No image of sandbox {live.record.id} can be made: {error}") from error
         try:
             yield
         finally:
             if self._lives.get(live.record.id) is live:
-                await live.sandbox.pause()
+                await _set_running(live.sandbox, before)
 
     def _add(self, record: SandboxRecord, sandbox: Sandbox) -> Live:
         live = self._lives.add(record, sandbox)
@@ -226,6 +229,10 @@ class Transitions:
 
     def _ends_at(self, seconds: int) -> datetime:
         return self._clock.now() + timedelta(seconds=seconds)
+
+
+async def _set_running(sandbox: Sandbox, running: bool) -> None:
+    await (sandbox.resume() if running else sandbox.pause())
 
 
 def total(record: SandboxRecord, now: Usage) -> Usage:

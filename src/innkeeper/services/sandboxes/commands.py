@@ -1,0 +1,106 @@
+"""Commands run in a sandbox, what they print passed on as it comes."""
+
+import asyncio
+import base64
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from innkeeper.engines.sandbox.sandbox import Command, Process, Sandbox, SandboxError, SandboxGone
+from innkeeper.kernel.call import Document
+from innkeeper.kernel.errors import InvalidRequest, NotFound
+
+_CHUNK_BYTES = 1 << 16
+_WAITING_MAX = 16
+_SIGKILL = 9
+_DRAIN_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to run; it is killed when `timeout_seconds` are over."""
+
+    argv: Sequence[str]
+    timeout_seconds: float
+    environment: Mapping[str, str] = field(default_factory=dict)
+    working_directory: str | None = None
+    stdin: bytes = b""
+
+
+async def start(sandbox: Sandbox, order: Order) -> Process:
+    """Raises InvalidRequest when the program cannot be started, NotFound when the sandbox has ended."""
+    try:
+        return await sandbox.exec(
+            Command(order.argv, order.environment, working_directory=order.working_directory)
+        )
+    except SandboxGone as error:
+        raise NotFound("The sandbox has ended") from error
+    except SandboxError as error:
+        raise InvalidRequest(f"The command could not be started: {error}") from error
+
+
+async def events(process: Process, order: Order) -> AsyncIterator[Document]:
+    """`{"stdout": BASE64}` and `{"stderr": BASE64}` as they come, then `{"exitCode": N}` (minus the signal's
+    number) or `{"error": WHY}`. Who stops reading ends the command."""
+    queue: asyncio.Queue[Document | None] = asyncio.Queue(_WAITING_MAX)
+    work = asyncio.create_task(_work(process, order, queue))
+    try:
+        while (event := await queue.get()) is not None:
+            yield event
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+        process.close()
+
+
+async def _work(process: Process, order: Order, queue: asyncio.Queue[Document | None]) -> None:
+    pumps = [
+        asyncio.create_task(_feed(process, order.stdin)),
+        asyncio.create_task(_pass_on(process.stdout, "stdout", queue)),
+        asyncio.create_task(_pass_on(process.stderr, "stderr", queue)),
+    ]
+    end: Document
+    try:
+        async with asyncio.timeout(order.timeout_seconds):
+            end = {"exitCode": await process.wait()}
+            await _drained(pumps[1:], queue)
+    except TimeoutError:
+        await asyncio.shield(_kill(process))
+        end = {"error": f"timed out after {order.timeout_seconds:g} s: the command was killed"}
+    except asyncio.CancelledError:
+        await asyncio.shield(_kill(process))
+        raise
+    except SandboxError as error:
+        end = {"error": str(error)}
+    finally:
+        for pump in pumps:
+            pump.cancel()
+    await queue.put(end)
+    await queue.put(None)
+
+
+async def _drained(pumps: Sequence[asyncio.Task[None]], queue: asyncio.Queue[Document | None]) -> None:
+    """A process that the command left in the background may hold the streams open: it is not waited for."""
+    pending: set[asyncio.Task[None]] = set(pumps)
+    while pending:
+        seen = queue.qsize()
+        _, pending = await asyncio.wait(pending, timeout=_DRAIN_SECONDS)
+        if seen == queue.qsize() == 0:
+            return
+
+
+async def _pass_on(stream: asyncio.StreamReader, name: str, queue: asyncio.Queue[Document | None]) -> None:
+    while chunk := await stream.read(_CHUNK_BYTES):
+        await queue.put({name: base64.b64encode(chunk).decode()})
+
+
+async def _feed(process: Process, data: bytes) -> None:
+    with contextlib.suppress(OSError):  # it need not read
+        process.stdin.write(data)
+        await process.stdin.drain()
+    process.stdin.close()
+
+
+async def _kill(process: Process) -> None:
+    with contextlib.suppress(SandboxError):
+        await process.signal(_SIGKILL)

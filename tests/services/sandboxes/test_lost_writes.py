@@ -1,0 +1,163 @@
+"""What was written stays written: through pauses, hibernation, copies, and the server's death."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import HTTPClientError
+
+from innkeeper.cli.failure import CommandFailed
+from tests.running import RunningServer
+from tests.services.sandboxes.lodging import Lodging
+from tests.stories.processes import all_gone, below, until
+
+SECONDS = 60.0
+
+
+def remembers(lodging: Lodging, server: RunningServer) -> bool:
+    """Whether images hold memory here."""
+    return server.settings["sandbox_driver"] == "gvisor"
+
+
+def folders(server: RunningServer, word: str) -> list[Path]:
+    folder = server.data_dir / "named-sandboxes" / word
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def test_nothing_is_lost_in_many_cycles_of_pause_and_hibernation(lodging: Lodging) -> None:
+    id_ = lodging.create(timeoutSeconds=600, environment={"WORD": "kept"})
+    for cycle in range(6):
+        lodging.put(id_, f"sent/{cycle}", str(cycle).encode())
+        lodging.sh(id_, f"mkdir -p /tmp/d && echo {cycle} >> log && echo {cycle} > /tmp/d/{cycle}")
+        lodging.change(id_, "hibernate" if cycle % 2 else "pause")
+        assert lodging.state(id_) == ("HIBERNATED" if cycle % 2 else "PAUSED")
+        seen = "".join(f"{number}\n" for number in range(cycle + 1))
+        assert lodging.sh(id_, "cat log") == seen  # the use wakes it
+        assert lodging.sh(id_, "cat sent/* | tr -d '\\n' | fold -w1; echo") == seen
+        assert lodging.sh(id_, "cat /tmp/d/*; echo $WORD") == f"{seen}kept\n"
+        assert lodging.state(id_) == "RUNNING"
+    assert lodging.kill(id_)["state"] == "TERMINATED"
+
+
+def test_a_time_out_in_the_middle_of_writes_loses_none(lodging: Lodging) -> None:
+    id_ = lodging.create(timeoutSeconds=2, onTimeout="pause")
+    write = "exec >/dev/null 2>&1; for ((i = 1; ; i++)); do echo $i >> log; done & sleep 0.1"
+    lodging.sh(id_, write)
+    for _ in range(2):
+        assert until(lambda: lodging.state(id_) == "PAUSED", SECONDS)
+        count, last = lodging.sh(id_, "head -n -1 log > whole; wc -l < whole; tail -1 whole").split()
+        assert int(count) == int(last) > 0
+    lodging.kill(id_)
+
+
+def test_a_snapshot_is_one_moment_and_outlives_its_sandbox(lodging: Lodging, server: RunningServer) -> None:
+    source = lodging.create(timeoutSeconds=600)
+    # Two files that differ by one line at most: not so in a copy that is not of one moment.
+    lodging.sh(
+        source,
+        "exec >/dev/null 2>&1; for ((i = 0; ; i++)); do echo $i >> a; echo $i >> b; done & "
+        "echo $! > pid; head -c 3000000 /dev/urandom > noise; md5sum noise > sum; sleep 0.1",
+    )
+    taken = lodging.change(source, "snapshot", name="moment")
+    lodging.sh(source, "kill -0 $(cat pid); echo later > later")
+    lodging.kill(source)
+    with pytest.raises(CommandFailed, match="A snapshot named moment exists"):
+        lodging.change(lodging.create(), "snapshot", name="moment")
+    copies = [lodging.create(template=word) for word in ("moment", taken["id"])]
+    for copy in copies:
+        if taken["kind"] == "memory":
+            lodging.sh(copy, "kill $(cat pid)")
+        lodging.sh(copy, "md5sum -c sum; test ! -e later")
+        first, second = map(int, lodging.sh(copy, "cat a | wc -l; cat b | wc -l").split())
+        assert first - second in (0, 1)
+    lodging.api.send("DELETE", "/-/v1/snapshots/moment", b"", {})
+    assert lodging.sh(copies[0], "ls noise") == "noise\n"
+    with pytest.raises(CommandFailed, match="moment does not exist"):
+        lodging.create(template="moment")
+
+
+def test_forks_go_apart_both_ways(lodging: Lodging, server: RunningServer) -> None:
+    source = lodging.create(timeoutSeconds=600, metadata={"family": "one"})
+    lodging.sh(source, "echo common > file; (while sleep 0.05; do date +%N; done > ticks) & echo $! > pid")
+    first, second = (one["id"] for one in lodging.change(source, "fork", count=2)["sandboxes"])
+    lodging.sh(first, "echo first > file; echo 1 > own")
+    lodging.sh(source, "echo source > file; echo 0 > own")
+    assert lodging.sh(second, "cat file; ls own 2>/dev/null || true") == "common\n"
+    assert lodging.sh(first, "cat file own") == "first\n1\n"
+    assert lodging.sh(source, "cat file own; kill -0 $(cat pid)") == "source\n0\n"
+    if remembers(lodging, server):
+        lodging.sh(first, "kill $(cat pid)")
+        lodging.sh(second, "kill -0 $(cat pid)")
+    lodging.change(source, "hibernate")
+    (third,) = lodging.change(source, "fork")["sandboxes"]
+    assert lodging.sh(third["id"], "cat file") == "source\n"
+    assert lodging.state(source) == "HIBERNATED"
+    listed = lodging.api.call("GET", "/-/v1/sandboxes?metadata=family%3Done")["sandboxes"]
+    assert {one["id"] for one in listed} == {source, first, second, third["id"]}
+
+
+Change = Callable[[Lodging, str], object]
+CHANGES: dict[str, Change] = {
+    "snapshot": lambda lodging, id_: lodging.change(id_, "snapshot"),
+    "hibernate": lambda lodging, id_: lodging.change(id_, "hibernate"),
+    "fork": lambda lodging, id_: lodging.change(id_, "fork", count=3),
+}
+
+
+def test_killed_in_the_middle_of_a_change_the_server_loses_nothing(
+    lodging: Lodging, server: RunningServer
+) -> None:
+    """kill -9 once an image is half written, and while a sandbox is woken from one."""
+    kept = lodging.create(timeoutSeconds=600)
+    lodging.sh(kept, "head -c 30000000 /dev/urandom > noise; md5sum noise > sum")
+    lodging.change(kept, "snapshot", name="durable")
+    lodging.change(kept, "hibernate")
+    images = folders(server, "images")
+    for word, change in {**CHANGES, "wake": lambda lodging, _: lodging.change(kept, "resume")}.items():
+        lodging = Lodging(server)
+        busy = lodging.create(timeoutSeconds=600)
+        lodging.sh(busy, "head -c 60000000 /dev/urandom > noise")
+        started = below(server.process.pid) if server.process else []
+        work = threading.Thread(target=_until_it_breaks, args=(change, lodging, busy))
+        work.start()
+        if word != "wake":
+            assert until(lambda: bool(folders(server, "unfinished")), SECONDS)
+        server.kill()
+        work.join(SECONDS)
+        server.start()
+        lodging = Lodging(server)
+        assert all_gone(started, SECONDS) == []
+        assert folders(server, "unfinished") == []
+        assert lodging.state(kept) == "HIBERNATED", word
+        if lodging.state(busy) == "TERMINATED":
+            assert lodging.get(busy)["endReason"] == "the server was restarted"
+        else:
+            lodging.kill(busy)  # it was hibernated just before
+        others = [one["id"] for one in lodging.api.call("GET", "/-/v1/sandboxes")["sandboxes"]]
+        assert kept in others
+        assert busy not in others
+        for snapshot in lodging.api.call("GET", "/-/v1/snapshots")["snapshots"]:
+            if snapshot["name"] != "durable":
+                lodging.api.send("DELETE", f"/-/v1/snapshots/{snapshot['id']}", b"", {})
+        assert folders(server, "images") == images, word
+    assert "OK" in lodging.sh(kept, "md5sum -c sum")
+    server.kill()  # awake, it falls back to what is on disk
+    server.start()
+    lodging = Lodging(server)
+    assert lodging.state(kept) == "HIBERNATED"
+    assert "OK" in lodging.sh(kept, "md5sum -c sum")
+    lodging.sh(kept, "echo more > more")
+    lodging.change(kept, "pause")
+    server.stop()  # a stop keeps what is paused
+    server.start()
+    lodging = Lodging(server)
+    assert lodging.sh(kept, "cat more") == "more\n"
+    assert "OK" in lodging.sh(lodging.create(template="durable"), "md5sum -c sum")
+
+
+def _until_it_breaks(change: Change, lodging: Lodging, id_: str) -> None:
+    try:
+        change(lodging, id_)
+    except (CommandFailed, HTTPClientError, OSError):
+        return
