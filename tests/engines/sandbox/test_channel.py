@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from innkeeper.engines.sandbox.channel import Channel, encode
+from innkeeper.engines.sandbox.calls import encode
+from innkeeper.engines.sandbox.channel import Channel
 from innkeeper.engines.sandbox.guest import EVENT, REPLY, REQUEST_MAX_BYTES, VERSION
 from innkeeper.engines.sandbox.sandbox import SandboxError, SandboxGone
 
@@ -152,7 +153,7 @@ async def test_a_process_that_starts_for_nobody_is_killed() -> None:
 
 
 async def test_a_guest_that_does_not_read_holds_up_nobody_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("innkeeper.engines.sandbox.channel.CALL_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr("innkeeper.engines.sandbox.calls.CALL_TIMEOUT_SECONDS", 0.2)
     async with channel() as (ours, _, _):
         calls = (ours.call("open", "x" * 100_000) for _ in range(10))
         failures = await asyncio.gather(*calls, return_exceptions=True)

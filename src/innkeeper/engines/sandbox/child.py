@@ -52,14 +52,20 @@ class WatchedProcess:
 class ChildProcess(WatchedProcess):
     """Started by us, from the event loop's thread: bubblewrap dies with the *thread* that started it."""
 
-    def __init__(self, argv: Sequence[str], pass_fds: Sequence[int] = (), stdin: int | None = None) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str],
+        pass_fds: Sequence[int] = (),
+        stdin: int | None = None,
+        stdout: int | None = None,
+    ) -> None:
         """Raises SandboxError when the program cannot be started."""
         self._complaints = _bounded_file()
         try:
             self._process = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL if stdin is None else stdin,
-                stdout=self._complaints,
+                stdout=self._complaints if stdout is None else stdout,
                 stderr=self._complaints,
                 pass_fds=pass_fds,
                 env=_ENVIRONMENT,

@@ -37,6 +37,7 @@ pytest.register_assert_rewrite(
             "limits",
             "processes",
             "secrets",
+            "snapshots",
             "transitions",
         )
     )
@@ -57,6 +58,7 @@ from innkeeper.engines.sandbox.contract_life import LifeContract
 from innkeeper.engines.sandbox.contract_limits import LimitContract
 from innkeeper.engines.sandbox.contract_processes import ProcessContract
 from innkeeper.engines.sandbox.contract_secrets import SecretContract
+from innkeeper.engines.sandbox.contract_snapshots import SnapshotContract
 from innkeeper.engines.sandbox.contract_transitions import TransitionContract
 
 
@@ -70,6 +72,7 @@ class SandboxContract(
     TransitionContract,
     EgressContract,
     SecretContract,
+    SnapshotContract,
 ):
     """All of it; a part can be run alone while a driver is being written."""
 

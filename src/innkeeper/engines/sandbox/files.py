@@ -10,24 +10,24 @@ import os
 import stat
 from typing import BinaryIO, Literal
 
-from innkeeper.engines.sandbox.channel import Channel
+from innkeeper.engines.sandbox.calls import Calls
 from innkeeper.engines.sandbox.sandbox import SandboxError
 
 _CHUNK_BYTES = 1 << 20
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 
 
-async def read(channel: Channel, path: str, limit_bytes: int) -> bytes:
+async def read(channel: Calls, path: str, limit_bytes: int) -> bytes:
     file = await _open(channel, path, os.O_RDONLY, "rb")
     return await asyncio.to_thread(_read, file, path, limit_bytes)
 
 
-async def write(channel: Channel, path: str, data: bytes) -> None:
+async def write(channel: Calls, path: str, data: bytes) -> None:
     file = await _open(channel, path, _WRITE, "wb")
     await asyncio.to_thread(_write, file, path, data)
 
 
-async def _open(channel: Channel, path: str, flags: int, mode: Literal["rb", "wb"]) -> BinaryIO:
+async def _open(channel: Calls, path: str, flags: int, mode: Literal["rb", "wb"]) -> BinaryIO:
     reply = await channel.call("open", path, str(flags))
     if reply.error:
         raise failure(reply.error, path)

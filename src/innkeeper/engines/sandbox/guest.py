@@ -1,7 +1,7 @@
 """Process 1 of a sandbox: does what the host asks over the control socket, and reaps the dead.
 
 Runs inside with no privileges, on whatever Python >= 3.9 is visible there, and uses the standard library
-only. Its words with the host are described in `channel.py`. It holds the one way out of the sandbox, so the
+only. Its words with the host are described in `calls.py`. It holds the one way out of the sandbox, so the
 code that runs beside it under the same user must not reach its memory or descriptors: it is not dumpable.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 else:
     import _signal
 
-VERSION = 1
+VERSION = 2
 REQUEST_MAX_BYTES = 131_072
 REPLY = struct.Struct("!iii")
 EVENT = -1
@@ -39,11 +39,13 @@ _SHARED = ((resource.RLIMIT_SIGPENDING, 4096), (resource.RLIMIT_MSGQUEUE, 0))
 
 
 class Guest:
-    """`serve` answers one request after the other until the host's end of the control socket closes."""
+    """`serve` answers one request after the other until the host's end of what carries them, of which `heard`
+    is read, closes."""
 
-    def __init__(self, control: _socket.socket) -> None:
-        self._control = control
+    def __init__(self, heard: int) -> None:
+        self._heard = heard
         self._running: set[int] = set()
+        self._poll = select.poll()
 
     def serve(self) -> None:
         wake, waker = os.pipe()
@@ -51,44 +53,28 @@ class Guest:
             os.set_blocking(end, False)
         _signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
         _signal.signal(_signal.SIGCHLD, lambda *_: None)
-        poll = select.poll()
-        poll.register(self._control.fileno(), select.POLLIN)
-        poll.register(wake, select.POLLIN)
+        self._poll.register(self._heard, select.POLLIN)
+        self._poll.register(wake, select.POLLIN)
         self._reply(0, 0, VERSION)
         while True:
-            for ready, _ in poll.poll():
+            for ready, _ in self._poll.poll():
                 if ready == wake:
                     os.read(wake, 4096)
                     self._reap()
+                elif ready != self._heard:
+                    self._carry(ready)
                 elif not self._answer():
                     return
 
-    def _reply(self, request: int, error: int, value: int, passed: int = -1) -> None:
-        ancillary = []
-        if passed >= 0:
-            ancillary = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, struct.pack("i", passed))]
-        self._control.sendmsg([REPLY.pack(request, error, value)], ancillary)
-        if passed >= 0:
-            os.close(passed)
+    def _carry(self, ready: int) -> None:
+        """A descriptor that was added to `_poll` is ready."""
 
     def _answer(self) -> bool:
-        """Handle one request; False when the host has closed the socket."""
-        data, ancillary, _, _ = self._control.recvmsg(
-            REQUEST_MAX_BYTES, _socket.CMSG_SPACE(3 * 4), _socket.MSG_CMSG_CLOEXEC
-        )
-        if not data:
-            return False
-        passed = [number for _, _, packed in ancillary for (number,) in struct.iter_unpack("i", packed)]
-        operation, number, *fields = data.split(b"\0")
-        request = int(number)
-        try:
-            self._do(operation, request, fields, passed)
-        except OSError as error:
-            self._reply(request, error.errno or errno.EIO, 0)
-        finally:
-            for fd in passed:
-                os.close(fd)
-        return True
+        """Handle what was asked; False when the host has closed its end."""
+        raise NotImplementedError
+
+    def _reply(self, request: int, error: int, value: int, passed: int = -1) -> None:
+        raise NotImplementedError
 
     def _do(self, operation: bytes, request: int, fields: list[bytes], passed: list[int]) -> None:
         if operation == b"exec":
@@ -157,6 +143,41 @@ class Guest:
     def _bury(self, pid: int, code: int) -> None:
         self._running.remove(pid)
         self._reply(EVENT, pid, code)
+
+
+class SocketGuest(Guest):
+    """Over the control socket, which carries descriptors too."""
+
+    def __init__(self, control: _socket.socket) -> None:
+        super().__init__(control.fileno())
+        self._control = control
+
+    def _reply(self, request: int, error: int, value: int, passed: int = -1) -> None:
+        ancillary = []
+        if passed >= 0:
+            ancillary = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, struct.pack("i", passed))]
+        self._control.sendmsg([REPLY.pack(request, error, value)], ancillary)
+        if passed >= 0:
+            os.close(passed)
+
+    def _answer(self) -> bool:
+        """Handle one request; False when the host has closed the socket."""
+        data, ancillary, _, _ = self._control.recvmsg(
+            REQUEST_MAX_BYTES, _socket.CMSG_SPACE(3 * 4), _socket.MSG_CMSG_CLOEXEC
+        )
+        if not data:
+            return False
+        passed = [number for _, _, packed in ancillary for (number,) in struct.iter_unpack("i", packed)]
+        operation, number, *fields = data.split(b"\0")
+        request = int(number)
+        try:
+            self._do(operation, request, fields, passed)
+        except OSError as error:
+            self._reply(request, error.errno or errno.EIO, 0)
+        finally:
+            for fd in passed:
+                os.close(fd)
+        return True
 
 
 def _open_terminal(size: bytes) -> tuple[int, int]:
@@ -239,7 +260,7 @@ def main() -> None:
         _signal.signal(handled, _signal.SIG_DFL)
     os.umask(0o022)
     _leave_to_others()
-    guest = Guest(control)
+    guest = SocketGuest(control)
     if ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
         sys.exit("cannot make the guest agent private")
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)

@@ -5,13 +5,14 @@ import fcntl
 import os
 import struct
 import termios
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from signal import valid_signals
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
-from innkeeper.engines.sandbox.channel import Channel, Exit, Reply
+from innkeeper.engines.sandbox.calls import Calls, Exit, Reply
 from innkeeper.engines.sandbox.guest import AT_DIRECTORY
 from innkeeper.engines.sandbox.sandbox import Command, SandboxError, SandboxGone, TerminalSize
 from innkeeper.engines.sandbox.terminal import TerminalInput, TerminalOutput
@@ -33,8 +34,21 @@ class Streams:
             reader.close()
 
 
-class SandboxProcess:
-    def __init__(self, channel: Channel, pid: int, exited: Exit, streams: Streams) -> None:
+class OpenStreams(Protocol):
+    @property
+    def stdin(self) -> asyncio.StreamWriter: ...
+
+    @property
+    def stdout(self) -> asyncio.StreamReader: ...
+
+    @property
+    def stderr(self) -> asyncio.StreamReader: ...
+
+    def close(self) -> None: ...
+
+
+class SandboxProcess(ABC):
+    def __init__(self, channel: Calls, pid: int, exited: Exit, streams: OpenStreams) -> None:
         self._channel = channel
         self.id = pid
         self._exited = exited
@@ -55,20 +69,31 @@ class SandboxProcess:
         if not self._exited.done():
             await self._channel.call("signal", str(self.id), str(int(number)))
 
-    async def resize(self, size: TerminalSize) -> None:
-        terminal = self._streams.terminal
-        if terminal is None:
-            raise SandboxError("this process has no terminal to resize")
-        if not terminal.closed:
-            fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", size.rows, size.columns, 0, 0))
+    @abstractmethod
+    async def resize(self, size: TerminalSize) -> None: ...
 
     def close(self) -> None:
         self._streams.close()
 
 
+class HeldProcess(SandboxProcess):
+    """One whose streams are descriptors that the guest agent passed."""
+
+    def __init__(self, channel: Calls, pid: int, exited: Exit, streams: Streams) -> None:
+        super().__init__(channel, pid, exited, streams)
+        self._terminal = streams.terminal
+
+    async def resize(self, size: TerminalSize) -> None:
+        terminal = self._terminal
+        if terminal is None:
+            raise SandboxError("this process has no terminal to resize")
+        if not terminal.closed:
+            fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", size.rows, size.columns, 0, 0))
+
+
 async def start(
-    channel: Channel, command: Command, directory: str, environment: Mapping[str, str]
-) -> SandboxProcess:
+    channel: Calls, command: Command, directory: str, environment: Mapping[str, str]
+) -> HeldProcess:
     """Raises SandboxError when the program cannot be started, SandboxGone when the sandbox ended."""
     try:
         return await _start(channel, command, directory, environment)
@@ -77,8 +102,8 @@ async def start(
 
 
 async def _start(
-    channel: Channel, command: Command, directory: str, environment: Mapping[str, str]
-) -> SandboxProcess:
+    channel: Calls, command: Command, directory: str, environment: Mapping[str, str]
+) -> HeldProcess:
     fields = request_of(command, directory, environment)
     if command.terminal:
         reply = await channel.call("exec", *fields)
@@ -91,7 +116,7 @@ async def _start(
         except SandboxError:
             streams.close()
             raise
-    return SandboxProcess(channel, reply.value, exited, streams)
+    return HeldProcess(channel, reply.value, exited, streams)
 
 
 def request_of(command: Command, directory: str, environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -114,7 +139,7 @@ def exit_of(reply: Reply, fields: Sequence[str]) -> Exit:
     raise SandboxError(f"cannot start {program!r}: {what}: {os.strerror(reply.error)}")
 
 
-async def _call_with_pipes(channel: Channel, fields: Sequence[str]) -> tuple[Reply, Streams]:
+async def _call_with_pipes(channel: Calls, fields: Sequence[str]) -> tuple[Reply, Streams]:
     with ExitStack() as theirs, ExitStack() as ours:
         stdin, stdin_writer = _pipe(theirs, ours)
         stdout_reader, stdout = _pipe(ours, theirs)

@@ -60,6 +60,7 @@ class Record:
     owner: ProcessMark
     cgroups: tuple[str, ...] = ()
     processes: tuple[ProcessMark, ...] = ()
+    drafts: tuple[str, ...] = ()
 
 
 class Records:
@@ -110,4 +111,5 @@ def _parse(path: Path) -> Record:
         ProcessMark(**document["owner"]),
         tuple(document["cgroups"]),
         tuple(ProcessMark(**process) for process in document["processes"]),
+        tuple(document.get("drafts", ())),
     )

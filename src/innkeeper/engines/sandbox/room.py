@@ -13,8 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from innkeeper.engines.sandbox import files, freezer, launch, network, process
+from innkeeper.engines.sandbox.calls import CALL_TIMEOUT_SECONDS, START_TIMEOUT_SECONDS, Calls
 from innkeeper.engines.sandbox.cgroups import Cgroup
-from innkeeper.engines.sandbox.channel import CALL_TIMEOUT_SECONDS, START_TIMEOUT_SECONDS, Channel
+from innkeeper.engines.sandbox.channel import Channel
 from innkeeper.engines.sandbox.child import KILL_TIMEOUT_SECONDS, ChildProcess, WatchedProcess
 from innkeeper.engines.sandbox.egress import gate
 from innkeeper.engines.sandbox.egress.authority import Authority
@@ -51,7 +52,7 @@ class Room:
         self._cgroup = cgroup
         self._ending = asyncio.Event()
         self._changing = asyncio.Lock()
-        self._channel = Channel(self._ending.set)
+        self._channel = self._open_channel()
         self._guest: WatchedProcess | None = None
         self._gate: Gate | None = None
         self._belongings = AsyncExitStack()
@@ -165,6 +166,10 @@ class Room:
         if self._keeper is not None:
             await asyncio.shield(self._keeper)
 
+    def _open_channel(self) -> Calls:
+        self._control = Channel(self._ending.set)
+        return self._control
+
     def _check_open(self) -> None:
         if self._ending.is_set():
             raise SandboxGone("the sandbox has ended")
@@ -205,7 +210,7 @@ class Room:
             ours.callback(os.close, heard)
             with ExitStack() as theirs:
                 theirs.callback(os.close, info)
-                control = theirs.enter_context(self._channel.guest_end).fileno()
+                control = theirs.enter_context(self._control.guest_end).fileno()
                 filter_ = launch.filter_file()
                 theirs.callback(os.close, filter_)
                 fds = info, control, filter_
@@ -281,7 +286,7 @@ async def _read_all(heard: int, said: bytearray) -> None:
         raise SandboxError(f"bubblewrap did not start in {START_TIMEOUT_SECONDS:g} s") from None
 
 
-async def _greeted(channel: Channel, bubblewrap: ChildProcess) -> None:
+async def _greeted(channel: Calls, bubblewrap: ChildProcess) -> None:
     try:
         await channel.greeted()
     except SandboxGone:

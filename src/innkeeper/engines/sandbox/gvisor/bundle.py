@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from innkeeper.engines.sandbox import guest, rootfs, seccomp
-from innkeeper.engines.sandbox.gvisor import guest as gvisor_guest
+from innkeeper.engines.sandbox.gvisor.guest import FILTER
+from innkeeper.engines.sandbox.gvisor.guest_doors import DOORS
 from innkeeper.engines.sandbox.sandbox import Limits, SandboxSpec
 
 ROOT_ID = 1_879_048_192
@@ -38,12 +39,14 @@ def write(folder: Path, spec: SandboxSpec, etc: Path, network: str | None) -> No
     """`network` is the path of a namespace to enter; without, a new and empty one is made. Raises OSError,
     and SandboxError for a mount that cannot be made."""
     root = folder / "rootfs"
-    for place in (*_PLACES, _PACKAGE[1:] + "/gvisor", gvisor_guest.DOORS[1:]):
+    for place in (*_PLACES, _PACKAGE[1:] + "/gvisor", DOORS[1:]):
         (root / place).mkdir(parents=True)
     (root / "var/tmp").symlink_to(rootfs.TEMPORARY)
-    shutil.copyfile(guest.__file__, f"{root}{_PACKAGE}/guest.py")
-    shutil.copyfile(gvisor_guest.__file__, f"{root}{_PACKAGE}/gvisor/guest.py")
-    Path(f"{root}{gvisor_guest.FILTER}").write_bytes(seccomp.program(os.uname().machine))
+    # With their times: a sandbox that goes on from a snapshot must find the files it had open as they were.
+    shutil.copy2(guest.__file__, f"{root}{_PACKAGE}/guest.py")
+    for module in Path(__file__).parent.glob("guest*.py"):
+        shutil.copy2(module, f"{root}{_PACKAGE}/gvisor/{module.name}")
+    Path(f"{root}{FILTER}").write_bytes(seccomp.program(os.uname().machine))
     doors(folder).mkdir(0o700)
     os.chown(doors(folder), ROOT_ID, ROOT_ID)
     mounts = [*_binds(root, folder, spec, etc), *_in_memory(spec.limits)]
@@ -68,7 +71,7 @@ def _binds(root: Path, folder: Path, spec: SandboxSpec, etc: Path) -> Iterator[d
     interpreter = rootfs.interpreter()
     if not interpreter.is_relative_to("/usr"):
         yield _bind(interpreter.parent.parent, str(interpreter.parent.parent))
-    yield _bind(doors(folder), gvisor_guest.DOORS)
+    yield _bind(doors(folder), DOORS)
     for mount in spec.mounts:
         yield _bind(mount.source.absolute(), str(rootfs.checked_target(mount)), mount.writable)
 

@@ -23,7 +23,11 @@ class Door:
         self.name = name
         self._path = f"/proc/self/fd/{folder}/{name}"  # the folder's own name may be too long for a socket
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        self.listener.bind(self._path)
+        try:
+            self.listener.bind(self._path)
+        except OSError:
+            self.listener.close()
+            raise
         Path(self._path).chmod(0o666)
         self.listener.listen(_BACKLOG)
 
@@ -55,8 +59,9 @@ class Doors:
         self._folder = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._numbers = itertools.count()
 
-    def open(self) -> Door:
-        return Door(self._folder, str(next(self._numbers)))
+    def open(self, name: str | None = None) -> Door:
+        """Without a name, one that no other door had."""
+        return Door(self._folder, name or str(next(self._numbers)))
 
     def close(self) -> None:
         os.close(self._folder)

@@ -1,9 +1,11 @@
 """The `gvisor` driver: sandboxes with a kernel of their own in user space, by runsc(1) of gVisor.
 
-`room.py` is one sandbox, `bundle.py` what it sees, `guest.py` runs inside, `doors.py` is how its streams get
-out. The platform is systrap, which needs no virtualisation: runsc of 2023 or later.
+`room.py` is one sandbox, `bundle.py` what it sees, `guest.py` runs inside, `wire.py` is how the host speaks
+with that, and `snapshot.py` what is left of a sandbox on disk. The platform is systrap, which needs no
+virtualisation: runsc of 2023 or later.
 """
 
+import asyncio
 import os
 import secrets
 import shutil
@@ -11,6 +13,8 @@ from pathlib import Path
 
 from innkeeper.engines.sandbox.cgroups import Cgroup
 from innkeeper.engines.sandbox.driver import RoomDriver
+from innkeeper.engines.sandbox.guest import VERSION
+from innkeeper.engines.sandbox.gvisor import runsc, snapshot
 from innkeeper.engines.sandbox.gvisor.room import GvisorRoom, discard
 from innkeeper.engines.sandbox.records import Record
 from innkeeper.engines.sandbox.sandbox import Isolation, SandboxSpec
@@ -21,20 +25,37 @@ class GvisorDriver(RoomDriver[GvisorRoom]):
 
     name = "gvisor"
     isolation = Isolation.USER_KERNEL
+    can_snapshot = True
 
     def __init__(self, state_dir: Path) -> None:
         super().__init__(state_dir)
         self._bundles = state_dir / "bundles"
+        self._verified = snapshot.Verified()
+        self._key: snapshot.Key | None = None
 
     def missing(self) -> list[str]:
         return missing()
 
     def room(self, spec: SandboxSpec, cgroup: Cgroup) -> GvisorRoom:
         folder = self._bundles / f"{spec.id}.{secrets.token_hex(4)}"
-        return GvisorRoom(spec, cgroup, self._rooms.discard, folder)
+        return GvisorRoom(spec, cgroup, self._rooms.discard, folder, self.key)
+
+    async def restore(self, folder: Path, spec: SandboxSpec) -> GvisorRoom:
+        key = await self.key()
+        image = await asyncio.to_thread(self._verified.open, folder, key, spec)
+        room = await self._admit(spec)
+        room.image = image
+        await room.open(self._records, self._etc)
+        return room
+
+    async def key(self) -> snapshot.Key:
+        """What the snapshots of this driver on this machine fit."""
+        if self._key is None:
+            self._key = snapshot.Key(self.name, await runsc.build(), snapshot.processor(), VERSION)
+        return self._key
 
     def _released(self, record: Record) -> None:
-        for folder in self._bundles.glob(f"{record.id}.*"):
+        for folder in (*self._bundles.glob(f"{record.id}.*"), *map(Path, record.drafts)):
             discard(folder)
 
 

@@ -6,24 +6,24 @@ import os
 import socket
 from typing import BinaryIO
 
-from innkeeper.engines.sandbox.channel import CALL_TIMEOUT_SECONDS, Channel
+from innkeeper.engines.sandbox.calls import CALL_TIMEOUT_SECONDS, Calls
 from innkeeper.engines.sandbox.files import failure
 from innkeeper.engines.sandbox.gvisor.doors import Doors
-from innkeeper.engines.sandbox.gvisor.guest import CHUNK_BYTES, STATUS
+from innkeeper.engines.sandbox.gvisor.guest_doors import CHUNK_BYTES, STATUS
 from innkeeper.engines.sandbox.sandbox import SandboxError, SandboxGone
 
 
-async def read(channel: Channel, doors: Doors, path: str, limit_bytes: int) -> bytes:
+async def read(channel: Calls, doors: Doors, path: str, limit_bytes: int) -> bytes:
     stream = await _stream(channel, doors, "read", path)
     return await asyncio.to_thread(_read, stream, path, limit_bytes)
 
 
-async def write(channel: Channel, doors: Doors, path: str, data: bytes) -> None:
+async def write(channel: Calls, doors: Doors, path: str, data: bytes) -> None:
     stream = await _stream(channel, doors, "write", path)
     await asyncio.to_thread(_write, stream, path, data)
 
 
-async def _stream(channel: Channel, doors: Doors, operation: str, path: str) -> socket.socket:
+async def _stream(channel: Calls, doors: Doors, operation: str, path: str) -> socket.socket:
     with doors.open() as door:
         reply = await channel.call(operation, door.name, path)
         if reply.error == errno.ENXIO:

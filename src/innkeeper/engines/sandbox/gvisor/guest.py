@@ -1,10 +1,8 @@
 """Process 1 of a gVisor sandbox: the guest agent of `engines/sandbox/guest.py`, where no descriptor crosses.
 
-Where that one hands a descriptor to the host, or gets one, this one connects to a *door*, a listening Unix
-socket of the host that the request names, and carries the bytes. It is root in the sandbox, which is nobody
-on the host, so that the agent's code, under another user, can neither signal nor look into it, nor reach the
-doors. A file is sent as frames: a 32-bit length and the data, then 0, or minus an errno. One that is received
-is answered with an errno or 0.
+The host's words, and the streams of processes, come and go over two pipes (`guest_wire.py`); connections and
+files through doors (`guest_doors.py`). It is root in the sandbox, which is nobody on the host, so that the
+agent's code, under another user, can neither signal nor look into it, nor reach the pipes and doors.
 """
 
 from __future__ import annotations
@@ -16,13 +14,15 @@ import errno
 import fcntl
 import os
 import resource
-import select
 import stat
 import struct
 import sys
 import termios
 
-from innkeeper.engines.sandbox.guest import Guest, listen, open_file
+from innkeeper.engines.sandbox.guest import REPLY, REQUEST_MAX_BYTES, Guest, listen, open_file
+from innkeeper.engines.sandbox.gvisor.guest_doors import AGENT, Doors, Tolerant, in_thread
+from innkeeper.engines.sandbox.gvisor.guest_streams import Streams
+from innkeeper.engines.sandbox.gvisor.guest_wire import CALL, DROP, Wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,11 +30,7 @@ if TYPE_CHECKING:
 else:
     import _signal
 
-AGENT = 1000
-DOORS = "/run/innkeeper/doors"
 FILTER = "/run/innkeeper/filter"
-STATUS = struct.Struct("!i")
-CHUNK_BYTES = 65_536
 
 _STACK_BYTES = 262_144
 _PR_CAPBSET_DROP = 24
@@ -56,23 +52,50 @@ class _Filter(ctypes.Structure):
 class GvisorGuest(Guest):
     """`processes` and `open_files` are what the agent may have at most, `program` filters its calls."""
 
-    def __init__(self, control: _socket.socket, processes: int, open_files: int, program: bytes) -> None:
-        super().__init__(control)
+    def __init__(self, wire: Wire, processes: int, open_files: int, program: bytes) -> None:
+        super().__init__(wire.heard)
+        self._wire = wire
         self._filter = _Filter(len(program) // _INSTRUCTION_BYTES, program)
         self._processes = processes
         self._open_files = open_files
-        self._terminals: dict[int, int] = {}
-        self._shown: dict[int, int] = {}
-        # Who we are is the same for all threads: none may knock while the agent's rights are tried.
-        self._identity = _thread.allocate_lock()
+        self._streams = Streams(wire, self._poll)
+        self._doors = Doors()
+        # Of each process with a terminal: our end of that, and the number of what it shows.
+        self._terminals: dict[int, tuple[int, int]] = {}
+
+    def _answer(self) -> bool:
+        if not self._wire.receive():
+            return False
+        while frame := self._wire.take():
+            kind, number, amount, data = frame
+            if kind == CALL:
+                self._call(data)
+            else:
+                self._streams.receive(kind, number, amount, data)
+            if kind == DROP:
+                self._hang_up(number)
+        return True
+
+    def _call(self, data: bytes) -> None:
+        operation, number, *fields = data.split(b"\0")
+        try:
+            self._do(operation, int(number), fields, [])
+        except OSError as error:
+            self._reply(int(number), error.errno or errno.EIO, 0)
+
+    def _reply(self, request: int, error: int, value: int, passed: int = -1) -> None:
+        self._wire.send(CALL, 0, REPLY.pack(request, error, value))
+
+    def _carry(self, ready: int) -> None:
+        self._streams.carry(ready)
 
     def _do(self, operation: bytes, request: int, fields: list[bytes], passed: list[int]) -> None:
         if operation == b"exec":
-            self._reply(request, *self._start(*fields))
+            self._reply(request, *self._start(int(fields[0]), *fields[1:]))
         elif operation == b"dial":
-            _in_thread(self._dial, request, self._knock(fields[0]), int(fields[1]))
+            in_thread(self._dial, request, self._doors.knock(fields[0]), int(fields[1]))
         elif operation == b"listen":
-            _in_thread(self._relay, fields[0], listen(int(fields[1])))
+            in_thread(self._relay, fields[0], listen(int(fields[1])))
             self._reply(request, 0, 0)
         elif operation in (b"read", b"write"):
             self._transfer(operation == b"read", fields[0], fields[1])
@@ -82,6 +105,10 @@ class GvisorGuest(Guest):
             self._reply(request, 0, 0)
         elif operation == b"count":
             self._reply(request, 0, _count())
+        elif operation == b"quiesce":
+            self._quiesce(request)
+        elif operation == b"continue":
+            self._reply(request, 0, 0)  # the host gave up on a snapshot that had not begun
         else:
             super()._do(operation, request, fields, passed)
 
@@ -100,66 +127,70 @@ class GvisorGuest(Guest):
         if prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(self._filter)) != 0:
             raise OSError(errno.EPERM, "no filter")
 
-    def _knock(self, door: bytes) -> int:
-        """A connection to the door of this name."""
-        connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
-        try:
-            with self._identity:
-                connection.connect(f"{DOORS}/{door.decode()}")
-        except OSError:
-            connection.close()
-            raise
-        return connection.detach()
-
-    def _start(self, door: bytes, terminal: bytes, *rest: bytes) -> tuple[int, int]:
+    def _start(self, number: int, terminal: bytes, *rest: bytes) -> tuple[int, int]:
+        """The streams of the process are `number` and those that follow."""
         # Processes that root begins do not count against the agent's limit, so we do.
         if _count() >= self._processes:
             raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-        doors = [self._knock(door) for _ in range(1 if terminal else 3)]
         pipes = [] if terminal else [os.pipe() for _ in range(3)]
-        theirs = [ends[number > 0] for number, ends in enumerate(pipes)]
-        ours = [ends[number == 0] for number, ends in enumerate(pipes)]
+        theirs = [ends[offset > 0] for offset, ends in enumerate(pipes)]
+        ours = [ends[offset == 0] for offset, ends in enumerate(pipes)]
         try:
             error, value, master = self._exec([terminal, *rest], theirs.copy())
         except OSError:
-            for fd in (*doors, *ours):
-                os.close(fd)
+            _close(ours)
             raise
         finally:
-            for fd in theirs:
-                os.close(fd)
+            _close(theirs)
         if error:
-            for fd in (*doors, *ours):
-                os.close(fd)
-        elif terminal:
-            ended, self._shown[value] = os.pipe()
-            self._terminals[value] = master
-            _in_thread(_show, os.dup(master), os.dup(doors[0]), ended)
-            _in_thread(self._type, value, doors[0])
-        else:
-            _in_thread(_pour, doors[0], ours[0])
-            for source, sink in zip(ours[1:], doors[1:]):  # noqa: B905 (Python 3.9 has no `strict`)
-                _in_thread(_pour, source, sink)
+            _close(ours)
+            return error, value
+        if terminal:
+            ours = [os.dup(master), os.dup(master)]
+            self._terminals[value] = master, number + 1
+        self._streams.let_in(number, ours[0])
+        for offset, fd in enumerate(ours[1:], 1):
+            self._streams.let_out(number + offset, fd)
         return error, value
 
     def _bury(self, pid: int, code: int) -> None:
         super()._bury(pid, code)
-        if pid in self._shown:
-            os.close(self._shown.pop(pid))
+        if pid in self._terminals:
+            master, shown = self._terminals.pop(pid)
+            self._streams.close(shown - 1)
+            self._streams.end(shown)
+            os.close(master)
 
-    def _type(self, pid: int, door: int) -> None:
-        """Once the host has left the terminal, it is hung up."""
-        _pour(door, os.dup(self._terminals[pid]))
-        try:
-            self._signal(pid, _signal.SIGHUP)
-        finally:
-            os.close(self._terminals.pop(pid))
+    def _hang_up(self, number: int) -> None:
+        """The host wants no more of this stream; if it left a terminal, its processes learn that."""
+        for pid, (master, shown) in list(self._terminals.items()):
+            if shown == number:
+                del self._terminals[pid]
+                self._streams.close(shown - 1)
+                os.close(master)
+                self._signal(pid, _signal.SIGHUP)
 
     def _resize(self, pid: int, columns: int, rows: int) -> None:
         if pid in self._terminals:
             size = struct.pack("HHHH", rows, columns, 0, 0)
-            fcntl.ioctl(self._terminals[pid], termios.TIOCSWINSZ, size)
+            fcntl.ioctl(self._terminals[pid][0], termios.TIOCSWINSZ, size)
             _announce(pid)
+
+    def _quiesce(self, request: int) -> None:
+        """Stand still without a connection to the host, until it says that we go on: as the sandbox that
+        was, or as another one that began as its copy."""
+        with self._doors.identity:
+            if not self._doors.break_off():
+                self._reply(request, errno.EBUSY, 0)
+                return
+            self._reply(request, 0, 0)
+            while (frame := self._wire.take()) is None:
+                if not self._wire.receive():
+                    sys.exit("the host left")
+        operation, number, *_ = frame[3].split(b"\0")
+        self._reply(int(number), 0, 0)
+        if operation == b"restored":
+            self._streams.begin_anew()
 
     def _dial(self, request: int, door: int, port: int) -> None:
         inside = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
@@ -169,41 +200,41 @@ class GvisorGuest(Guest):
             if inside.getsockname() == inside.getpeername():
                 raise OSError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
         except OSError as error:
-            os.close(door)
             inside.close()
             self._reply(request, error.errno or errno.EIO, 0)
+            self._doors.leave(door)
             return
         inside.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
-        _join(inside.detach(), door)
+        self._doors.join(inside.detach(), door)
         self._reply(request, 0, 0)
 
     def _relay(self, door: bytes, listener: int) -> None:
         accepting = _socket.socket(fileno=listener)
         while True:
-            with _Tolerant():  # the client may have left at once: that does not end the relay
+            with Tolerant():  # the client may have left at once: that does not end the relay
                 inside, _ = accepting._accept()  # type: ignore[attr-defined]
                 self._let_out(inside, door)
 
     def _let_out(self, inside: int, door: bytes) -> None:
         try:
-            outside = self._knock(door)
+            outside = self._doors.knock(door)
         except OSError:
             os.close(inside)
             raise
-        _join(inside, outside)
+        self._doors.join(inside, outside)
 
     def _transfer(self, reading: bool, door: bytes, path: bytes) -> None:
         file = self._open(path, os.O_RDONLY if reading else os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:
-            connection = self._knock(door)
+            connection = self._doors.knock(door)
         except OSError:
             os.close(file)
             raise
-        _in_thread(_send_file if reading else _receive_file, file, connection)
+        in_thread(self._doors.send_file if reading else self._doors.receive_file, file, connection)
 
     def _open(self, path: bytes, flags: int) -> int:
         """With the agent's rights."""
-        with self._identity:
+        with self._doors.identity:
             os.setegid(AGENT)
             os.seteuid(AGENT)
             try:
@@ -219,18 +250,9 @@ class GvisorGuest(Guest):
         return file
 
 
-class _Tolerant:
-    """`contextlib.suppress(OSError)`, without the time that `contextlib` takes to load."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
-        return kind is not None and issubclass(kind, OSError)
-
-
-def _in_thread(work: object, *arguments: object) -> None:
-    _thread.start_new_thread(work, arguments)  # type: ignore[call-overload]
+def _close(fds: list[int]) -> None:
+    for fd in fds:
+        os.close(fd)
 
 
 def _count() -> int:
@@ -241,89 +263,9 @@ def _count() -> int:
 def _announce(session: int) -> None:
     """Tell its processes that their terminal has another size: gVisor does not."""
     for name in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208
-        with _Tolerant():
+        with Tolerant():
             if os.getsid(int(name)) == session:
                 os.kill(int(name), _signal.SIGWINCH)
-
-
-def _join(one: int, other: int) -> None:
-    """Carry both ways; each way ends by itself."""
-    _in_thread(_pour, os.dup(one), os.dup(other))
-    _in_thread(_pour, other, one)
-
-
-def _pour(source: int, sink: int) -> None:
-    """Carry everything from `source` to `sink`; both are closed then."""
-    try:
-        while data := os.read(source, CHUNK_BYTES):
-            _write_all(sink, data)
-    except OSError:
-        pass  # one of them has broken off: so does the other
-    _leave(source, _socket.SHUT_RD)
-    _leave(sink, _socket.SHUT_WR)
-
-
-def _show(terminal: int, door: int, ended: int) -> None:
-    """Carry what a terminal shows until its program has `ended`: nothing else tells, here."""
-    poll = select.poll()
-    for fd in (terminal, ended):
-        poll.register(fd, select.POLLIN)
-    with _Tolerant():
-        while dict(poll.poll()).get(terminal, 0) & select.POLLIN:
-            _write_all(door, os.read(terminal, CHUNK_BYTES))
-    os.close(ended)
-    os.close(terminal)
-    _leave(door, _socket.SHUT_WR)
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(fd, rest) :]
-
-
-def _leave(fd: int, how: int) -> None:
-    """Close it; if it is a socket, end this way of it for those who share it too."""
-    if stat.S_ISSOCK(os.fstat(fd).st_mode):
-        connection = _socket.socket(fileno=fd)
-        with _Tolerant():
-            connection.shutdown(how)
-        connection.close()
-    else:
-        os.close(fd)
-
-
-def _send_file(file: int, door: int) -> None:
-    try:
-        end = 0
-        while True:
-            try:
-                data = os.read(file, CHUNK_BYTES)
-            except OSError as error:
-                end, data = -(error.errno or errno.EIO), b""
-            _write_all(door, STATUS.pack(len(data) or end) + data)
-            if not data:
-                return
-    except OSError:
-        pass  # the host has seen enough
-    finally:
-        os.close(file)
-        os.close(door)
-
-
-def _receive_file(file: int, door: int) -> None:
-    failure = 0
-    while data := os.read(door, CHUNK_BYTES):
-        try:
-            if not failure:
-                _write_all(file, data)
-        except OSError as error:
-            failure = error.errno or errno.EIO
-    os.close(file)
-    try:
-        _write_all(door, STATUS.pack(failure))
-    finally:
-        os.close(door)
 
 
 def _hide() -> None:
@@ -334,13 +276,13 @@ def _hide() -> None:
     ):
         sys.exit("cannot make the guest agent private")
     for device in _UNNEEDED_DEVICES:
-        with _Tolerant():
+        with Tolerant():
             os.unlink(device)  # noqa: PTH108 (`pathlib` is slow to load)
 
 
 def main() -> None:
     processes, open_files = map(int, sys.argv[1:])
-    control = _socket.socket(fileno=os.dup(0))
+    heard, said = (fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 3) for number in range(2))
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     _hide()
     for number in range(3):
@@ -352,4 +294,5 @@ def main() -> None:
     _thread.stack_size(_STACK_BYTES)
     with open(FILTER, "rb") as file:  # noqa: PTH123 (`pathlib` is slow to load)
         program = file.read()
-    GvisorGuest(control, processes, open_files, program).serve()
+    wire = Wire(heard, said, REQUEST_MAX_BYTES)
+    GvisorGuest(wire, processes, open_files, program).serve()

@@ -5,16 +5,23 @@ import os
 import resource
 import shutil
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from innkeeper.engines.sandbox import launch
+from innkeeper.engines.sandbox import freezer, launch
+from innkeeper.engines.sandbox.calls import CALL_TIMEOUT_SECONDS, Calls
 from innkeeper.engines.sandbox.cgroups import Cgroup
 from innkeeper.engines.sandbox.child import KILL_TIMEOUT_SECONDS, ChildProcess
-from innkeeper.engines.sandbox.gvisor import bundle, files, namespace, process
-from innkeeper.engines.sandbox.gvisor.doors import Doors
+from innkeeper.engines.sandbox.gvisor import bundle, files, namespace, runsc
+from innkeeper.engines.sandbox.gvisor.barrier import Barrier
+from innkeeper.engines.sandbox.gvisor.doors import Door, Doors
+from innkeeper.engines.sandbox.gvisor.process import GvisorProcess, start
+from innkeeper.engines.sandbox.gvisor.snapshot import Image, Key, Running, draft, keep
+from innkeeper.engines.sandbox.gvisor.streams import StandardStreams
+from innkeeper.engines.sandbox.gvisor.wire import Wire
 from innkeeper.engines.sandbox.records import ProcessMark, Record, Records
 from innkeeper.engines.sandbox.relay import RelayServer
 from innkeeper.engines.sandbox.room import Room, checked_port, unreachable
@@ -32,38 +39,89 @@ from innkeeper.engines.sandbox.sandbox import (
 
 HEADROOM_MIB = 128
 """What gVisor itself takes of a sandbox's memory."""
+SNAPSHOT_TIMEOUT_SECONDS = 300.0
+
+_LEAVING = ("--leave-running", "--compression=none")
 _HOST_TASKS = 4096  # threads that gVisor may have on the host beside those that run the agent's
 
 
 class GvisorRoom(Room):
-    """`folder` is for its bundle; it is removed with the sandbox."""
+    """`folder` is for its bundle; it is removed with the sandbox. With an `image`, it goes on from that."""
 
     def __init__(
-        self, spec: SandboxSpec, cgroup: Cgroup, ended: Callable[[Room], None], folder: Path
+        self,
+        spec: SandboxSpec,
+        cgroup: Cgroup,
+        ended: Callable[[Room], None],
+        folder: Path,
+        key: Callable[[], Awaitable[Key]],
     ) -> None:
         super().__init__(spec, cgroup, ended)
+        self.image: Image | None = None
         self._folder = folder
+        self._key = key
         self._doors: Doors | None = None
+        self._barrier = Barrier()
+        self._ports: set[int] = set()
+        self._streams: dict[int, StandardStreams] = {}
+        self._restored: dict[int, GvisorProcess] = {}
         self._processes = 0
 
-    async def exec(self, command: Command) -> process.GvisorProcess:
+    async def exec(self, command: Command) -> GvisorProcess:
         environment = {**ENVIRONMENT, **self._spec.environment, **command.environment}
         directory = self._inside(command.working_directory or "")
-        return await process.start(self._channel, self._open_doors(), command, directory, environment)
+        started, streams = await start(self._wire, command, directory, environment)
+        self._streams[started.id] = streams
+        return started
+
+    def process(self, process_id: int) -> GvisorProcess:
+        if process_id not in self._restored:
+            raise SandboxError(
+                f"no process {process_id} was restored with this sandbox, or it was taken already"
+            )
+        self._streams[process_id].begin()
+        return self._restored.pop(process_id)
+
+    async def snapshot(self, folder: Path) -> None:
+        if self._network_kind != "none":
+            raise SandboxError(
+                f"a sandbox with the network {self._spec.network.value!r} cannot be snapshotted: "
+                "its connections are the host's"
+            )
+        async with self._changing:
+            self._check_open()
+            writing = asyncio.create_task(self._snapshot(folder))
+            ending = asyncio.create_task(self._ending.wait())
+            try:
+                await asyncio.wait({writing, ending}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                ending.cancel()
+                if not writing.done():
+                    writing.cancel()
+                    await asyncio.wait({writing})
+            if writing.cancelled():
+                raise SandboxGone("the sandbox ended while it was snapshotted")
+            writing.result()
 
     async def dial(self, port: int) -> socket.socket:
         checked_port(port)
-        with self._open_doors().open() as door:
-            reply = await self._channel.call("dial", door.name, str(port))
-            if reply.error:
-                raise unreachable(reply.error, port)
-            return door.take()
+        async with self._barrier.passed():
+            with self._open_doors().open() as door:
+                return await self._dial(door, port)
+
+    async def _dial(self, door: Door, port: int) -> socket.socket:
+        reply = await self._channel.call("dial", door.name, str(port))
+        if reply.error:
+            raise unreachable(reply.error, port)
+        return door.take()
 
     async def read_file(self, path: str, limit_bytes: int = 100_000_000) -> bytes:
-        return await files.read(self._channel, self._open_doors(), self._inside(path), limit_bytes)
+        async with self._barrier.passed():
+            return await files.read(self._channel, self._open_doors(), self._inside(path), limit_bytes)
 
     async def write_file(self, path: str, data: bytes) -> None:
-        await files.write(self._channel, self._open_doors(), self._inside(path), data)
+        async with self._barrier.passed():
+            await files.write(self._channel, self._open_doors(), self._inside(path), data)
 
     async def usage(self) -> Usage:
         """How many processes the agent has, only the guest agent knows: the host sees gVisor's threads.
@@ -87,27 +145,32 @@ class GvisorRoom(Room):
             processes=_HOST_TASKS + 4 * limits.processes,
         )
 
+    def _open_channel(self) -> Calls:
+        self._wire = Wire(self._ending.set)
+        return self._wire
+
     def _open_doors(self) -> Doors:
         if self._doors is None:
             raise SandboxGone("the sandbox has ended")
         return self._doors
 
     async def _open(self, records: Records, etc: Path) -> None:
-        record = Record(self.id, ProcessMark.of(os.getpid()), self._cgroup.paths)
-        records.claim(record)
-        self._belongings.callback(records.remove, self.id)
-        self._belongings.push_async_callback(asyncio.to_thread, discard, self._folder)
+        self._note(records, Record(self.id, ProcessMark.of(os.getpid()), self._cgroup.paths))
         self._cgroup.make(self._around(self._limits))
         self._belongings.push_async_callback(asyncio.to_thread, self._cgroup.release)
         holder = await self._hold_network()
+        self._network_kind = "host" if holder else "none"
         path = namespace.path(holder) if holder else None
         await self._write_bundle(etc, path)
         self._doors = Doors(bundle.doors(self._folder))
         self._belongings.callback(self._close_doors)
+        inherited = self.image.relays if self.image else ()
+        for relay in self._spec.relays:
+            self._serve(relay)
         # The guest agent becomes ready while its network does.
         joining = asyncio.create_task(self._attach(holder))
         try:
-            runsc = self._start_runsc("host" if holder else "none")
+            runsc = self._start_runsc()
             await self._greeted(runsc)
             runsc.settled()
             helpers = await joining
@@ -115,8 +178,10 @@ class GvisorRoom(Room):
             joining.cancel()
             await asyncio.gather(joining, return_exceptions=True)
         for relay in self._spec.relays:
-            await self._relay(relay)
-        records.update(replace(record, processes=(ProcessMark.of(runsc.pid), *helpers)))
+            if relay.port not in inherited:
+                await self._listen(relay.port)
+        self._ports = {*inherited, *(relay.port for relay in self._spec.relays)}
+        self._renote(processes=(ProcessMark.of(runsc.pid), *helpers))
 
     async def _write_bundle(self, etc: Path, network_path: str | None) -> None:
         write = asyncio.to_thread(bundle.write, self._folder, self._spec, etc, network_path)
@@ -140,47 +205,129 @@ class GvisorRoom(Room):
         _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
         return launch.entering(most_files, self._cgroup.doors)
 
-    def _start_runsc(self, kind: str) -> ChildProcess:
-        control = self._channel.guest_end
+    def _start_runsc(self) -> ChildProcess:
+        how = ["restore", f"--image-path={self.image.folder}"] if self.image else ["run"]
+        heard, said = self._wire.guest_ends
         try:
             runsc = ChildProcess(
-                [
-                    *self._entering(),
-                    *("setpriv", "--pdeathsig", "KILL"),
-                    *("runsc", f"--root={self._folder}/state", "--platform=systrap", f"--network={kind}"),
-                    *("--overlay2=none", "--host-uds=open", "--ignore-cgroups"),
-                    *("run", f"--bundle={self._folder}", self.id),
-                ],
-                stdin=control.fileno(),
+                [*self._entering(), *self._runsc(*how, f"--bundle={self._folder}", self.id)],
+                stdin=heard,
+                stdout=said,
             )
         finally:
-            control.close()
+            self._wire.let_go()
         self._belongings.push_async_callback(runsc.kill)
         self._guest = runsc
         return runsc
 
-    async def _greeted(self, runsc: ChildProcess) -> None:
+    def _runsc(self, *words: str) -> list[str]:
+        return runsc.command(self._folder / "state", self._network_kind, *words)
+
+    async def _greeted(self, started: ChildProcess) -> None:
         try:
-            await self._channel.greeted()
+            if self.image is None:
+                await self._wire.greeted()
+            else:
+                self._adopt(self.image)
+                await self._wire.go_on("restored")
         except SandboxGone:
             with suppress(TimeoutError):
                 async with asyncio.timeout(KILL_TIMEOUT_SECONDS):
-                    await runsc.wait()
-            raise SandboxError(f"runsc could not start: {runsc.complaints() or 'it said nothing'}") from None
+                    await started.wait()
+            said = started.complaints() or "it said nothing"
+            raise SandboxError(f"runsc could not start: {said}") from None
+
+    def _adopt(self, image: Image) -> None:
+        """The processes in it, with streams that give and take nothing yet."""
+        self._wire.next_number = image.next_stream
+        for each in image.processes:
+            streams = StandardStreams(self._wire, each.stream, each.terminal, 0, each.open)
+            self._streams[each.id] = streams
+            exited = self._wire.running(each.id)
+            self._restored[each.id] = GvisorProcess(self._wire, each.id, exited, streams)
+
+    async def _snapshot(self, folder: Path) -> None:
+        key = await self._key()
+        try:
+            with draft(folder, self._cgroup.usage().memory_mib) as path:
+                self._renote(drafts=(str(path),))
+                image = await self._checkpoint(path)
+                await _kept(image, key, self._spec, folder)
+        except OSError as error:
+            raise SandboxError(f"cannot write a snapshot: {error.strerror}") from error
+        finally:
+            self._renote(drafts=())
+
+    async def _checkpoint(self, path: Path) -> Image:
+        """Write the image there. The sandbox stands still meanwhile, and is paused afterwards if it was."""
+        freezer.thaw(self._cgroup.paths)
+        try:
+            async with self._barrier.shut(CALL_TIMEOUT_SECONDS):
+                await self._wire.quiesce()
+                try:
+                    async with asyncio.timeout(SNAPSHOT_TIMEOUT_SECONDS):
+                        await runsc.printed(
+                            self._runsc("checkpoint", *_LEAVING, f"--image-path={path}", self.id)
+                        )
+                    return Image(path, self._living(), tuple(sorted(self._ports)), self._wire.next_number)
+                finally:
+                    await self._wire.go_on("continue")
+        except TimeoutError:
+            raise SandboxError("the snapshot was not done in time") from None
+        finally:
+            if self._channel.paused:
+                await freezer.freeze(self._cgroup.paths)
+
+    def _living(self) -> tuple[Running, ...]:
+        living = {each: self._streams[each] for each in self._wire.alive if each in self._streams}
+        return tuple(
+            Running(each, streams.number, streams.terminal, streams.open) for each, streams in living.items()
+        )
+
+    def _note(self, records: Records, record: Record) -> None:
+        records.claim(record)
+        self._belongings.callback(records.remove, self.id)
+        self._belongings.push_async_callback(asyncio.to_thread, discard, self._folder)
+        self._records, self._record = records, record
+
+    def _renote(self, **changed: Any) -> None:
+        self._record = replace(self._record, **changed)
+        self._records.update(self._record)
 
     def _close_doors(self) -> None:
         if self._doors is not None:
             self._doors.close()
         self._doors = None
 
-    async def _relay(self, relay: Relay) -> None:
-        door = self._open_doors().open()
+    def _serve(self, relay: Relay) -> None:
+        try:
+            door = self._open_doors().open(_relay_door(checked_port(relay.port)))
+        except OSError as error:
+            raise SandboxError(f"cannot relay port {relay.port}: {error.strerror}") from None
         self._belongings.callback(door.close)
-        reply = await self._channel.call("listen", door.name, str(checked_port(relay.port)))
-        if reply.error:
-            raise SandboxError(f"cannot listen on port {relay.port} inside: {os.strerror(reply.error)}")
         server = RelayServer(door.listener, relay)
         self._belongings.push_async_callback(server.close)
+
+    async def _listen(self, port: int) -> None:
+        reply = await self._channel.call("listen", _relay_door(port), str(port))
+        if reply.error:
+            raise SandboxError(f"cannot listen on port {port} inside: {os.strerror(reply.error)}")
+
+
+def _relay_door(port: int) -> str:
+    """The same in every sandbox that goes on from a snapshot: the guest agent knocks at it by name."""
+    return f"relay-{port}"
+
+
+async def _kept(image: Image, key: Key, spec: SandboxSpec, folder: Path) -> None:
+    """Who gives up meanwhile must not remove what is still being written."""
+    keeping = asyncio.create_task(asyncio.to_thread(keep, image, key, spec, folder))
+    try:
+        await asyncio.shield(keeping)
+    except asyncio.CancelledError:
+        await asyncio.wait({keeping})
+        await asyncio.to_thread(discard, folder)
+        raise
 
 
 def discard(folder: Path) -> None:

@@ -1,0 +1,191 @@
+"""A snapshot of a gVisor sandbox: a folder with the image that runsc wrote, and a manifest.
+
+The manifest says what the image fits: nothing else may restore it, because that would end in a crash inside,
+or in an agent that sees another world than it did. All of it is written into a draft, which gets its final
+name when it is on disk; so a folder with that name is whole.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from innkeeper.engines.sandbox.sandbox import SandboxError, SandboxSpec
+
+FORMAT = 1
+
+_MANIFEST = "manifest.json"
+_CPUINFO = Path("/proc/cpuinfo")
+_FEATURES = ("flags", "Features")
+_MIB = 1 << 20
+_DISK_MARGIN_MIB = 64
+_KNOWN_MAX = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What a snapshot belongs to. `guest` is the version of the guest agent, which is in the image."""
+
+    driver: str
+    build: str
+    processor: str
+    guest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A process that is in the image: `stream` is the number of its input, `open` says which of its streams
+    had not ended."""
+
+    id: int
+    stream: int
+    terminal: bool
+    open: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What is to be known to go on from it."""
+
+    folder: Path
+    processes: tuple[Running, ...]
+    relays: tuple[int, ...]
+    next_stream: int
+
+
+def processor() -> str:
+    """The features of this machine's processor, as one word: code in memory may have been chosen by them."""
+    for line in _CPUINFO.read_text().splitlines():
+        name, _, features = line.partition(":")
+        if name.strip() in _FEATURES:
+            return hashlib.sha256(" ".join(sorted(features.split())).encode()).hexdigest()[:16]
+    return "unknown"
+
+
+def fitting(spec: SandboxSpec) -> dict[str, Any]:
+    """What must be the same in the sandbox that goes on."""
+    return {
+        "network": spec.network.value,
+        "mounts": [[mount.target, mount.writable] for mount in spec.mounts],
+        "processes": spec.limits.processes,
+        "open_files": spec.limits.open_files,
+        "scratch_mib": spec.limits.scratch_mib,
+    }
+
+
+@contextmanager
+def draft(folder: Path, need_mib: float) -> Iterator[Path]:
+    """A new folder beside `folder`, which is gone afterwards, unless `keep` gave it that name. Raises
+    SandboxError, also where the disk has no room: runsc cuts an image short without a word."""
+    if folder.exists():
+        raise SandboxError("the folder for the snapshot exists already")
+    free_mib = shutil.disk_usage(folder.parent).free / _MIB
+    if free_mib < need_mib + _DISK_MARGIN_MIB:
+        raise SandboxError(
+            f"the disk has {free_mib:.0f} MiB left; a snapshot may take {need_mib + _DISK_MARGIN_MIB:.0f} MiB"
+        )
+    path = folder.parent / f".{folder.name}.{secrets.token_hex(4)}.draft"
+    path.mkdir(mode=0o700)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def keep(image: Image, key: Key, spec: SandboxSpec, folder: Path) -> None:
+    """Make the draft that `image` is in durable, and give it its name. Blocks."""
+    document = {
+        "format": FORMAT,
+        "key": asdict(key),
+        "spec": fitting(spec),
+        "processes": [asdict(process) for process in image.processes],
+        "relays": image.relays,
+        "next_stream": image.next_stream,
+        "sha256": {path.name: _digest(path) for path in sorted(image.folder.iterdir())},
+    }
+    manifest = image.folder / _MANIFEST
+    manifest.write_text(json.dumps(document))
+    for path in (*image.folder.iterdir(), image.folder):
+        _sync(path)
+    image.folder.rename(folder)
+    _sync(folder.parent)
+
+
+class Verified:
+    """Reads snapshots. One whose checksums were right is not read again as long as its files are the same."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, tuple[tuple[int, ...], ...]] = {}
+
+    def open(self, folder: Path, key: Key, spec: SandboxSpec) -> Image:
+        """Raises SandboxError that says why it is refused. Blocks."""
+        document = _read(folder)
+        _refuse_others(document["key"], asdict(key), "does not fit this machine")
+        _refuse_others(document["spec"], fitting(spec), "does not fit the sandbox")
+        self._verify(folder, document["sha256"])
+        return Image(
+            folder,
+            tuple(
+                Running(one["id"], one["stream"], one["terminal"], tuple(one["open"]))
+                for one in document["processes"]
+            ),
+            tuple(document["relays"]),
+            document["next_stream"],
+        )
+
+    def _verify(self, folder: Path, digests: Mapping[str, str]) -> None:
+        marks = tuple(_mark(folder / name) for name in sorted(digests))
+        if self._known.get(folder) == marks:
+            return
+        for name, digest in digests.items():
+            if _digest(folder / name) != digest:
+                raise SandboxError(f"the snapshot is damaged: {name} is not what was written")
+        if len(self._known) >= _KNOWN_MAX:
+            self._known.clear()
+        self._known[folder] = marks
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    try:
+        document: dict[str, Any] = json.loads((folder / _MANIFEST).read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        raise SandboxError(f"there is no snapshot in {folder.name!r}") from None
+    except (OSError, ValueError) as error:
+        raise SandboxError(f"the snapshot is damaged: {_MANIFEST} cannot be read") from error
+    if document.get("format") != FORMAT:
+        raise SandboxError(f"the snapshot is of format {document.get('format')!r}; {FORMAT} is needed")
+    return document
+
+
+def _refuse_others(was: Mapping[str, Any], now: Mapping[str, Any], reason: str) -> None:
+    for name, value in now.items():
+        if was.get(name) != value:
+            raise SandboxError(f"the snapshot {reason}: {name} was {was.get(name)!r}, and is {value!r} here")
+
+
+def _mark(path: Path) -> tuple[int, ...]:
+    """Changes when the file does."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        raise SandboxError(f"the snapshot is damaged: {path.name} is missing") from None
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
