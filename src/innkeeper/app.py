@@ -86,6 +86,10 @@ from innkeeper.services.tags.service import Tags
 from innkeeper.services.usage.model import Rates
 from innkeeper.services.usage.routes import routes as usage_routes
 from innkeeper.services.usage.service import Metering
+from innkeeper.services.web.front import Front
+from innkeeper.services.web.model import Rules as WebRules
+from innkeeper.services.web.routes import routes as web_routes
+from innkeeper.services.web.service import WebServices
 from innkeeper.settings import Settings
 
 VERSION = version("innkeeper")
@@ -129,7 +133,10 @@ class Innkeeper:
         self.verifier = SignatureVerifier(
             self.accounts.credential, engines.clock, settings.clock_skew_seconds
         )
-        self.http = _http(self, settings)
+        doors = self.runtime.sessions.door, self.code.sessions.door
+        key = engines.vault.derive("web-tokens")
+        self.web = WebServices(doors, key, engines.clock, _web_rules(settings))
+        self.http = Front(_http(self, settings), self.web)
         self._watch: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -247,6 +254,7 @@ class Runtime:
             partial(signed_caller, inn.verifier),
             authorize,
             settings.session_stream_timeout_seconds,
+            settings.websocket_frame_max_bytes,
         )
 
 
@@ -275,6 +283,18 @@ def _limits(settings: Settings) -> Limits:
         cpu_cores=settings.session_cpu_cores,
         memory_mib=settings.session_memory_mib,
         processes=settings.session_processes,
+    )
+
+
+def _web_rules(settings: Settings) -> WebRules:
+    return WebRules(
+        domain=settings.web_domain,
+        token_seconds=settings.web_token_max_seconds,
+        requests=settings.web_requests_max,
+        body_bytes=settings.request_body_max_bytes,
+        message_bytes=settings.web_message_max_bytes,
+        answer_seconds=settings.web_answer_timeout_seconds,
+        stream_seconds=settings.session_stream_timeout_seconds,
     )
 
 
@@ -376,6 +396,7 @@ def _native_routes(inn: Innkeeper, settings: Settings) -> list[BaseRoute]:
         *native_routes(runtime.runtimes, runtime.sessions),
         *model_routes(inn.models),
         *usage_routes(inn.metering),
+        *web_routes(inn.web),
         *sandbox_routes.routes(inn.sandboxes),
     ]
     most = settings.request_body_max_bytes

@@ -75,7 +75,7 @@ async def _serve_http(inn: Innkeeper, settings: Settings, listener: socket.socke
         access_log=False,
         lifespan="off",
         server_header=False,
-        ws_max_size=settings.websocket_frame_max_bytes,
+        ws_max_size=max(settings.websocket_frame_max_bytes, settings.web_message_max_bytes),
         ws_ping_interval=None,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_GRACE_SECONDS,

@@ -143,6 +143,26 @@ class Settings(BaseSettings):
         int, Field(description="Size of a session's working folder and of its /tmp, in memory.")
     ] = 4096
 
+    web_domain: Annotated[
+        str,
+        Field(
+            pattern=r"^$|^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$",
+            description="Domain below which sandboxes serve, as `PORT-ID.DOMAIN`; empty: at `/-/web/ID/PORT/`.",
+        ),
+    ] = ""
+    web_token_max_seconds: Annotated[
+        int, Field(gt=0, description="Longest life of a token for a web service in a sandbox.")
+    ] = 43_200
+    web_requests_max: Annotated[
+        int, Field(gt=0, description="Requests and WebSockets to one sandbox at once, at most.")
+    ] = 256
+    web_message_max_bytes: Annotated[
+        int, Field(gt=0, description="Largest WebSocket message of a web service, either way.")
+    ] = 4_194_304
+    web_answer_timeout_seconds: Annotated[
+        float, Field(gt=0, description="Longest wait until a web service in a sandbox begins to answer.")
+    ] = 300.0
+
     usage_sample_seconds: Annotated[
         float, Field(gt=0, description="How often live sandboxes are metered; a crash loses that much use.")
     ] = 60.0

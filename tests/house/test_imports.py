@@ -41,7 +41,7 @@ PROTOCOLS = {
     "store": {"database", "client_tokens", "migration"},
     "jobs": {"jobs"},
     "cluster": {"cluster"},
-    "sandbox": {"sandbox", "pool"},
+    "sandbox": {"sandbox", "pool", "client", "bridge"},
     "models": {"model"},
     "embedders": {"embedder"},
     "blobs": {"blobs"},

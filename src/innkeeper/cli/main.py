@@ -21,6 +21,7 @@ from innkeeper.cli.sessions import sessions
 from innkeeper.cli.status import status
 from innkeeper.cli.stop import stop
 from innkeeper.cli.up import up
+from innkeeper.cli.url import url
 
 app = typer.Typer(
     name="innkeeper",
@@ -30,8 +31,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (up, down, env, deploy, invoke, code, sessions, logs, pause, resume, stop, status, rm, doctor):
+for command in (up, down, env, deploy, invoke, code, sessions, logs, pause, resume, url, stop, status, rm):
     app.command()(command)
+app.command()(doctor)
 app.add_typer(keys, name="keys")
 
 

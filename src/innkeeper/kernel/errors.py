@@ -109,8 +109,22 @@ class NotImplementedYet(InnkeeperError):
     status = 501
 
 
+class BadGateway(InnkeeperError):
+    """What should have answered does not listen, or answered nonsense."""
+
+    code = "BadGatewayException"
+    status = 502
+
+
 class Unavailable(InnkeeperError):
     """Something that this request needs is not set up or not reachable; the message says what to set."""
 
     code = "ServiceUnavailableException"
     status = 503
+
+
+class GatewayTimeout(InnkeeperError):
+    """What should have answered did not begin to in time."""
+
+    code = "GatewayTimeoutException"
+    status = 504

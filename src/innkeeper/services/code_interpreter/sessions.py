@@ -22,6 +22,7 @@ from innkeeper.services.code_interpreter.room import Room
 from innkeeper.services.code_interpreter.rooms import Rooms
 from innkeeper.services.usage.model import Kind, Subject
 from innkeeper.services.usage.service import Metering
+from innkeeper.services.web.service import Door
 
 _TOKEN_MEMBERS = ("codeInterpreterIdentifier", "name", "sessionTimeoutSeconds", "clientToken")
 _ID_LENGTH = 26
@@ -109,6 +110,13 @@ class Sessions:
                 return session.room
         ended = await self.get(account, interpreter_id, session_id)
         raise NotFound(f"Session {session_id} has ended: {ended.end_reason or 'it was stopped'}")
+
+    async def door(self, account: str, session_id: str) -> Door | None:
+        """To a live session."""
+        session = self._live.get(session_id)
+        if session is None or session.end_reason or session.record.account != account:
+            return None
+        return Door(session_id, session.room.sandbox)
 
     async def stop(self, account: str, interpreter_id: str, session_id: str) -> SessionRecord:
         """One that has ended stays as it is."""

@@ -6,12 +6,12 @@ from contextlib import ExitStack
 
 import aiohttp
 
+from innkeeper.engines.sandbox.client import Unreachable
 from innkeeper.kernel.call import Call, Document
 from innkeeper.kernel.caller import CallerKind
 from innkeeper.kernel.errors import AgentFailed, RetryableConflict
 from innkeeper.services.runtime import headers
 from innkeeper.services.runtime.access import Access
-from innkeeper.services.runtime.agent_client import AgentUnreachable
 from innkeeper.services.runtime.answer_stream import AnswerStream
 from innkeeper.services.runtime.directory import Target
 from innkeeper.services.runtime.model import SessionKey
@@ -119,7 +119,7 @@ class Invocations:
                 return await session.http.request(
                     method, session.url(path), headers=sent, data=payload or None, allow_redirects=False
                 )
-        except AgentUnreachable as error:
+        except Unreachable as error:
             await self._sessions.end(session, "the agent no longer listens")
             raise RetryableConflict("The session's agent has ended, please retry") from error
         except TimeoutError as error:

@@ -10,9 +10,9 @@ from pathlib import Path
 import aiohttp
 from yarl import URL
 
+from innkeeper.engines.sandbox.client import sandbox_client
 from innkeeper.engines.sandbox.sandbox import Process, Sandbox
 from innkeeper.kernel.clock import Clock
-from innkeeper.services.runtime.agent_client import agent_client
 from innkeeper.services.runtime.model import RuntimeVersion, SessionKey, SessionStatus
 from innkeeper.services.runtime.session_log import SessionLog
 
@@ -65,7 +65,7 @@ class Session:
         self.sandbox = sandbox
         self.agent = agent
         self.log = log
-        self.http = agent_client(sandbox)
+        self.http = sandbox_client(sandbox)
         self._pumps = [asyncio.create_task(log.pump(stream)) for stream in (agent.stdout, agent.stderr)]
 
     async def close(self) -> None:

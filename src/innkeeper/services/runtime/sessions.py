@@ -28,6 +28,7 @@ from innkeeper.services.runtime.session import Session
 from innkeeper.services.runtime.storage import SessionStorage
 from innkeeper.services.usage.model import Kind, Subject
 from innkeeper.services.usage.service import Metering
+from innkeeper.services.web.service import Door
 
 _SIGTERM = 15
 
@@ -152,6 +153,18 @@ class Sessions:
             session.touch()
             if _change(session, SessionStatus.PAUSED, SessionStatus.READY):
                 await self._update(session, {"status": session.status})
+
+    async def door(self, account: str, id_: str) -> Door | None:
+        """To the live session of which this is the life, or the last used of those whose caller named it so;
+        awake. Raises RetryableConflict while it starts or stops."""
+        found = [
+            one for one in self.live if one.key.account == account and id_ in (one.id, one.key.session_id)
+        ]
+        if not found:
+            return None
+        session = max(found, key=lambda one: one.last_used)
+        await self.resume(session)
+        return Door(session.id, _settled(session).sandbox, session.use)
 
     async def end(self, session: Session, reason: str) -> None:
         """Stop the agent, with a short grace, and its sandbox. One that still starts ends when it has; for

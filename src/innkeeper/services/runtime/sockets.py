@@ -3,24 +3,22 @@
 import asyncio
 import base64
 import binascii
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
 import aiohttp
-from aiohttp import WSMsgType
 from starlette.requests import HTTPConnection
-from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from innkeeper.engines.sandbox.bridge import close, deny, join, until_first_ends
 from innkeeper.kernel.call import Call, Document
 from innkeeper.kernel.caller import Caller
-from innkeeper.kernel.errors import AgentFailed, InnkeeperError, Unauthorized
+from innkeeper.kernel.errors import AgentFailed, InnkeeperError
 from innkeeper.services.runtime import headers
 from innkeeper.services.runtime.access import Access
 from innkeeper.services.runtime.invocation import Invocations
 from innkeeper.services.runtime.session import Session
-from innkeeper.services.runtime.shells import FRAME_MAX_BYTES, Shell, Shells
+from innkeeper.services.runtime.shells import Shell, Shells
 
 Authenticate = Callable[[HTTPConnection], Awaitable[Caller | None]]
 """The SigV4 caller of a handshake; None when it is not signed. Raises AccessDenied."""
@@ -29,7 +27,7 @@ Authorize = Callable[[Caller, str, Document], Awaitable[None]]
 """May this caller do this operation with these parameters? Raises AccessDenied."""
 
 SHELL_ID_HEADER = "X-Amzn-Bedrock-AgentCore-Shell-Id"
-_REPLACED, _GOING_AWAY = 4000, 1001
+_REPLACED = 4000
 _BEARER_SUBPROTOCOL = "base64UrlBearerAuthorization"
 
 
@@ -42,6 +40,7 @@ class Sockets:
         authenticate: Authenticate,
         authorize: Authorize,
         stream_timeout_seconds: float,
+        frame_max_bytes: int,
     ) -> None:
         self._access = access
         self._invocations = invocations
@@ -49,6 +48,7 @@ class Sockets:
         self._authenticate = authenticate
         self._authorize = authorize
         self._stream_timeout_seconds = stream_timeout_seconds
+        self._frame_max_bytes = frame_max_bytes
 
     async def agent(self, socket: WebSocket) -> None:
         """Pass messages both ways between the client and the agent's own `/ws`."""
@@ -56,14 +56,15 @@ class Sockets:
             call, params = await self._admit(socket, "InvokeAgentRuntimeWithWebSocketStream")
             target, session = await self._invocations.open(call, params)
             with session.use():
-                upstream = await _connect(session, self._invocations.headers(call, target, session, params))
+                sent = self._invocations.headers(call, target, session, params)
+                upstream = await _connect(session, sent, self._frame_max_bytes)
         except InnkeeperError as error:
-            await _deny(socket, error)
+            await deny(socket, error)
             return
         async with upstream:
             with session.use():
                 await socket.accept(*_accepted(socket, {headers.SESSION: session.key.session_id}))
-                await self._until_first_ends(_to_agent(socket, upstream), _to_client(upstream, socket))
+                await join(socket, upstream, self._frame_max_bytes, self._stream_timeout_seconds)
 
     async def shell(self, socket: WebSocket) -> None:
         """Attach the client to a shell, a new one or one that it left before."""
@@ -73,17 +74,20 @@ class Sockets:
             with session.use():
                 shell, reconnected = await self._shells.open(session, socket.query_params.get("shellId"))
         except InnkeeperError as error:
-            await _deny(socket, error)
+            await deny(socket, error)
             return
         shown = {headers.SESSION: session.key.session_id, SHELL_ID_HEADER: shell.id}
         with session.use():
             await socket.accept(*_accepted(socket, shown))
             replaced = await shell.attach(socket.send_bytes, reconnected)
-            await self._until_first_ends(
-                _serve_shell(socket, shell), _close_when(replaced, socket, _REPLACED), shell.ended.wait()
+            await until_first_ends(
+                self._stream_timeout_seconds,
+                _serve_shell(socket, shell),
+                _close_when(replaced, socket, _REPLACED),
+                shell.ended.wait(),
             )
             if not replaced.is_set():
-                await _close(socket, 1000)
+                await close(socket, 1000)
 
     async def _admit(self, socket: WebSocket, operation: str) -> tuple[Call, Document]:
         session_id = _given(socket, headers.SESSION)
@@ -102,49 +106,16 @@ class Sockets:
             await self._authorize(caller, operation, params)
         return Call(caller, str(uuid4()), socket.headers), params
 
-    async def _until_first_ends(self, *parts: Coroutine[Any, Any, Any]) -> None:
-        tasks = [asyncio.ensure_future(part) for part in parts]
-        try:
-            await asyncio.wait(
-                tasks, timeout=self._stream_timeout_seconds, return_when=asyncio.FIRST_COMPLETED
-            )
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
-
-async def _connect(session: Session, sent: dict[str, str]) -> aiohttp.ClientWebSocketResponse:
+async def _connect(
+    session: Session, sent: dict[str, str], frame_max_bytes: int
+) -> aiohttp.ClientWebSocketResponse:
     try:
         return await session.http.ws_connect(
-            session.url("/ws"), headers=sent, max_msg_size=FRAME_MAX_BYTES, autoclose=False
+            session.url("/ws"), headers=sent, max_msg_size=frame_max_bytes, autoclose=False
         )
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         raise AgentFailed("The agent does not accept WebSockets on /ws") from error
-
-
-async def _to_agent(socket: WebSocket, upstream: aiohttp.ClientWebSocketResponse) -> None:
-    while True:
-        message = await socket.receive()
-        if message["type"] == "websocket.disconnect":
-            await upstream.close(code=message.get("code") or 1000)
-            return
-        if (text := message.get("text")) is not None:
-            await upstream.send_str(text)
-        else:
-            await upstream.send_bytes(message["bytes"])
-
-
-async def _to_client(upstream: aiohttp.ClientWebSocketResponse, socket: WebSocket) -> None:
-    while True:
-        message = await upstream.receive()
-        if message.type is WSMsgType.TEXT:
-            await socket.send_text(message.data)
-        elif message.type is WSMsgType.BINARY:
-            await socket.send_bytes(message.data)
-        else:
-            gone = message.type is not WSMsgType.CLOSE
-            return await _close(socket, _GOING_AWAY if gone else message.data or 1000)
 
 
 async def _serve_shell(socket: WebSocket, shell: Shell) -> None:
@@ -158,21 +129,7 @@ async def _serve_shell(socket: WebSocket, shell: Shell) -> None:
 
 async def _close_when(event: asyncio.Event, socket: WebSocket, code: int) -> None:
     await event.wait()
-    await _close(socket, code)
-
-
-async def _close(socket: WebSocket, code: int) -> None:
-    try:
-        await socket.close(code)
-    except (RuntimeError, WebSocketDisconnect):
-        return  # the client was first
-
-
-async def _deny(socket: WebSocket, error: InnkeeperError) -> None:
-    shown = {"x-amzn-errortype": error.code}
-    if isinstance(error, Unauthorized):
-        shown["www-authenticate"] = error.challenge
-    await socket.send_denial_response(JSONResponse({"message": error.message}, error.status, shown))
+    await close(socket, code)
 
 
 def _accepted(socket: WebSocket, shown: dict[str, str]) -> tuple[str | None, list[tuple[bytes, bytes]]]:

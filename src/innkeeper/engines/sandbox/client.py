@@ -1,4 +1,4 @@
-"""HTTP to an agent: a client whose connections are made inside the agent's sandbox."""
+"""HTTP to a server inside a sandbox: a client whose connections are made there."""
 
 import aiohttp
 from aiohttp import ClientRequest, ClientTimeout
@@ -8,13 +8,13 @@ from aiohttp.tracing import Trace
 
 from innkeeper.engines.sandbox.sandbox import Sandbox, SandboxError
 
-# Agents' servers close idle connections after 5 s (uvicorn, Node). We must close first: a request written
-# to a connection that the agent is just closing fails, and may not be sent again.
+# Servers close idle connections after 5 s (uvicorn, Node). We must close first: a request written to a
+# connection that the server is just closing fails, and may not be sent again.
 _KEEPALIVE_SECONDS = 2.0
 
 
-class AgentUnreachable(aiohttp.ClientConnectionError):
-    """No connection could be made: the agent has not seen the request."""
+class Unreachable(aiohttp.ClientConnectionError):
+    """No connection could be made: the server has not seen the request."""
 
 
 class SandboxConnector(BaseConnector):
@@ -33,12 +33,12 @@ class SandboxConnector(BaseConnector):
         try:
             connected = await self._sandbox.dial(req.url.port or 80)
         except (OSError, SandboxError) as error:
-            raise AgentUnreachable(str(error)) from error
+            raise Unreachable(str(error)) from error
         _, protocol = await self._loop.create_connection(self._factory, sock=connected)
         return protocol
 
 
-def agent_client(sandbox: Sandbox) -> aiohttp.ClientSession:
+def sandbox_client(sandbox: Sandbox) -> aiohttp.ClientSession:
     """Answers are passed on as they come: nothing is decompressed, no cookie is kept."""
     return aiohttp.ClientSession(
         connector=SandboxConnector(sandbox),
