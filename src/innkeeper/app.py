@@ -87,10 +87,9 @@ from innkeeper.services.usage.model import Rates
 from innkeeper.services.usage.routes import routes as usage_routes
 from innkeeper.services.usage.service import Metering
 from innkeeper.services.web.front import Front
-from innkeeper.services.web.model import Rules as WebRules
 from innkeeper.services.web.routes import routes as web_routes
-from innkeeper.services.web.service import WebServices
 from innkeeper.settings import Settings
+from innkeeper.web_services import web_services
 
 VERSION = version("innkeeper")
 
@@ -134,8 +133,7 @@ class Innkeeper:
             self.accounts.credential, engines.clock, settings.clock_skew_seconds
         )
         doors = self.runtime.sessions.door, self.code.sessions.door
-        key = engines.vault.derive("web-tokens")
-        self.web = WebServices(doors, key, engines.clock, _web_rules(settings))
+        self.web = web_services(doors, self.sandboxes, engines.vault, engines.clock, settings)
         self.http = Front(_http(self, settings), self.web)
         self._watch: asyncio.Task[None] | None = None
 
@@ -283,18 +281,6 @@ def _limits(settings: Settings) -> Limits:
         cpu_cores=settings.session_cpu_cores,
         memory_mib=settings.session_memory_mib,
         processes=settings.session_processes,
-    )
-
-
-def _web_rules(settings: Settings) -> WebRules:
-    return WebRules(
-        domain=settings.web_domain,
-        token_seconds=settings.web_token_max_seconds,
-        requests=settings.web_requests_max,
-        body_bytes=settings.request_body_max_bytes,
-        message_bytes=settings.web_message_max_bytes,
-        answer_seconds=settings.web_answer_timeout_seconds,
-        stream_seconds=settings.session_stream_timeout_seconds,
     )
 
 

@@ -147,7 +147,7 @@ class Settings(BaseSettings):
         str,
         Field(
             pattern=r"^$|^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$",
-            description="Domain below which sandboxes serve, as `PORT-ID.DOMAIN`; empty: at `/-/web/ID/PORT/`.",
+            description="Domain below which sandboxes serve: `PORT-ID.DOMAIN`; empty: at `/-/web/ID/PORT/`.",
         ),
     ] = ""
     web_token_max_seconds: Annotated[

@@ -17,9 +17,11 @@ LAYERS = {
     "settings": {"settings"},
     "native": {"aws", "kernel"},
     "named_sandboxes": {"settings", "services", "engines", "kernel"},
+    "web_services": {"settings", "services", "engines", "kernel"},
     "app": {
         "app",
         "named_sandboxes",
+        "web_services",
         "native",
         "aws",
         "migrations",
