@@ -2,12 +2,11 @@
 
 import asyncio
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from importlib.metadata import entry_points, version
-from typing import Any
+from importlib.metadata import version
 
 from botocore.model import OperationModel
 from starlette.applications import Starlette
@@ -21,16 +20,11 @@ from innkeeper.aws.operations import operations_of
 from innkeeper.aws.planes import Plane, RawPlane
 from innkeeper.aws.sigv4 import SignatureVerifier
 from innkeeper.aws.wire import VerifyBearer, Wire
-from innkeeper.engines.blobs.folder import FolderBlobs
-from innkeeper.engines.jobs.jobs import Jobs
-from innkeeper.engines.models.model import Model, Provider
+from innkeeper.drivers import Engines, open_model
 from innkeeper.engines.sandbox.pool import Bounds
-from innkeeper.engines.sandbox.sandbox import Limits, SandboxDriver
-from innkeeper.engines.store.database import Database
-from innkeeper.engines.vault.local import LocalVault
+from innkeeper.engines.sandbox.sandbox import Limits
 from innkeeper.kernel.call import Call, Document
 from innkeeper.kernel.caller import Caller
-from innkeeper.kernel.clock import SystemClock
 from innkeeper.kernel.errors import InnkeeperError
 from innkeeper.kernel.owners import ResourceOwner
 from innkeeper.named_sandboxes import named_sandboxes
@@ -92,19 +86,6 @@ from innkeeper.settings import Settings
 from innkeeper.web_services import web_services
 
 VERSION = version("innkeeper")
-
-
-class Engines:
-    """What the services stand on."""
-
-    def __init__(self, settings: Settings, host: str) -> None:
-        data = settings.data_dir
-        self.clock = SystemClock()
-        self.database = Database(settings.database)
-        self.vault = LocalVault(data / "master.key")
-        self.blobs = FolderBlobs(data / "blobs")
-        self.jobs = _jobs(settings, host)
-        self.sandboxes = _sandbox_driver(settings)
 
 
 class Innkeeper:
@@ -282,38 +263,6 @@ def _limits(settings: Settings) -> Limits:
         memory_mib=settings.session_memory_mib,
         processes=settings.session_processes,
     )
-
-
-def _jobs(settings: Settings, host: str) -> Jobs:
-    if settings.jobs == "inline":
-        from innkeeper.engines.jobs.inline import InlineJobs
-
-        return InlineJobs()
-    from innkeeper.engines.jobs.dbos_jobs import DbosJobs
-
-    return DbosJobs(settings.jobs_database, host)
-
-
-def _sandbox_driver(settings: Settings) -> SandboxDriver:
-    driver: SandboxDriver = _driver("sandbox", settings.sandbox_driver)(settings.data_dir / "sandboxes")
-    return driver
-
-
-def open_model(provider: Provider, api_key: str) -> Model:
-    """The driver of a model provider."""
-    model: Model = _driver("model", provider.kind)(provider, api_key)
-    return model
-
-
-def _driver(kind: str, name: str) -> Callable[..., Any]:
-    """What makes the driver of this name, ours or a third party's: both come in by the same door, an entry
-    point. It is imported only now."""
-    group = f"innkeeper.{kind}_drivers"
-    for entry in entry_points(group=group, name=name):
-        factory: Callable[..., Any] = entry.load()
-        return factory
-    known = ", ".join(sorted(entry.name for entry in entry_points(group=group)))
-    raise ValueError(f"no {kind} driver named {name!r} is installed; there are: {known}")
 
 
 def _http(inn: Innkeeper, settings: Settings) -> Starlette:

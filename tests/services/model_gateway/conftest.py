@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 
-from innkeeper.app import open_model
+from innkeeper.drivers import open_model
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.call import Call
 from innkeeper.kernel.caller import Caller, CallerKind

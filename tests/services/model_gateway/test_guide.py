@@ -4,7 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
-from innkeeper.app import open_model
+from innkeeper.drivers import open_model
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.clock import SystemClock
 from innkeeper.services.model_gateway.service import ModelGateway

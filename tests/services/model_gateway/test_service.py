@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from innkeeper.app import open_model
+from innkeeper.drivers import open_model
 from innkeeper.engines.models.model import HOP_HEADER
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.clock import SystemClock

@@ -1,0 +1,59 @@
+"""The engines with the drivers that the settings name: the only place that knows drivers."""
+
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from typing import Any
+
+from innkeeper.engines.blobs.folder import FolderBlobs
+from innkeeper.engines.jobs.jobs import Jobs
+from innkeeper.engines.models.model import Model, Provider
+from innkeeper.engines.sandbox.sandbox import SandboxDriver
+from innkeeper.engines.store.database import Database
+from innkeeper.engines.vault.local import LocalVault
+from innkeeper.kernel.clock import SystemClock
+from innkeeper.settings import Settings
+
+
+class Engines:
+    """What the services stand on."""
+
+    def __init__(self, settings: Settings, host: str) -> None:
+        data = settings.data_dir
+        self.clock = SystemClock()
+        self.database = Database(settings.database)
+        self.vault = LocalVault(data / "master.key")
+        self.blobs = FolderBlobs(data / "blobs")
+        self.jobs = _jobs(settings, host)
+        self.sandboxes = _sandbox_driver(settings)
+
+
+def _jobs(settings: Settings, host: str) -> Jobs:
+    if settings.jobs == "inline":
+        from innkeeper.engines.jobs.inline import InlineJobs
+
+        return InlineJobs()
+    from innkeeper.engines.jobs.dbos_jobs import DbosJobs
+
+    return DbosJobs(settings.jobs_database, host)
+
+
+def _sandbox_driver(settings: Settings) -> SandboxDriver:
+    driver: SandboxDriver = _driver("sandbox", settings.sandbox_driver)(settings.data_dir / "sandboxes")
+    return driver
+
+
+def open_model(provider: Provider, api_key: str) -> Model:
+    """The driver of a model provider."""
+    model: Model = _driver("model", provider.kind)(provider, api_key)
+    return model
+
+
+def _driver(kind: str, name: str) -> Callable[..., Any]:
+    """What makes the driver of this name, ours or a third party's: both come in by the same door, an entry
+    point. It is imported only now."""
+    group = f"innkeeper.{kind}_drivers"
+    for entry in entry_points(group=group, name=name):
+        factory: Callable[..., Any] = entry.load()
+        return factory
+    known = ", ".join(sorted(entry.name for entry in entry_points(group=group)))
+    raise ValueError(f"no {kind} driver named {name!r} is installed; there are: {known}")
