@@ -50,7 +50,7 @@ async def serve(settings: Settings) -> None:
         inn = Innkeeper(settings, Home(_reachable(settings.host), port))
         try:
             walls = await _opened(inn)
-            root = await inn.accounts.bootstrap()
+            root = await inn.office.accounts.bootstrap()
             _write_credentials(settings.data_dir / "credentials", root, settings.region)
             with _announced(settings.data_dir / "server.json", _reachable(settings.host), port, walls):
                 await _serve_http(inn, settings, listener)

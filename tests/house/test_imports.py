@@ -1,4 +1,4 @@
-"""Imports go one way, services meet only through `service.py`, and only `drivers.py` knows the drivers."""
+"""Imports go one way, services meet through `service.py`, and `wiring/engines.py` alone knows the drivers."""
 
 import ast
 from collections.abc import Callable
@@ -16,22 +16,8 @@ LAYERS = {
     "migrations": {"migrations", "services", "engines", "kernel"},
     "settings": {"settings"},
     "native": {"aws", "kernel"},
-    "drivers": {"settings", "engines", "kernel"},
-    "named_sandboxes": {"settings", "services", "engines", "kernel"},
-    "web_services": {"settings", "services", "engines", "kernel"},
-    "app": {
-        "app",
-        "drivers",
-        "named_sandboxes",
-        "web_services",
-        "native",
-        "aws",
-        "migrations",
-        "settings",
-        "services",
-        "engines",
-        "kernel",
-    },
+    "wiring": {"wiring", "native", "aws", "settings", "services", "engines", "kernel"},
+    "app": {"app", "wiring", "native", "aws", "settings", "services", "engines", "kernel"},
     "bounded_http": set(),
     "server": {"server", "bounded_http", "app", "settings", "services", "engines", "kernel"},
     "console": {"console", "server", "app", "settings", "services", "engines", "kernel"},
@@ -98,7 +84,7 @@ def test_only_the_wiring_knows_drivers() -> None:
         engine, word = _part(imported, 2), _part(imported, 3)
         return (
             _part(imported, 1) != "engines"
-            or module.name == "innkeeper.drivers"
+            or module.name == "innkeeper.wiring.engines"
             or module.name.startswith(f"innkeeper.engines.{engine}.")
             or not word
             or word in PROTOCOLS[engine]

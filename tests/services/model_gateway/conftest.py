@@ -5,13 +5,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 
-from innkeeper.drivers import open_model
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.call import Call
 from innkeeper.kernel.caller import Caller, CallerKind
 from innkeeper.kernel.clock import SystemClock
 from innkeeper.services.model_gateway.service import ModelGateway
 from innkeeper.settings import ModelProvider
+from innkeeper.wiring.engines import open_model
 from tests.engines.models.scripted.openai_server import ScriptedOpenAi
 from tests.engines.models.scripted.script import Step
 

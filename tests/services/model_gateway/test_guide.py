@@ -4,11 +4,11 @@ import re
 import tomllib
 from pathlib import Path
 
-from innkeeper.drivers import open_model
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.clock import SystemClock
 from innkeeper.services.model_gateway.service import ModelGateway
 from innkeeper.settings import Settings
+from innkeeper.wiring.engines import open_model
 
 GUIDE = Path(__file__).parents[3] / "docs/guide/models.md"
 

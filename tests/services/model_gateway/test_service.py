@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from innkeeper.drivers import open_model
 from innkeeper.engines.models.model import HOP_HEADER
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.clock import SystemClock
@@ -15,6 +14,7 @@ from innkeeper.kernel.errors import InnkeeperError, InvalidRequest, NotFound, Un
 from innkeeper.services.model_gateway.operations import ModelGatewayOperations
 from innkeeper.services.model_gateway.service import ModelGateway
 from innkeeper.settings import ModelProvider
+from innkeeper.wiring.engines import open_model
 from tests.engines.models.scripted.script import Fails, Fault, Says
 from tests.services.model_gateway.conftest import ACCOUNT, CLAUDE, OpenGateway, call, caller
 

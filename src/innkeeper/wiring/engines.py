@@ -1,4 +1,4 @@
-"""The engines with the drivers that the settings name: the only place that knows drivers."""
+"""The engines, by the settings. Drivers are imported here alone, late, by their names."""
 
 from collections.abc import Callable
 from importlib.metadata import entry_points
@@ -7,7 +7,7 @@ from typing import Any
 from innkeeper.engines.blobs.folder import FolderBlobs
 from innkeeper.engines.jobs.jobs import Jobs
 from innkeeper.engines.models.model import Model, Provider
-from innkeeper.engines.sandbox.sandbox import SandboxDriver
+from innkeeper.engines.sandbox.sandbox import Limits, SandboxDriver
 from innkeeper.engines.store.database import Database
 from innkeeper.engines.vault.local import LocalVault
 from innkeeper.kernel.clock import SystemClock
@@ -19,12 +19,22 @@ class Engines:
 
     def __init__(self, settings: Settings, host: str) -> None:
         data = settings.data_dir
+        self.host = host
         self.clock = SystemClock()
         self.database = Database(settings.database)
         self.vault = LocalVault(data / "master.key")
         self.blobs = FolderBlobs(data / "blobs")
         self.jobs = _jobs(settings, host)
         self.sandboxes = _sandbox_driver(settings)
+
+
+def session_limits(settings: Settings) -> Limits:
+    """What one session may use."""
+    return Limits(
+        cpu_cores=settings.session_cpu_cores,
+        memory_mib=settings.session_memory_mib,
+        processes=settings.session_processes,
+    )
 
 
 def _jobs(settings: Settings, host: str) -> Jobs:

@@ -1,18 +1,17 @@
-"""The wiring of services/web: from settings to the service."""
+"""The parts of services/web, put together."""
 
 from collections.abc import Sequence
 
-from innkeeper.engines.vault.vault import Vault
-from innkeeper.kernel.clock import Clock
 from innkeeper.kernel.errors import NotFound
 from innkeeper.services.sandboxes.service import Sandboxes
 from innkeeper.services.web.model import Rules
 from innkeeper.services.web.service import Door, FindDoor, WebServices
 from innkeeper.settings import Settings
+from innkeeper.wiring.office import Office
 
 
 def web_services(
-    finders: Sequence[FindDoor], sandboxes: Sandboxes, vault: Vault, clock: Clock, settings: Settings
+    office: Office, settings: Settings, finders: Sequence[FindDoor], sandboxes: Sandboxes
 ) -> WebServices:
     """`finders` are those of the sessions; `sandboxes` are asked last."""
 
@@ -31,4 +30,6 @@ def web_services(
         answer_seconds=settings.web_answer_timeout_seconds,
         stream_seconds=settings.session_stream_timeout_seconds,
     )
-    return WebServices((*finders, of_sandboxes), vault.derive("web-tokens"), clock, rules)
+    engines = office.engines
+    key = engines.vault.derive("web-tokens")
+    return WebServices((*finders, of_sandboxes), key, engines.clock, rules)

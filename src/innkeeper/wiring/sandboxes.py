@@ -1,12 +1,7 @@
-"""The wiring of services/sandboxes: from settings and engines to the service."""
+"""The parts of services/sandboxes, put together."""
 
 from dataclasses import replace
-from typing import Protocol
 
-from innkeeper.engines.sandbox.sandbox import Limits, SandboxDriver
-from innkeeper.engines.store.database import Database
-from innkeeper.engines.vault.vault import Vault
-from innkeeper.kernel.clock import Clock
 from innkeeper.services.builder.interpreters import Interpreters
 from innkeeper.services.builder.model import BuildLimits
 from innkeeper.services.builder.service import Builder
@@ -16,26 +11,15 @@ from innkeeper.services.sandboxes.images import Images
 from innkeeper.services.sandboxes.provisioning import Provisioner, Rules
 from innkeeper.services.sandboxes.service import Sandboxes
 from innkeeper.settings import Settings
+from innkeeper.wiring.engines import session_limits
+from innkeeper.wiring.office import Office
 
 
-class Engines(Protocol):
-    """Those that it stands on."""
-
-    @property
-    def database(self) -> Database: ...
-    @property
-    def sandboxes(self) -> SandboxDriver: ...
-    @property
-    def vault(self) -> Vault: ...
-    @property
-    def clock(self) -> Clock: ...
-
-
-def named_sandboxes(engines: Engines, limits: Limits, settings: Settings, host: str) -> Sandboxes:
-    """`limits` are what a session may use."""
+def named_sandboxes(office: Office, settings: Settings) -> Sandboxes:
+    engines = office.engines
     root = settings.data_dir / "named-sandboxes"
     rules = Rules(
-        limits=replace(limits, scratch_mib=settings.sandbox_scratch_mib),
+        limits=replace(session_limits(settings), scratch_mib=settings.sandbox_scratch_mib),
         sandboxes=settings.sandbox_max_count,
         timeout_seconds=settings.sandbox_max_timeout_seconds,
         hibernate_seconds=settings.sandbox_hibernate_idle_seconds,
@@ -55,4 +39,4 @@ def named_sandboxes(engines: Engines, limits: Limits, settings: Settings, host: 
         root, engines.sandboxes, settings.sandbox_scratch_mib, settings.sandbox_change_timeout_seconds
     )
     provisioner = Provisioner(engines.sandboxes, grounds, images, engines.vault, rules)
-    return Sandboxes(engines.database, provisioner, images, rules, host, engines.clock)
+    return Sandboxes(engines.database, provisioner, images, rules, office.host, engines.clock)

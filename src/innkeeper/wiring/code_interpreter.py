@@ -1,0 +1,35 @@
+"""The parts of services/code_interpreter, put together."""
+
+from dataclasses import replace
+
+from innkeeper.engines.sandbox.pool import Bounds
+from innkeeper.services.builder.interpreters import Interpreters
+from innkeeper.services.builder.model import BuildLimits
+from innkeeper.services.builder.service import Builder
+from innkeeper.services.code_interpreter.rooms import Prepare, Rooms, Rules
+from innkeeper.services.code_interpreter.service import CodeInterpreters
+from innkeeper.services.code_interpreter.sessions import Sessions as CodeSessions
+from innkeeper.settings import Settings
+from innkeeper.wiring.engines import session_limits
+from innkeeper.wiring.office import Office
+
+
+def code_interpreters(office: Office, settings: Settings) -> CodeInterpreters:
+    engines, folder = office.engines, settings.data_dir / "code-interpreter"
+    limits = BuildLimits(timeout_seconds=settings.build_timeout_seconds)
+    rules = Rules(
+        packages=settings.code_interpreter_packages,
+        imports=settings.code_interpreter_imports,
+        limits=replace(session_limits(settings), scratch_mib=settings.code_interpreter_scratch_mib),
+        sessions=settings.code_interpreter_max_sessions,
+        cell_timeout_seconds=settings.code_interpreter_cell_timeout_seconds,
+        shared_kernel=settings.untrusted_code_in_namespaces,
+        prepare=Prepare(settings.code_interpreter_prepare),
+        pool=Bounds(settings.code_interpreter_pool_count, settings.code_interpreter_pool_memory_share),
+    )
+    builder = Builder(folder, limits, Interpreters(settings.python_exact))
+    rooms = Rooms(engines.sandboxes, builder, folder, rules)
+    sessions = CodeSessions(engines.database, rooms, office.metering, office.host, engines.clock)
+    return CodeInterpreters(
+        engines.database, office.accounts, office.tags, office.policies, sessions, engines.clock
+    )

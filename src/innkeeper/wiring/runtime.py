@@ -1,0 +1,114 @@
+"""The parts of services/runtime, put together."""
+
+from functools import partial
+
+from innkeeper.kernel.call import Document
+from innkeeper.kernel.caller import Caller
+from innkeeper.native import signed_caller
+from innkeeper.services.builder.interpreters import Interpreters
+from innkeeper.services.builder.model import BuildLimits
+from innkeeper.services.builder.service import Builder
+from innkeeper.services.runtime.access import Access
+from innkeeper.services.runtime.archives import Archives
+from innkeeper.services.runtime.authorizer import JwtAuthorizer
+from innkeeper.services.runtime.builds import Builds
+from innkeeper.services.runtime.commands import Commands
+from innkeeper.services.runtime.directory import Directory
+from innkeeper.services.runtime.endpoints import Endpoints
+from innkeeper.services.runtime.environment import AgentEnvironment, Home
+from innkeeper.services.runtime.expiry import Expiry
+from innkeeper.services.runtime.invocation import Invocations
+from innkeeper.services.runtime.operations import EndpointOperations, InvocationOperations, RuntimeOperations
+from innkeeper.services.runtime.provisioning import Provisioner
+from innkeeper.services.runtime.service import Runtimes
+from innkeeper.services.runtime.sessions import Sessions
+from innkeeper.services.runtime.shells import Shells
+from innkeeper.services.runtime.sockets import Sockets
+from innkeeper.services.runtime.storage import SessionStorage
+from innkeeper.services.runtime.transitions import Transitions
+from innkeeper.services.runtime.workload_tokens import WorkloadTokens
+from innkeeper.settings import Settings
+from innkeeper.wiring.engines import session_limits
+from innkeeper.wiring.office import Office
+
+
+class Runtime:
+    """The parts of the runtime service."""
+
+    def __init__(self, office: Office, settings: Settings, home: Home) -> None:
+        engines, data = office.engines, settings.data_dir
+        database, clock = engines.database, engines.clock
+        self.builder = Builder(
+            data / "builds",
+            BuildLimits(
+                archive_bytes=settings.artifact_max_bytes,
+                unpacked_bytes=settings.artifact_unpacked_max_bytes,
+                timeout_seconds=settings.build_timeout_seconds,
+            ),
+            Interpreters(settings.python_exact),
+        )
+        archives = Archives(engines.blobs, office.buckets, settings.artifact_max_bytes)
+        builds = Builds(archives, self.builder)
+        storage = SessionStorage(data / "storage")
+        self.runtimes = Runtimes(
+            database, engines.vault, engines.jobs, archives, office.accounts, office.tags, clock
+        )
+        provisioner = Provisioner(
+            engines.sandboxes,
+            builds,
+            self.runtimes,
+            AgentEnvironment(office.accounts, home, settings.session_credentials_seconds),
+            storage,
+            session_limits(settings),
+            settings.session_init_timeout_seconds,
+            settings.session_log_max_bytes,
+        )
+        self.sessions = Sessions(
+            database,
+            provisioner,
+            storage,
+            office.metering,
+            data / "logs",
+            office.host,
+            clock,
+            settings.session_max_count,
+            settings.session_stop_timeout_seconds,
+        )
+        self.expiry = Expiry(
+            self.sessions, clock, settings.session_sweep_seconds, settings.session_idle_pause_seconds
+        )
+        self.directory = Directory(database, clock)
+        self.authorizer = JwtAuthorizer(clock)
+        self.access = Access(self.directory, self.authorizer)
+        self.endpoints = Endpoints(database, self.runtimes, self.sessions, self.directory, clock)
+        self.invocations = Invocations(
+            self.access,
+            self.sessions,
+            WorkloadTokens(engines.vault.derive("workload-tokens"), clock, settings.workload_token_seconds),
+            settings.session_request_timeout_seconds,
+            settings.session_stream_timeout_seconds,
+        )
+        self.transitions = Transitions(
+            database, archives, builds, self.directory, self.sessions, office.tags, office.policies, clock
+        )
+
+    def operations(self) -> tuple[object, ...]:
+        return (
+            RuntimeOperations(self.runtimes),
+            EndpointOperations(self.endpoints),
+            InvocationOperations(self.invocations, Commands(self.invocations), self.sessions, self.directory),
+        )
+
+    def sockets(self, office: Office, settings: Settings) -> Sockets:
+        async def authorize(caller: Caller, operation: str, parameters: Document) -> None:
+            await office.gate.check(caller, "bedrock-agentcore", operation, parameters)
+
+        return Sockets(
+            self.access,
+            self.invocations,
+            Shells(),
+            partial(signed_caller, office.verifier),
+            authorize,
+            settings.session_stream_timeout_seconds,
+            settings.websocket_frame_max_bytes,
+        )
