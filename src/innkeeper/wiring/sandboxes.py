@@ -39,4 +39,6 @@ def named_sandboxes(office: Office, settings: Settings) -> Sandboxes:
         root, engines.sandboxes, settings.sandbox_scratch_mib, settings.sandbox_change_timeout_seconds
     )
     provisioner = Provisioner(engines.sandboxes, grounds, images, engines.vault, rules)
-    return Sandboxes(engines.database, provisioner, images, rules, office.host, engines.clock)
+    return Sandboxes(
+        engines.database, provisioner, images, rules, office.metering, office.host, engines.clock
+    )

@@ -11,6 +11,7 @@ import pytest
 
 from tests.running import Agents, RunningServer, new_session
 from tests.services.code_interpreter.coding import SYSTEM, Coding
+from tests.services.sandboxes.lodging import Lodging
 
 BURN = "import time\nend = time.process_time() + 0.6\nwhile time.process_time() < end: pass"
 
@@ -58,8 +59,23 @@ def test_use_adds_up_whatever_ends_the_sessions(server: RunningServer) -> None:
         before = usage(server)["total"]
         assert before["seconds"] > after["seconds"]
     assert len(usage(server, "?kind=runtime")["usage"]) == 1
-    assert usage(server, "?by=kind&kind=sandbox")["usage"] == []
     assert usage(server, "?to=2000-01-01")["total"]["seconds"] == 0
+
+
+def test_a_sandbox_is_metered_in_each_of_its_lives(server: RunningServer) -> None:
+    lodging = Lodging(server)
+    id_ = lodging.create(timeoutSeconds=600)
+    burn = "timeout 0.6 bash -c 'while :; do :; done' || true"
+    used = 0.0
+    for _ in range(2):
+        lodging.sh(id_, burn)
+        lodging.change(id_, "hibernate")
+        report = usage(server, f"?kind=sandbox&session={id_}")
+        assert [line["agent"] for line in report["usage"]] == ["base"]
+        assert report["total"]["cpuSeconds"] > used + 0.1
+        used = report["total"]["cpuSeconds"]
+    lodging.kill(id_)
+    assert usage(server, f"?session={id_}")["total"]["cpuSeconds"] == used
 
 
 def test_the_command_line_shows_it(server: RunningServer) -> None:

@@ -18,6 +18,7 @@ from websockets.typing import Subprotocol
 
 from tests.running import Agents, RunningServer, new_session
 from tests.services.code_interpreter.coding import Coding
+from tests.services.sandboxes.lodging import Lodging
 from tests.stories.processes import until
 
 PORT = 8000
@@ -216,6 +217,18 @@ def test_an_agents_session_is_woken_by_a_visit(server: RunningServer) -> None:
     ) as answer:
         assert json.loads(answer.read())["calls"] == calls + 1
     assert server.native("GET", paths)["sessions"][0]["status"] == "READY"
+
+
+def test_a_sandbox_is_reached_and_woken_too(server: RunningServer) -> None:
+    lodging = Lodging(server)
+    id_ = lodging.create(timeoutSeconds=600)
+    own = Visitor(server, id_, 9000)
+    assert own.status(own.prefix + "/") == 502
+    lodging.change(id_, "pause")
+    assert own.status(own.prefix + "/") == 502
+    assert lodging.state(id_) == "RUNNING"
+    lodging.kill(id_)
+    assert own.status(own.prefix + "/") == 404
 
 
 def test_the_command_line_gives_a_link_and_the_log_no_token(visitor: Visitor, server: RunningServer) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
+from uuid import uuid4
 from weakref import WeakValueDictionary
 
 from innkeeper.engines.sandbox.sandbox import Sandbox, SandboxError, Usage
@@ -19,10 +20,12 @@ Change = Callable[[SandboxRecord], Awaitable[_Result]]
 
 
 class Live:
-    """`record` is as the database has it. `uses` are the file transfers under way. `not_before` is when what
-    failed may be tried again; it and `last_used` are readings of the monotonic clock."""
+    """One life of a sandbox, with an `id` of its own. `record` is as the database has it. `uses` are the file
+    transfers under way. `not_before` is when what failed may be tried again; it and `last_used` are readings
+    of the monotonic clock."""
 
     def __init__(self, record: SandboxRecord, sandbox: Sandbox, clock: Clock) -> None:
+        self.id = uuid4().hex
         self.record = record
         self.sandbox = sandbox
         self.uses = 0

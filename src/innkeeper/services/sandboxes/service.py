@@ -34,6 +34,7 @@ from innkeeper.services.sandboxes.model import (
 from innkeeper.services.sandboxes.provisioning import Provisioner, Rules
 from innkeeper.services.sandboxes.snapshots import Snapshots, network_of
 from innkeeper.services.sandboxes.transitions import Transitions, total
+from innkeeper.services.usage.service import Metering
 
 _LOG = logging.getLogger(__name__)
 _RETRY_SECONDS = 60.0
@@ -48,6 +49,7 @@ class Sandboxes:
         provisioner: Provisioner,
         images: Images,
         rules: Rules,
+        metering: Metering,
         host: str,
         clock: Clock,
     ) -> None:
@@ -58,7 +60,9 @@ class Sandboxes:
         self._host = host
         self._clock = clock
         self._lives = Lives(database, clock, rules.sandboxes)
-        self._transitions = Transitions(database, self._lives, provisioner, images, rules, host, clock)
+        self._transitions = Transitions(
+            database, self._lives, provisioner, images, rules, metering, host, clock
+        )
         self._snapshots = Snapshots(database, self._transitions, images, rules.snapshots, clock)
         self._sweeping: asyncio.Task[None] | None = None
 

@@ -18,6 +18,8 @@ from innkeeper.services.sandboxes.images import Image, Images
 from innkeeper.services.sandboxes.lives import Live, Lives
 from innkeeper.services.sandboxes.model import SandboxRecord, SandboxState
 from innkeeper.services.sandboxes.provisioning import Provisioner, Rules
+from innkeeper.services.usage.model import Kind, Subject
+from innkeeper.services.usage.service import Metering
 
 
 class Transitions:
@@ -28,10 +30,12 @@ class Transitions:
         provisioner: Provisioner,
         images: Images,
         rules: Rules,
+        metering: Metering,
         host: str,
         clock: Clock,
     ) -> None:
         self._database = database
+        self._metering = metering
         self._lives = lives
         self._provisioner = provisioner
         self._images = images
@@ -95,6 +99,7 @@ class Transitions:
                 await self._images.undo(image, live.sandbox)
                 raise
             self._lives.remove(live)
+        await self._metering.end(live.id)
         await live.sandbox.kill()
         if record.image is not None:
             await self._images.delete(record.image)
@@ -127,6 +132,7 @@ class Transitions:
         used = total(record, await live.usage() if live else Usage())
         if live is not None:
             self._lives.remove(live)
+            await self._metering.end(live.id)
             await live.sandbox.kill()
         now = self._clock.now()
         ended = await self._lives.update(
@@ -202,6 +208,8 @@ class Transitions:
 
     def _add(self, record: SandboxRecord, sandbox: Sandbox) -> Live:
         live = self._lives.add(record, sandbox)
+        subject = Subject(live.id, record.account, Kind.SANDBOX, record.template, record.id)
+        self._metering.begin(subject, sandbox)
         live.watch = asyncio.create_task(self._watch(live))
         return live
 
