@@ -41,6 +41,7 @@ from innkeeper.services.web.front import Front
 from innkeeper.services.web.routes import routes as web_routes
 from innkeeper.settings import Settings
 from innkeeper.wiring.code_interpreter import code_interpreters
+from innkeeper.wiring.e2b import e2b_api, e2b_routes
 from innkeeper.wiring.engines import Engines, open_model
 from innkeeper.wiring.office import Office
 from innkeeper.wiring.runtime import Runtime
@@ -63,6 +64,7 @@ class Innkeeper:
         office.owners["runtime"] = office.owners["runtime-endpoint"] = self.runtime.runtimes
         self.code = office.owners["code-interpreter-custom"] = code_interpreters(office, settings)
         self.sandboxes = named_sandboxes(office, settings)
+        self.e2b = e2b_api(office, settings, self.sandboxes)
         doors = self.runtime.sessions.door, self.code.sessions.door
         self.web = web_services(office, settings, doors, self.sandboxes)
         self.http = Front(_http(self, settings), self.web)
@@ -93,6 +95,7 @@ class Innkeeper:
                 await self._watch
         await self.runtime.sessions.close()
         await self.code.sessions.close()
+        await self.e2b.close()
         await self.sandboxes.close()
         await self.office.metering.close()
         await self.runtime.authorizer.close()
@@ -107,14 +110,14 @@ class Innkeeper:
 
 def _http(inn: Innkeeper, settings: Settings) -> Starlette:
     routes: list[BaseRoute] = [
+        *e2b_routes(inn.e2b, inn.office.verifier),
         Route("/-/health", _health),
         *_native_routes(inn, settings),
         *agent_routes(inn.runtime.access, inn.runtime.sockets(inn.office, settings)),
         Mount("/", _wire(inn, settings)),
     ]
-    return Starlette(
-        routes=routes, exception_handlers={InnkeeperError: _native_error, ClientGone: _nobody_left}
-    )
+    handlers = {InnkeeperError: _native_error, ClientGone: _nobody_left}
+    return Starlette(routes=routes, exception_handlers=handlers)
 
 
 def _wire(inn: Innkeeper, settings: Settings) -> Wire:

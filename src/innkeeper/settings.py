@@ -197,6 +197,17 @@ class Settings(BaseSettings):
         int, Field(description="What an account's snapshots and hibernated sandboxes may take on disk.")
     ] = 50_000_000_000
 
+    e2b_domain: Annotated[
+        str,
+        Field(description="Domain of E2B's clients, as their E2B_DOMAIN: `api.` and sandboxes lie below it."),
+    ] = ""
+    e2b_public_ports: Annotated[
+        bool, Field(description="Let whoever knows a sandbox's host name reach its ports, without a token.")
+    ] = False
+    e2b_stream_timeout_seconds: Annotated[
+        float, Field(description="Longest command, terminal or watch that an E2B client is told of.")
+    ] = 86_400.0
+
     models: Annotated[
         dict[str, "ModelProvider"],
         Field(description="Model providers by name. See docs/guide/models.md."),

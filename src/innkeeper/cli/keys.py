@@ -1,5 +1,6 @@
 """`innkeeper keys`: the access keys of this account."""
 
+from shlex import quote as quoted
 from typing import Annotated
 from urllib.parse import quote
 
@@ -39,6 +40,25 @@ def create_key(description: Description = "", data_dir: DataDir = None, as_json:
         f"export AWS_SECRET_ACCESS_KEY={key['secretAccessKey']}"
     )
     typer.echo("The secret is not shown again.", err=True)
+
+
+@keys.command("e2b")
+def e2b_key(
+    key_id: Annotated[
+        str, typer.Argument(help="The access key it is made from; the server's own if none.")
+    ] = "",
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Print the exports for E2B's SDKs: eval "$(innkeeper keys e2b)". The key ends with its access key."""
+    api = Api.connect(data_dir)
+    made = api.call("GET", f"{_path(key_id or api.server.access_key_id)}/e2b")
+    url = f"{api.server.url}/-/e2b"
+    variables = {"E2B_API_KEY": made["apiKey"], "E2B_API_URL": url, "E2B_SANDBOX_URL": f"{url}/sandbox"}
+    if as_json:
+        print_json(variables)
+    else:
+        typer.echo("\n".join(f"export {name}={quoted(value)}" for name, value in variables.items()))
 
 
 @keys.command("rm")

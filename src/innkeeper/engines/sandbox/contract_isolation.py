@@ -96,7 +96,7 @@ class IsolationContract:
         async with room(driver) as sandbox:
             for path in (tmp_path / "secret", Path.home(), Path(__file__), Path("/etc/shadow")):
                 assert (await run(sandbox, "test", "-e", str(path))).code == 1, path
-            assert (await run(sandbox, "ls", "/home")).text == "agent"
+            assert (await run(sandbox, "ls", "/home")).text == "agent\nuser"  # a link to the first
 
     async def test_it_runs_as_nobody_special(self, driver: SandboxDriver) -> None:
         async with room(driver) as sandbox:

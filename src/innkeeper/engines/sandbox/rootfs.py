@@ -14,6 +14,8 @@ from innkeeper.engines.sandbox.network import NAME_SERVER
 from innkeeper.engines.sandbox.sandbox import Mount, SandboxError, SandboxSpec
 
 HOME = "/home/agent"
+HOME_ALIAS = "/home/user"
+"""Where programs made for other sandboxes look for their home: a link to ours."""
 TEMPORARY = "/tmp"  # noqa: S108
 TERMINALS = "/dev/pts"
 USER_ID = 1000
@@ -83,6 +85,7 @@ def view(spec: SandboxSpec, etc: Path) -> list[str]:
     arguments += ["--dev", "/dev", "--dev-bind", TERMINALS, TERMINALS]
     arguments += _scratch("/dev/shm", "1777", size)  # noqa: S108
     arguments += ["--remount-ro", "/dev", *_scratch(TEMPORARY, "1777", size), *_scratch(HOME, "0755", size)]
+    arguments += ["--symlink", HOME, HOME_ALIAS]
     arguments += ["--dir", "/var", "--symlink", TEMPORARY, f"/var{TEMPORARY}"]
     arguments += ["--ro-bind", guest.__file__, _GUEST]
     if not interpreter().is_relative_to("/usr"):

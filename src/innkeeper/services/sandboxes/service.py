@@ -119,6 +119,15 @@ class Sandboxes:
         """One that has ended, too. Raises NotFound."""
         return await self._lives.find(account, id_)
 
+    async def account_of(self, id_: str) -> str:
+        """For callers who come with something else than a tenant, which is to be checked then. Raises
+        NotFound, also once it has ended."""
+        async with self._database.begin() as connection:
+            account = await store.account_of(connection, id_)
+        if account is None:
+            raise NotFound(f"Sandbox {id_[:40]} does not exist")
+        return account
+
     async def list(
         self, account: str, states: Sequence[SandboxState], metadata: Mapping[str, str], page: PageRequest
     ) -> Page[SandboxRecord]:

@@ -98,6 +98,14 @@ async def find_sandbox(connection: AsyncConnection, account: str, id_: str) -> S
     return _sandbox(row) if row else None
 
 
+async def account_of(connection: AsyncConnection, id_: str) -> str | None:
+    """Whose sandbox it is, unless it has ended."""
+    query = select(sandboxes.c.account).where(
+        sandboxes.c.id == id_, sandboxes.c.state != SandboxState.TERMINATED
+    )
+    return (await connection.execute(query)).scalar_one_or_none()
+
+
 async def list_sandboxes(
     connection: AsyncConnection,
     account: str,

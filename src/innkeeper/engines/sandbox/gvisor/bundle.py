@@ -42,6 +42,7 @@ def write(folder: Path, spec: SandboxSpec, etc: Path, network: str | None) -> No
     for place in (*_PLACES, _PACKAGE[1:] + "/gvisor", DOORS[1:]):
         (root / place).mkdir(parents=True)
     (root / "var/tmp").symlink_to(rootfs.TEMPORARY)
+    Path(f"{root}{rootfs.HOME_ALIAS}").symlink_to(rootfs.HOME)
     # With their times: a sandbox that goes on from a snapshot must find the files it had open as they were.
     shutil.copy2(guest.__file__, f"{root}{_PACKAGE}/guest.py")
     for module in Path(__file__).parent.glob("guest*.py"):

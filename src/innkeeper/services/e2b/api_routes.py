@@ -1,0 +1,166 @@
+"""E2B's control API over HTTP (https://e2b.dev/docs/api-reference)."""
+
+import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, Router
+
+from innkeeper.kernel.errors import InnkeeperError, InvalidRequest
+from innkeeper.kernel.page import Page, PageRequest
+from innkeeper.services.e2b.bodies import read
+from innkeeper.services.e2b.model import Refused
+from innkeeper.services.e2b.service import E2b, Wanted, error_document, status_of
+
+_BODY_MAX_BYTES = 1 << 20
+_PAGE_MAX = 1000
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+Work = Callable[[str, Request], Awaitable[Response]]
+
+
+def api(e2b: E2b) -> Router:
+    """For below any prefix: all paths are E2B's own."""
+    of_one = "/sandboxes/{id}"
+    table: list[tuple[str, str, Work]] = [
+        ("POST", "/sandboxes", _create(e2b)),
+        ("POST", "/v2/sandboxes", _create(e2b)),
+        ("GET", "/sandboxes", _list(e2b)),
+        ("GET", "/v2/sandboxes", _list(e2b)),
+        ("GET", of_one, _get(e2b)),
+        ("DELETE", of_one, _kill(e2b)),
+        ("POST", f"{of_one}/connect", _connect(e2b)),
+        ("POST", f"/v2{of_one}/connect", _connect(e2b)),
+        ("POST", f"{of_one}/resume", _connect(e2b)),
+        ("POST", f"{of_one}/pause", _pause(e2b)),
+        ("POST", f"{of_one}/timeout", _set_timeout(e2b)),
+        ("POST", f"{of_one}/refreshes", _set_timeout(e2b)),
+        ("GET", f"{of_one}/metrics", _metrics(e2b)),
+    ]
+    routes = [Route(path, _endpoint(e2b, work), methods=[method]) for method, path, work in table]
+    return Router([*routes, Route("/{path:path}", _unknown)])
+
+
+def _endpoint(e2b: E2b, work: Work) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        try:
+            account = await e2b.keys.account_of(request.headers.get("x-api-key", ""))
+            if account is None:
+                raise Refused(401, "The API key is not one of this server's: see `innkeeper keys e2b`")
+            return await work(account, request)
+        except InnkeeperError as error:
+            return JSONResponse(error_document(error), status_of(error))
+
+    return endpoint
+
+
+async def _unknown(request: Request) -> Response:
+    message = f"{request.method} {request.url.path} is not supported"
+    return JSONResponse({"code": 501, "message": message}, 501)
+
+
+def _create(e2b: E2b) -> Work:
+    async def create(account: str, request: Request) -> Response:
+        return JSONResponse(await e2b.create(account, await _body(request)), 201)
+
+    return create
+
+
+def _list(e2b: E2b) -> Work:
+    async def show(account: str, request: Request) -> Response:
+        return _page(await e2b.find(account, _wanted(request), _page_request(request)))
+
+    return show
+
+
+def _get(e2b: E2b) -> Work:
+    async def get(account: str, request: Request) -> Response:
+        return JSONResponse(await e2b.get(account, request.path_params["id"]))
+
+    return get
+
+
+def _kill(e2b: E2b) -> Work:
+    async def kill(account: str, request: Request) -> Response:
+        await e2b.kill(account, request.path_params["id"])
+        return Response(status_code=204)
+
+    return kill
+
+
+def _connect(e2b: E2b) -> Work:
+    async def connect(account: str, request: Request) -> Response:
+        return JSONResponse(await e2b.connect(account, request.path_params["id"], await _body(request)), 201)
+
+    return connect
+
+
+def _pause(e2b: E2b) -> Work:
+    async def pause(account: str, request: Request) -> Response:
+        await e2b.pause(account, request.path_params["id"], await _body(request))
+        return Response(status_code=204)
+
+    return pause
+
+
+def _set_timeout(e2b: E2b) -> Work:
+    async def set_timeout(account: str, request: Request) -> Response:
+        await e2b.set_timeout(account, request.path_params["id"], await _body(request))
+        return Response(status_code=204)
+
+    return set_timeout
+
+
+def _metrics(e2b: E2b) -> Work:
+    async def metrics(account: str, request: Request) -> Response:
+        return JSONResponse(await e2b.metrics(account, request.path_params["id"]))
+
+    return metrics
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    try:
+        body = json.loads(await read(request.stream(), _BODY_MAX_BYTES) or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequest("the body must be JSON") from error
+    if not isinstance(body, dict):
+        raise InvalidRequest("the body must be a JSON object")
+    return body
+
+
+def _wanted(request: Request) -> Wanted:
+    query = request.query_params
+    pairs = parse_qsl(query.get("metadata", ""))
+    return Wanted(
+        states=tuple(filter(None, query.get("state", "").split(","))),
+        metadata={unquote(name): unquote(value) for name, value in pairs},
+        started_after=_moment(query.get("startedAfter")),
+        template=query.get("template", ""),
+        oldest_first=query.get("order") == "asc",
+    )
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidRequest("`startedAfter` must be a moment in ISO 8601") from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _page_request(request: Request) -> PageRequest:
+    limit = request.query_params.get("limit", "100")
+    if not (limit.isascii() and limit.isdecimal() and len(limit) < 5 and 1 <= int(limit) <= _PAGE_MAX):
+        raise InvalidRequest(f"`limit` must be 1 to {_PAGE_MAX}")
+    return PageRequest.of(int(limit), request.query_params.get("nextToken"))
+
+
+def _page(page: Page[dict[str, Any]]) -> Response:
+    headers = {"x-next-token": page.next_token} if page.next_token else {}
+    return JSONResponse(list(page.items), headers=headers)

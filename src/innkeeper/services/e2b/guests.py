@@ -1,0 +1,122 @@
+"""What E2B's clients have going on in sandboxes: their commands, terminals, watchers and code contexts."""
+
+import asyncio
+from dataclasses import dataclass
+
+from innkeeper.engines.sandbox.sandbox import Sandbox
+from innkeeper.kernel.errors import NotFound
+from innkeeper.services.e2b.contexts import Contexts
+from innkeeper.services.e2b.contexts import Remembered as RememberedContext
+from innkeeper.services.e2b.files_agent import FilesAgent, Watcher
+from innkeeper.services.e2b.model import not_running
+from innkeeper.services.e2b.processes import Processes
+from innkeeper.services.e2b.processes import Remembered as RememberedProcess
+from innkeeper.services.sandboxes.model import SandboxState
+from innkeeper.services.sandboxes.service import Sandboxes
+
+_SETTLE_TRIES, _SETTLE_SECONDS = 60, 1.0  # until the record of a sandbox that has ended says why
+
+
+@dataclass(frozen=True, slots=True)
+class Heritage:
+    """What a sandbox that is restored goes on with."""
+
+    processes: list[RememberedProcess]
+    contexts: list[RememberedContext]
+    watchers: list[Watcher]
+    files_agent: int | None
+
+
+class Guest:
+    """All of one sandbox, while it is in memory."""
+
+    def __init__(self, sandbox: Sandbox, cell_timeout_seconds: float) -> None:
+        self.sandbox = sandbox
+        self.processes = Processes(sandbox)
+        self.contexts = Contexts(sandbox, cell_timeout_seconds)
+        self.files = FilesAgent(sandbox)
+
+    def heritage(self, with_watchers: bool) -> Heritage:
+        watchers = self.files.watchers if with_watchers else []
+        return Heritage(self.processes.roster(), self.contexts.roster(), watchers, self.files.pid)
+
+    def adopt(self, heritage: Heritage) -> None:
+        self.processes.adopt(heritage.processes)
+        self.contexts.adopt(heritage.contexts)
+        self.files.adopt(heritage.files_agent, heritage.watchers)
+
+    def close(self) -> None:
+        self.processes.close()
+        self.contexts.close()
+        self.files.close()
+
+
+class Guests:
+    """Those of this host. A sandbox that is hibernated and woken, or forked, keeps what went on in it as far
+    as its snapshot does."""
+
+    def __init__(self, sandboxes: Sandboxes, cell_timeout_seconds: float) -> None:
+        self._sandboxes = sandboxes
+        self._cell_timeout_seconds = cell_timeout_seconds
+        self._guests: dict[str, Guest] = {}
+        self._heirs: dict[str, Heritage] = {}
+        self._watches: set[asyncio.Task[None]] = set()
+
+    async def get(self, account: str, sandbox_id: str) -> Guest:
+        """Of a sandbox that runs: nothing here wakes one that sleeps. Raises Refused."""
+        try:
+            if (await self._sandboxes.get(account, sandbox_id)).state is not SandboxState.RUNNING:
+                raise not_running(sandbox_id)
+            sandbox = await self._sandboxes.live(account, sandbox_id)
+        except NotFound as error:
+            raise not_running(sandbox_id) from error
+        guest = self._guests.get(sandbox_id)
+        if guest is None or guest.sandbox is not sandbox:
+            guest = self._welcome(account, sandbox_id, sandbox)
+        return guest
+
+    def heritage(self, sandbox_id: str) -> Heritage | None:
+        guest = self._guests.get(sandbox_id)
+        return guest.heritage(with_watchers=False) if guest else None
+
+    def expect(self, sandbox_id: str, heritage: Heritage | None) -> None:
+        """A fork, which goes on with what its parent had."""
+        if heritage is not None:
+            self._heirs[sandbox_id] = heritage
+
+    async def close(self) -> None:
+        for watch in self._watches:
+            watch.cancel()
+        for guest in self._guests.values():
+            guest.close()
+
+    def _welcome(self, account: str, sandbox_id: str, sandbox: Sandbox) -> Guest:
+        guest = Guest(sandbox, self._cell_timeout_seconds)
+        heritage = self._heirs.pop(sandbox_id, None)
+        before = self._guests.get(sandbox_id)
+        if before is not None:
+            heritage = before.heritage(with_watchers=True)
+            before.close()
+        if heritage is not None:
+            guest.adopt(heritage)
+        self._guests[sandbox_id] = guest
+        watch = asyncio.create_task(self._watch(account, sandbox_id, guest))
+        self._watches.add(watch)
+        watch.add_done_callback(self._watches.discard)
+        return guest
+
+    async def _watch(self, account: str, sandbox_id: str, guest: Guest) -> None:
+        """Forget it when it has ended for good; what is hibernated is waited for."""
+        await guest.sandbox.closed()
+        state = SandboxState.RUNNING
+        for _ in range(_SETTLE_TRIES):
+            try:
+                state = (await self._sandboxes.get(account, sandbox_id)).state
+            except NotFound:
+                state = SandboxState.TERMINATED
+            if state in (SandboxState.TERMINATED, SandboxState.HIBERNATED):
+                break
+            await asyncio.sleep(_SETTLE_SECONDS)
+        if state is not SandboxState.HIBERNATED and self._guests.get(sandbox_id) is guest:
+            del self._guests[sandbox_id]
+            guest.close()

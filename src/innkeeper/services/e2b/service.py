@@ -1,0 +1,187 @@
+"""E2B's control API, on our sandboxes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from innkeeper.engines.sandbox.sandbox import Usage
+from innkeeper.kernel.call import Document
+from innkeeper.kernel.clock import Clock
+from innkeeper.kernel.errors import InnkeeperError, InvalidRequest, NotFound
+from innkeeper.kernel.page import Page, PageRequest
+from innkeeper.services.e2b import model
+from innkeeper.services.e2b.guests import Guests
+from innkeeper.services.e2b.keys import Keys
+from innkeeper.services.e2b.model import Refused
+from innkeeper.services.sandboxes.model import SandboxRecord, SandboxState
+from innkeeper.services.sandboxes.service import Sandboxes
+
+_LISTED_MAX = 10_000
+_STATES = {
+    "running": (SandboxState.RUNNING,),
+    "paused": (SandboxState.PAUSED, SandboxState.HIBERNATED),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which sandboxes a list is of."""
+
+    states: tuple[str, ...] = ()
+    metadata: Mapping[str, str] | None = None
+    started_after: datetime | None = None
+    template: str = ""
+    oldest_first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the operator decides: the domain whose names lead to us, if any; whether the ports of sandboxes
+    are open to all who know their names; how long a stream may last, and how large a file may be."""
+
+    domain: str
+    public_ports: bool
+    stream_seconds: float
+    file_max_bytes: int
+    cell_timeout_seconds: float
+
+
+class E2b:
+    def __init__(self, sandboxes: Sandboxes, keys: Keys, rules: Rules, clock: Clock) -> None:
+        self.keys = keys
+        self.rules = rules
+        self.guests = Guests(sandboxes, rules.cell_timeout_seconds)
+        self._sandboxes = sandboxes
+        self._clock = clock
+
+    async def close(self) -> None:
+        await self.guests.close()
+
+    async def create(self, account: str, body: Mapping[str, Any]) -> Document:
+        new = model.new_sandbox(body)
+        public = model.public_ports(body)
+        if public is not None and public is not self.rules.public_ports:
+            rule = "open to all" if self.rules.public_ports else "reached with the traffic access token alone"
+            raise InvalidRequest(f"this server's sandboxes have ports that are {rule}: leave it at that")
+        return self._created(await self._sandboxes.create(account, new))
+
+    async def get(self, account: str, sandbox_id: str) -> Document:
+        record = await self._there(account, sandbox_id)
+        tokens = self._created(record)
+        return {**model.listed(record), "envdAccessToken": tokens["envdAccessToken"]}
+
+    async def find(self, account: str, wanted: Wanted, page: PageRequest) -> Page[Document]:
+        states = [state for name in wanted.states for state in _states(name)]
+        found = await self._all(account, states, wanted.metadata or {})
+        kept = [record for record in found if _is_wanted(record, wanted)]
+        kept.sort(key=_place, reverse=not wanted.oldest_first)
+        if page.after:
+            kept = [
+                one
+                for one in kept
+                if _place(one) != page.after and (_place(one) > page.after) is wanted.oldest_first
+            ]
+        part = page.page(kept[: page.size + 1], key=_place)
+        return Page([model.listed(record) for record in part.items], part.next_token)
+
+    async def connect(self, account: str, sandbox_id: str, body: Mapping[str, Any]) -> Document:
+        """Wake it if it sleeps. One that runs lives on for at least so long."""
+        if body.get("memory") is False:
+            raise InvalidRequest("a sandbox is resumed with its memory: on_resume must be restore")
+        await self._there(account, sandbox_id)
+        seconds = model.timeout(body)
+        return self._created(await self._sandboxes.resume(account, sandbox_id, seconds))
+
+    async def pause(self, account: str, sandbox_id: str, body: Mapping[str, Any]) -> None:
+        """Raises Refused when it is paused already."""
+        if body.get("memory") is False:
+            raise InvalidRequest("a sandbox is paused with its memory: mode must be full")
+        if (await self._there(account, sandbox_id)).state is not SandboxState.RUNNING:
+            raise Refused(409, f"Sandbox {sandbox_id} is paused already")
+        await self._sandboxes.pause(account, sandbox_id)
+
+    async def kill(self, account: str, sandbox_id: str) -> None:
+        await self._there(account, sandbox_id)
+        await self._sandboxes.kill(account, sandbox_id)
+
+    async def set_timeout(self, account: str, sandbox_id: str, body: Mapping[str, Any]) -> None:
+        await self._there(account, sandbox_id)
+        await self._sandboxes.set_timeout(account, sandbox_id, model.timeout(body))
+
+    async def metrics(self, account: str, sandbox_id: str) -> list[Document]:
+        """One measurement, of now; the processor's share is that since the sandbox was started."""
+        record = await self._there(account, sandbox_id)
+        usage = await self._sandboxes.usage(account, sandbox_id)
+        return [_measured(record, usage, self._clock.now())]
+
+    async def owner(self, sandbox_id: str) -> str:
+        """The account of a sandbox. Raises Refused."""
+        try:
+            return await self._sandboxes.account_of(sandbox_id)
+        except NotFound as error:
+            raise model.not_running(sandbox_id) from error
+
+    async def _there(self, account: str, sandbox_id: str) -> SandboxRecord:
+        """Raises NotFound, also once it has ended."""
+        record = await self._sandboxes.get(account, sandbox_id)
+        if record.state is SandboxState.TERMINATED:
+            raise NotFound(f"Sandbox {sandbox_id} does not exist any more")
+        return record
+
+    async def _all(
+        self, account: str, states: Sequence[SandboxState], metadata: Mapping[str, str]
+    ) -> list[SandboxRecord]:
+        found: list[SandboxRecord] = []
+        token: str | None = None
+        while len(found) < _LISTED_MAX:
+            page = await self._sandboxes.list(account, states, metadata, PageRequest.of(1000, token))
+            found += page.items
+            token = page.next_token
+            if token is None:
+                break
+        return found
+
+    def _created(self, record: SandboxRecord) -> Document:
+        envd, traffic = (self.keys.token(record.account, record.id, use) for use in ("envd", "traffic"))
+        return model.created(record, envd, traffic, self.rules.domain)
+
+
+def _states(name: str) -> tuple[SandboxState, ...]:
+    if name not in _STATES:
+        raise InvalidRequest("`state` must be running or paused")
+    return _STATES[name]
+
+
+def _is_wanted(record: SandboxRecord, wanted: Wanted) -> bool:
+    late_enough = wanted.started_after is None or record.started_at > wanted.started_after
+    return late_enough and wanted.template in ("", record.template)
+
+
+def _place(record: SandboxRecord) -> tuple[str, str]:
+    return record.started_at.astimezone(UTC).isoformat(), record.id
+
+
+def _measured(record: SandboxRecord, usage: Usage, now: datetime) -> Document:
+    cores = max(1, round(record.limits.cpu_cores))
+    seconds = max((now - record.started_at).total_seconds(), 0.001)
+    return {
+        "timestamp": now.isoformat(),
+        "timestampUnix": int(now.timestamp()),
+        "cpuCount": cores,
+        "cpuUsedPct": round(100 * usage.cpu_seconds / seconds, 2),
+        "memUsed": round(usage.memory_mib * 2**20),
+        "memTotal": record.limits.memory_mib << 20,
+        "memCache": 0,
+        "diskUsed": 0,
+        "diskTotal": 0,
+    }
+
+
+def error_document(error: InnkeeperError) -> Document:
+    return {"code": status_of(error), "message": error.message}
+
+
+def status_of(error: InnkeeperError) -> int:
+    """E2B's clients know no 402: too much is 429."""
+    return 429 if error.status == 402 else error.status

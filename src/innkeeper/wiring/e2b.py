@@ -1,0 +1,30 @@
+"""The parts of services/e2b, put together."""
+
+from starlette.routing import BaseRoute
+
+from innkeeper.aws.sigv4 import SignatureVerifier
+from innkeeper.native import authenticated
+from innkeeper.services.e2b import gateway_routes, routes
+from innkeeper.services.e2b.keys import Keys
+from innkeeper.services.e2b.service import E2b, Rules
+from innkeeper.services.sandboxes.service import Sandboxes
+from innkeeper.settings import Settings
+from innkeeper.wiring.office import Office
+
+
+def e2b_api(office: Office, settings: Settings, sandboxes: Sandboxes) -> E2b:
+    rules = Rules(
+        domain=settings.e2b_domain.lower(),
+        public_ports=settings.e2b_public_ports,
+        stream_seconds=settings.e2b_stream_timeout_seconds,
+        file_max_bytes=settings.request_body_max_bytes,
+        cell_timeout_seconds=settings.code_interpreter_cell_timeout_seconds,
+    )
+    engines = office.engines
+    keys = Keys(office.accounts.credential, engines.vault.derive("e2b"))
+    return E2b(sandboxes, keys, rules, engines.clock)
+
+
+def e2b_routes(e2b: E2b, verifier: SignatureVerifier) -> list[BaseRoute]:
+    """Its API and its sandboxes, and what makes its keys."""
+    return [*gateway_routes.routes(e2b), *(authenticated(route, verifier) for route in routes.routes(e2b))]

@@ -1,0 +1,294 @@
+"""E2B's own SDKs, unmodified, against a server of ours: what their users do, with both kinds of clients."""
+
+import asyncio
+import io
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from e2b import (
+    AuthenticationException,
+    CommandExitException,
+    FileNotFoundException,
+    NotFoundException,
+    SandboxNotFoundException,
+    SandboxQuery,
+    SandboxState,
+    TimeoutException,
+)
+from e2b.sandbox.commands.command_handle import PtySize
+from e2b_code_interpreter import AsyncSandbox, Sandbox
+
+from tests.running import RunningServer
+
+SETTLE_SECONDS = 60.0
+SETTINGS = {"code_interpreter_packages": "[]", "code_interpreter_cell_timeout_seconds": "60"}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A running server, and an environment that leads the SDKs to it."""
+    running = RunningServer(tmp_path_factory.mktemp("e2b"), SETTINGS).start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("E2B_API_KEY", api_key(running, running.keys))
+        patch.setenv("E2B_API_URL", f"{running.url}/-/e2b")
+        patch.setenv("E2B_SANDBOX_URL", f"{running.url}/-/e2b/sandbox")
+        yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def sandbox(server: RunningServer) -> Iterator[Sandbox]:
+    with Sandbox.create(timeout=600, metadata={"who": "a b&c"}, envs={"GREETING": "hello"}) as made:
+        yield made
+
+
+def api_key(server: RunningServer, keys: tuple[str, str]) -> str:
+    return str(server.native("GET", f"/-/v1/keys/{keys[0]}/e2b", keys=keys)["apiKey"])
+
+
+def until(condition: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found
+
+
+def test_commands_run_with_their_surroundings(sandbox: Sandbox) -> None:
+    assert sandbox.is_running()
+    parts: list[str] = []
+    done = sandbox.commands.run(
+        "echo $GREETING $MORE; pwd; echo oops >&2", envs={"MORE": "you"}, on_stdout=parts.append
+    )
+    assert (done.stdout, done.stderr, done.exit_code) == ("hello you\n/home/user\n", "oops\n", 0)
+    assert "".join(parts) == done.stdout
+    assert sandbox.commands.run("pwd; echo ~", cwd="/tmp", user="root").stdout == "/tmp\n/home/user\n"
+    with pytest.raises(CommandExitException) as failed:
+        sandbox.commands.run("echo so far; exit 3")
+    assert (failed.value.exit_code, failed.value.stdout) == (3, "so far\n")
+    with pytest.raises(TimeoutException):
+        sandbox.commands.run("sleep 300", timeout=1)
+    many = sandbox.commands.run("head -c 3000000 /dev/zero | tr '\\0' x")
+    assert len(many.stdout) == 3_000_000
+
+
+def test_commands_in_the_background_are_listed_fed_joined_and_killed(sandbox: Sandbox) -> None:
+    fed = sandbox.commands.run("cat; echo done", background=True, stdin=True)
+    assert fed.pid in [process.pid for process in sandbox.commands.list()]
+    sandbox.commands.send_stdin(fed.pid, "one\n")
+    sandbox.commands.stream_input(fed.pid, ["two\n", b"three\n"])
+    fed.close_stdin()
+    assert fed.wait().stdout == "one\ntwo\nthree\ndone\n"
+
+    endless = sandbox.commands.run("echo begun; exec sleep 300", background=True)
+    joined = sandbox.commands.connect(endless.pid)
+    assert endless.kill()
+    for handle in (endless, joined):
+        with pytest.raises(CommandExitException) as killed:
+            handle.wait()
+        assert killed.value.error == "signal: killed"
+    until(lambda: not sandbox.commands.list())
+    assert not sandbox.commands.kill(endless.pid)
+    with pytest.raises(NotFoundException):
+        sandbox.commands.connect(endless.pid)
+
+
+def test_a_terminal_has_a_size_and_takes_what_is_typed(sandbox: Sandbox) -> None:
+    terminal = sandbox.pty.create(PtySize(rows=24, cols=80), cwd="/tmp")
+    sandbox.pty.resize(terminal.pid, PtySize(rows=33, cols=99))
+    sandbox.pty.send_stdin(terminal.pid, b"stty size; pwd; exit\n")
+    shown: list[bytes] = []
+    terminal.wait(on_pty=shown.append)
+    assert b"33 99\r\n" in b"".join(shown) and b"/tmp\r\n" in b"".join(shown)
+
+
+def test_files_are_written_read_looked_at_moved_and_watched(sandbox: Sandbox) -> None:
+    files = sandbox.files
+    written = files.write("notes/one.txt", "caf\u00e9")
+    assert (written.name, written.path) == ("one.txt", "/home/user/notes/one.txt")
+    assert (
+        sandbox.commands.run("cat notes/one.txt").stdout
+        == files.read("/home/user/notes/one.txt")
+        == "caf\u00e9"
+    )
+    files.write_files([{"path": "notes/two", "data": b"\0\xff"}, {"path": "/tmp/three", "data": "3"}])
+    files.write("notes/four", io.BytesIO(b"4" * 1_000_000), gzip=True)
+    assert files.read("notes/two", format="bytes") == b"\0\xff"
+    assert sum(map(len, files.read("notes/four", format="stream"))) == 1_000_000
+    with pytest.raises(FileNotFoundException):
+        files.read("nothing")
+
+    assert files.make_dir("notes/deep/er") and not files.make_dir("notes/deep")
+    assert [entry.name for entry in files.list("notes")] == ["deep", "four", "one.txt", "two"]
+    assert "er" in [entry.name for entry in files.list("notes", depth=2)]
+    watch = files.watch_dir("notes", recursive=True)
+    moved = files.rename("notes/one.txt", "notes/deep/uno.txt")
+    assert (moved.path, moved.size) == ("/home/user/notes/deep/uno.txt", 5)
+    files.remove("notes/deep/uno.txt")
+    events: list[tuple[str, str]] = []
+
+    def removed() -> bool:
+        events.extend((event.type.value, event.name) for event in watch.get_new_events())
+        return ("remove", "deep/uno.txt") in events
+
+    until(removed)
+    watch.stop()
+    assert ("rename", "one.txt") in events and ("create", "deep/uno.txt") in events
+    assert not files.exists("notes/deep/uno.txt") and files.exists("~/notes")
+    assert files.list("notes")[0].permissions == "drwxr-xr-x"
+
+
+def test_code_keeps_its_variables_and_tells_what_it_shows(sandbox: Sandbox) -> None:
+    heard: list[str] = []
+    cell = "import sys\nx = 40\nprint('first')\nprint('wrong', file=sys.stderr)\nx + 2"
+    ran = sandbox.run_code(cell, on_stdout=lambda part: heard.append(part.line), envs={"ONCE": "1"})
+    assert (ran.text, "".join(ran.logs.stdout), "".join(ran.logs.stderr)) == ("42", "first\n", "wrong\n")
+    assert "".join(heard) == "first\n"
+    assert sandbox.run_code("import os; x, 'ONCE' in os.environ").text == "(40, False)"
+
+    rich = "class Chart:\n    def _repr_png_(self): return b'png'\n    def _repr_html_(self): return '<b>'\n"
+    shown, main = sandbox.run_code(f"{rich}display(Chart())\n'end'").results
+    assert (shown.png, shown.html, shown.is_main_result) == ("cG5n", "<b>", False)
+    assert (main.text, main.is_main_result) == ("'end'", True)
+
+    error = sandbox.run_code("def f(): 1 / 0\nf()").error
+    assert error is not None
+    assert (error.name, error.value) == ("ZeroDivisionError", "division by zero")
+    assert "in f" in error.traceback
+    died = sandbox.run_code("import os; os._exit(7)").error
+    assert died is not None and "variables are lost" in died.value
+    assert sandbox.run_code("1 + 1").text == "2"
+
+
+def test_contexts_are_apart_and_speak_other_languages(sandbox: Sandbox) -> None:
+    sandbox.run_code("here = 'default'")
+    context = sandbox.create_code_context(cwd="/tmp")
+    assert (
+        sandbox.run_code("import os; os.getcwd(), 'here' in globals()", context=context).text
+        == "('/tmp', False)"
+    )
+    script = sandbox.run_code("const y = 20; console.log('js'); y + 1", language="javascript")
+    assert (script.text, script.logs.stdout) == ("21", ["js\n"])
+    assert sandbox.run_code("nothing.there", language="javascript").error is not None
+    assert {known.language for known in sandbox.list_code_contexts()} == {"python", "javascript"}
+    sandbox.run_code("kept = 1", context=context)
+    sandbox.restart_code_context(context)
+    assert sandbox.run_code("'kept' in globals()", context=context).text == "False"
+    sandbox.remove_code_context(context)
+    with pytest.raises(NotFoundException):
+        sandbox.run_code("1", context=context)
+    assert sandbox.run_code("here").text == "'default'"
+
+
+def test_a_run_that_nobody_waits_for_is_interrupted(sandbox: Sandbox) -> None:
+    sandbox.run_code("started = True")
+    with pytest.raises(TimeoutException):
+        sandbox.run_code("import time\ntime.sleep(300)", timeout=1)
+    assert sandbox.run_code("started").text == "True"
+
+
+def test_a_sandbox_lives_sleeps_wakes_and_ends(server: RunningServer) -> None:
+    sandbox = Sandbox.create(
+        "base", timeout=300, metadata={"story": "life"}, lifecycle={"on_timeout": "pause"}
+    )
+    info = sandbox.get_info()
+    assert (info.state, info.metadata, info.template_id) == (SandboxState.RUNNING, {"story": "life"}, "base")
+    sandbox.set_timeout(900)
+    later = sandbox.get_info().end_at
+    assert later > info.end_at
+    assert sandbox.connect(timeout=30).get_info().end_at >= later
+    (measured,) = sandbox.get_metrics()
+    assert measured.mem_total > measured.mem_used > 0
+
+    going_on = sandbox.commands.run("read line; echo got $line", background=True, stdin=True, timeout=0)
+    assert sandbox.pause() and not sandbox.pause()
+    assert not sandbox.is_running()
+    assert sandbox.get_info().state is SandboxState.PAUSED
+    again = Sandbox.connect(sandbox.sandbox_id, timeout=300)
+    assert again.is_running()
+    again.commands.send_stdin(going_on.pid, "it\n")
+    assert going_on.wait().stdout == "got it\n"
+
+    assert sandbox.kill() and not sandbox.kill()
+    assert not sandbox.is_running()
+    for lost in (sandbox.get_info, sandbox.connect, lambda: sandbox.set_timeout(60)):
+        with pytest.raises(SandboxNotFoundException):
+            lost()
+
+
+def test_lists_are_filtered_ordered_and_come_in_pages(server: RunningServer, sandbox: Sandbox) -> None:
+    made = [Sandbox.create("base", metadata={"story": "list", "number": str(index)}) for index in range(3)]
+    made[2].pause()
+    ids = [one.sandbox_id for one in made]
+    try:
+        pages = Sandbox.list(SandboxQuery(metadata={"story": "list"}), limit=2)
+        first = [one.sandbox_id for one in pages.next_items()]
+        assert first == [ids[2], ids[1]] and pages.has_next
+        assert [one.sandbox_id for one in pages.next_items()] == [ids[0]] and not pages.has_next
+        paused = SandboxQuery(metadata={"story": "list"}, state=[SandboxState.PAUSED])
+        assert [one.sandbox_id for one in Sandbox.list(paused).next_items()] == [ids[2]]
+        code = SandboxQuery(template="code-interpreter", metadata={"who": "a b&c"})
+        assert [one.sandbox_id for one in Sandbox.list(code).next_items()] == [sandbox.sandbox_id]
+        upwards = Sandbox.list(SandboxQuery(metadata={"story": "list"}), limit=2, order="asc")
+        assert [one.sandbox_id for one in upwards.next_items()] == ids[:2]
+        assert [one.sandbox_id for one in upwards.next_items()] == ids[2:]
+    finally:
+        for one in made:
+            one.kill()
+
+
+def test_a_sandbox_is_its_own_tenants_alone(server: RunningServer, sandbox: Sandbox) -> None:
+    stranger = api_key(server, server.new_tenant())
+    for wrong in ("e2b_" + "0" * 104, stranger[:-1] + ("1" if stranger[-1] == "0" else "0"), "nonsense"):
+        with pytest.raises(AuthenticationException):
+            Sandbox.list(api_key=wrong).next_items()
+    assert Sandbox.list(api_key=stranger).next_items() == []
+    with pytest.raises(SandboxNotFoundException):
+        Sandbox.connect(sandbox.sandbox_id, api_key=stranger)
+    assert not Sandbox.kill(sandbox.sandbox_id, api_key=stranger)
+
+    other = Sandbox.create("base", api_key=stranger)
+    theirs = other.connection_config.sandbox_headers["X-Access-Token"]
+    for token in ("", "nonsense", theirs):
+        headers = {"E2b-Sandbox-Id": sandbox.sandbox_id, "E2b-Sandbox-Port": "49983", "X-Access-Token": token}
+        asked = urllib.request.Request(f"{server.url}/-/e2b/sandbox/files?path=x", headers=headers)
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(asked, timeout=30)
+        assert refused.value.code == 401
+        refused.value.close()
+    other.kill()
+
+
+def test_the_asynchronous_sdk_does_the_same(server: RunningServer) -> None:
+    asyncio.run(_asynchronously())
+
+
+async def _asynchronously() -> None:
+    sandbox = await AsyncSandbox.create(timeout=300)
+    async with sandbox:
+        assert (await sandbox.run_code("[1, 2]")).text == "[1, 2]"
+        many = await asyncio.gather(*(sandbox.commands.run(f"echo {number}") for number in range(5)))
+        assert [done.stdout for done in many] == [f"{number}\n" for number in range(5)]
+
+        seen: asyncio.Queue[str] = asyncio.Queue()
+        watch = await sandbox.files.watch_dir(".", on_event=lambda event: seen.put_nowait(event.name))
+        await sandbox.files.write("watched", "1")
+        async with asyncio.timeout(SETTLE_SECONDS):
+            assert await seen.get() == "watched"
+        await watch.stop()
+
+        shown: list[bytes] = []
+        terminal = await sandbox.pty.create(PtySize(rows=24, cols=80), on_data=shown.append)
+        await sandbox.pty.send_stdin(terminal.pid, b"echo $((6 * 7)); exit\n")
+        await terminal.wait()
+        assert b"42\r\n" in b"".join(shown)
+
+        assert await sandbox.pause() and not await sandbox.is_running()
+        await sandbox.connect()
+        assert await sandbox.files.read("watched") == "1"
+        assert (await sandbox.run_code("1 + 1")).text == "2"
+    assert not await sandbox.is_running()
