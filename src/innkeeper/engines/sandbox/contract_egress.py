@@ -253,3 +253,6 @@ class EgressContract(OnTheInternet):
         async with room(driver) as sandbox:
             with pytest.raises(SandboxError, match="listed"):
                 await sandbox.set_egress(Egress())
+        with pytest.raises(SandboxError, match="no egress list"):
+            async with room(driver, egress=Egress(["api.example.test"])):
+                pass

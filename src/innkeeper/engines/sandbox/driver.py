@@ -11,6 +11,7 @@ from innkeeper.engines.sandbox import cgroups, freezer, network, rootfs
 from innkeeper.engines.sandbox.cgroups import Cgroup, Hierarchy
 from innkeeper.engines.sandbox.egress import gate
 from innkeeper.engines.sandbox.egress.authority import Authority
+from innkeeper.engines.sandbox.egress.listing import Listing
 from innkeeper.engines.sandbox.records import Record, Records
 from innkeeper.engines.sandbox.room import Room
 from innkeeper.engines.sandbox.sandbox import Capabilities, Isolation, Network, SandboxError, SandboxSpec
@@ -85,7 +86,7 @@ class RoomDriver(ABC, Generic[Kept]):
             raise SandboxError(f"a sandbox id is 1 to 64 letters, digits, - and _; not {spec.id[:80]!r}")
         try:
             hierarchies = await self._prepared()
-            authority = await self._vouching() if spec.network is Network.LISTED else None
+            authority = await self._vouching(spec)
             trusting = gate.trusting(spec, authority) if authority else spec
             room = self.room(trusting, Cgroup(hierarchies, spec.id))
             room.authority = authority
@@ -102,8 +103,13 @@ class RoomDriver(ABC, Generic[Kept]):
                 self._ready = True
         return self._hierarchies
 
-    async def _vouching(self) -> Authority:
-        """Of all the sandboxes of this driver."""
+    async def _vouching(self, spec: SandboxSpec) -> Authority | None:
+        """That of this driver, for a sandbox with a list. Raises SandboxError when the list is not good."""
+        listing = Listing.of(spec.egress)
+        if spec.network is not Network.LISTED:
+            if listing != Listing():
+                raise SandboxError(f"a sandbox with the network {spec.network.value!r} has no egress list")
+            return None
         async with self._preparing:
             if self._authority is None:
                 self._authority = await asyncio.to_thread(Authority, self._authority_folder)

@@ -12,7 +12,7 @@ LINES_MAX = 1000
 _NAME = re.compile(r"(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")  # a token of RFC 9110
 _VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e\t]{0,16382}[\x21-\x7e])?")
-_PORTS = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
+_PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 NOT_PASSED_ON = frozenset(
     (
         *("connection", "expect", "host", "http2-settings", "keep-alive"),
@@ -38,9 +38,9 @@ class Range:
 class Listing:
     """An `Egress` whose lines are all good; names are in lower case and end without a dot."""
 
-    names: frozenset[str]
-    ranges: tuple[Range, ...]
-    secrets: tuple[Secret, ...]
+    names: frozenset[str] = frozenset()
+    ranges: tuple[Range, ...] = ()
+    secrets: tuple[Secret, ...] = ()
 
     @classmethod
     def of(cls, egress: Egress) -> "Listing":
@@ -87,8 +87,8 @@ def _pattern(domain: str) -> str:
 
 
 def _range(line: str) -> Range:
-    text, _, ports = line.partition(":")
-    numbers = _PORTS.fullmatch(ports or "1-65535")
+    text, colon, ports = line.partition(":")
+    numbers = _PORTS.fullmatch(ports if colon else "1-65535")
     try:
         if numbers is None:
             raise ValueError
