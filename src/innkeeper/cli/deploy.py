@@ -13,6 +13,7 @@ from innkeeper.cli import archive, runtimes
 from innkeeper.cli.api import Api
 from innkeeper.cli.failure import CommandFailed
 from innkeeper.cli.options import DataDir, Json
+from innkeeper.cli.pairs import pairs
 from innkeeper.cli.ready import endpoint_ready, runtime_ready
 from innkeeper.cli.terminal import print_json, say
 
@@ -62,7 +63,7 @@ def deploy(
     name = name or default_name(source)
     settings: Document = {
         "protocolConfiguration": {"serverProtocol": _one_of(protocol.upper(), PROTOCOLS, "--protocol")},
-        "environmentVariables": _variables(env or []),
+        "environmentVariables": pairs(env, "--env"),
         "networkConfiguration": {"networkMode": "PUBLIC"},
     }
     if jwt_discovery_url:
@@ -111,16 +112,6 @@ def _one_of(value: str, allowed: tuple[str, ...], option: str) -> str:
     if value not in allowed:
         raise typer.BadParameter(f"{value} is not one of {', '.join(allowed)}", param_hint=option)
     return value
-
-
-def _variables(pairs: list[str]) -> dict[str, str]:
-    variables = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not key or not equals:
-            raise typer.BadParameter(f"{pair} is not of the form K=V", param_hint="--env")
-        variables[key] = value
-    return variables
 
 
 def _authorizer(url: str, audiences: list[str] | None, clients: list[str] | None) -> Document:

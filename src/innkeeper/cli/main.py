@@ -17,6 +17,7 @@ from innkeeper.cli.logs import logs
 from innkeeper.cli.pause import pause
 from innkeeper.cli.resume import resume
 from innkeeper.cli.rm import rm
+from innkeeper.cli.sandbox import sandbox
 from innkeeper.cli.sessions import sessions
 from innkeeper.cli.status import status
 from innkeeper.cli.stop import stop
@@ -35,6 +36,7 @@ for command in (up, down, env, deploy, invoke, code, sessions, logs, pause, resu
     app.command()(command)
 app.command()(doctor)
 app.add_typer(keys, name="keys")
+app.add_typer(sandbox, name="sandbox")
 
 
 def _print_version(wanted: bool) -> None:

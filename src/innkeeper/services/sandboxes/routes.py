@@ -165,10 +165,10 @@ def _named(request: Request) -> tuple[str, str]:
 
 
 def _new(body: Body) -> NewSandbox:
-    limits = body.part("limits")
+    limits, seconds = body.part("limits"), body.number("timeoutSeconds")
     return NewSandbox(
         template=body.text("template") or BASE_TEMPLATE,
-        timeout_seconds=body.number("timeoutSeconds") or DEFAULT_TIMEOUT_SECONDS,
+        timeout_seconds=DEFAULT_TIMEOUT_SECONDS if seconds is None else seconds,
         metadata=body.texts("metadata"),
         environment=body.texts("environment"),
         network=body.text("network"),
