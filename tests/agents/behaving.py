@@ -85,6 +85,10 @@ class Agent(BaseHTTPRequestHandler):
     def do_exit(self, body: bytes, code: int = 3) -> None:
         os._exit(code)
 
+    def do_eat(self, body: bytes, mebibytes: int) -> None:
+        memory["eaten"] = b"x" * (mebibytes << 20)
+        self.reply({})
+
     def do_hang(self, body: bytes, seconds: float = 3600) -> None:
         time.sleep(seconds)
         self.reply({})

@@ -252,7 +252,8 @@ def test_sessions_end_with_the_server(tmp_path: Path) -> None:
 
 
 def test_untrusted_code_needs_the_operators_word(tmp_path: Path) -> None:
-    server = RunningServer(tmp_path, {**SETTINGS, "untrusted_code_in_namespaces": "false"}).start()
+    settings = {**SETTINGS, "sandbox_driver": "bubblewrap", "untrusted_code_in_namespaces": "false"}
+    server = RunningServer(tmp_path, settings).start()
     try:
         data = server.client("bedrock-agentcore")
         code, message = refused(data.start_code_interpreter_session, codeInterpreterIdentifier=SYSTEM)

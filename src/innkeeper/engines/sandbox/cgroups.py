@@ -22,7 +22,7 @@ _SWAP = ("memory.memsw.limit_in_bytes", "memory.swap.max")  # only where the ker
 _FREEZER = frozenset({"freezer"})
 _SERVER_LEAF = "innkeeper-server"
 _OWN_PROCESSES = 2  # bubblewrap and the guest agent, which are in the group but not the agent's
-_RELEASE_TIMEOUT_SECONDS = 5.0
+_RELEASE_TIMEOUT_SECONDS = 30.0  # a busy machine takes a while to bury a thousand threads
 _V2_HINT = "run the server in a cgroup of its own: `systemd-run --user --scope -p Delegate=yes innkeeper up`"
 
 
@@ -151,7 +151,7 @@ def _freezer(
 
 
 def release(paths: Sequence[str]) -> None:
-    """Kill whatever is in the groups and remove them. Blocks up to 5 s; raises SandboxError after that."""
+    """Kill whatever is in the groups and remove them. Blocks up to 30 s; raises SandboxError after that."""
     deadline = time.monotonic() + _RELEASE_TIMEOUT_SECONDS
     for path in map(Path, paths):
         while not _removed(path):

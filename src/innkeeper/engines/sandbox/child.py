@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from innkeeper.engines.sandbox.sandbox import SandboxError
 
-KILL_TIMEOUT_SECONDS = 10.0
+KILL_TIMEOUT_SECONDS = 30.0
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _COMPLAINTS_MAX_BYTES = 4096
 _ENVIRONMENT = {"PATH": PATH, "LC_ALL": "C.UTF-8"}
