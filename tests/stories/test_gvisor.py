@@ -12,7 +12,10 @@ from innkeeper.engines.sandbox.gvisor.driver import missing
 from tests.running import Agents, RunningServer, new_session
 from tests.stories.processes import all_gone, below, naming, until
 
-pytestmark = pytest.mark.skipif(bool(missing()), reason="; ".join(missing()) or "gvisor can be used here")
+pytestmark = [
+    pytest.mark.skipif(bool(missing()), reason="; ".join(missing()) or "gvisor can be used here"),
+    pytest.mark.timeout(300),
+]
 
 STORAGE = [{"sessionStorage": {"mountPath": "/mnt/data"}}]
 KEPT = "/mnt/data/kept"
