@@ -1,41 +1,24 @@
 """The contract of the network `LISTED`: what is on the list is reached, and nothing else, by no way."""
 
 import asyncio
-import json
-import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 
-from innkeeper.engines.sandbox.contract_internet import OTHER, OURS, PORT, PRIVATE, PUBLIC, Internet, internet
-from innkeeper.engines.sandbox.contract_room import PATIENCE_SECONDS, heard, python, room
-from innkeeper.engines.sandbox.sandbox import (
-    Command,
-    Egress,
-    Network,
-    Sandbox,
-    SandboxDriver,
-    SandboxError,
-    SandboxSpec,
-    Secret,
+from innkeeper.engines.sandbox.contract_internet import (
+    OTHER,
+    OURS,
+    PORT,
+    PRIVATE,
+    PUBLIC,
+    Internet,
+    OnTheInternet,
+    listed,
+    looked_up,
+    tried,
 )
+from innkeeper.engines.sandbox.contract_room import PATIENCE_SECONDS, heard, python, room
+from innkeeper.engines.sandbox.sandbox import Command, Egress, SandboxDriver, SandboxError, Secret
 
-# What came of each attempt: an echo, or the name of the error.
-_TRY = """
-import json, socket, sys
-def attempt(host, port):
-    with socket.socket() as client:
-        client.settimeout(30)
-        try:
-            client.connect((host, port))
-            client.sendall(b"hi")
-            return client.recv(2).decode() or "closed"
-        except OSError as error:
-            return type(error).__name__
-print(json.dumps([attempt(*each) for each in json.loads(sys.argv[1])]))
-"""
 _AROUND = """
 import socket, struct, sys
 address = sys.argv[1]
@@ -85,15 +68,6 @@ attempt("version 6", lambda: socket.create_connection(("2606:4700:4700::1111", 4
 attempt("mapped", lambda: socket.create_connection((f"::ffff:{address}", 8000), 30))
 print("done")
 """
-_NAMES = """
-import json, socket, sys
-def look_up(name):
-    try:
-        return sorted({row[4][0] for row in socket.getaddrinfo(name, 80)})
-    except socket.gaierror:
-        return []
-print(json.dumps([look_up(name) for name in json.loads(sys.argv[1])]))
-"""
 _TEXT_QUERY = """
 import socket, struct, sys
 name = b"".join(bytes([len(each)]) + each for each in sys.argv[1].encode().split(b".")) + b"\\0"
@@ -118,43 +92,6 @@ for each in (kept, lost):
     except OSError as error:
         print(type(error).__name__)
 """
-
-
-async def tried(sandbox: Sandbox, *places: tuple[str, int]) -> list[str]:
-    outcome = await python(sandbox, _TRY, json.dumps(places))
-    assert outcome.code == 0, outcome
-    said: list[str] = json.loads(outcome.out)
-    return said
-
-
-async def looked_up(sandbox: Sandbox, *names: str) -> list[list[str]]:
-    said: list[list[str]] = json.loads((await python(sandbox, _NAMES, json.dumps(names))).out)
-    return said
-
-
-@asynccontextmanager
-async def listed(driver: SandboxDriver, egress: Egress) -> AsyncIterator[Sandbox]:
-    """A sandbox with this list. The test is skipped where the driver says that it has none."""
-    try:
-        sandbox = await driver.create(
-            SandboxSpec(f"test-{secrets.token_hex(6)}", network=Network.LISTED, egress=egress)
-        )
-    except SandboxError:
-        found = await driver.probe()
-        if Network.LISTED not in found.networks:
-            pytest.skip("no lists here: " + "; ".join(found.problems))
-        raise
-    try:
-        yield sandbox
-    finally:
-        await sandbox.kill()
-
-
-class OnTheInternet:
-    @pytest.fixture
-    async def internet(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Internet]:
-        async with internet(tmp_path, monkeypatch) as made:
-            yield made
 
 
 class EgressContract(OnTheInternet):

@@ -7,7 +7,9 @@ Names are looked up in a table. It takes root.
 import asyncio
 import contextlib
 import ctypes
+import json
 import os
+import secrets
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -19,7 +21,16 @@ from typing import Any
 
 import pytest
 
+from innkeeper.engines.sandbox.contract_room import python
 from innkeeper.engines.sandbox.egress.authority import Authority
+from innkeeper.engines.sandbox.sandbox import (
+    Egress,
+    Network,
+    Sandbox,
+    SandboxDriver,
+    SandboxError,
+    SandboxSpec,
+)
 
 PUBLIC, OTHER, PRIVATE = "203.0.113.10", "203.0.113.20", "10.99.0.1"
 PORT = 8000
@@ -28,6 +39,29 @@ OURS = "203.0.113.1"
 
 _NEW_NETWORK = 0x4000_0000
 _libc = ctypes.CDLL(None, use_errno=True)
+# What came of each attempt: an echo, or the name of the error.
+_TRY = """
+import json, socket, sys
+def attempt(host, port):
+    with socket.socket() as client:
+        client.settimeout(30)
+        try:
+            client.connect((host, port))
+            client.sendall(b"hi")
+            return client.recv(2).decode() or "closed"
+        except OSError as error:
+            return type(error).__name__
+print(json.dumps([attempt(*each) for each in json.loads(sys.argv[1])]))
+"""
+_NAMES = """
+import json, socket, sys
+def look_up(name):
+    try:
+        return sorted({row[4][0] for row in socket.getaddrinfo(name, 80)})
+    except socket.gaierror:
+        return []
+print(json.dumps([look_up(name) for name in json.loads(sys.argv[1])]))
+"""
 
 
 @dataclass
@@ -126,6 +160,43 @@ async def internet(folder: Path, patch: pytest.MonkeyPatch) -> AsyncIterator[Int
         finally:
             made.close()
             patch.undo()
+
+
+async def tried(sandbox: Sandbox, *places: tuple[str, int]) -> list[str]:
+    outcome = await python(sandbox, _TRY, json.dumps(places))
+    assert outcome.code == 0, outcome
+    said: list[str] = json.loads(outcome.out)
+    return said
+
+
+async def looked_up(sandbox: Sandbox, *names: str) -> list[list[str]]:
+    said: list[list[str]] = json.loads((await python(sandbox, _NAMES, json.dumps(names))).out)
+    return said
+
+
+@asynccontextmanager
+async def listed(driver: SandboxDriver, egress: Egress) -> AsyncIterator[Sandbox]:
+    """A sandbox with this list. The test is skipped where the driver says that it has none."""
+    try:
+        sandbox = await driver.create(
+            SandboxSpec(f"test-{secrets.token_hex(6)}", network=Network.LISTED, egress=egress)
+        )
+    except SandboxError:
+        found = await driver.probe()
+        if Network.LISTED not in found.networks:
+            pytest.skip("no lists here: " + "; ".join(found.problems))
+        raise
+    try:
+        yield sandbox
+    finally:
+        await sandbox.kill()
+
+
+class OnTheInternet:
+    @pytest.fixture
+    async def internet(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Internet]:
+        async with internet(tmp_path, monkeypatch) as made:
+            yield made
 
 
 @contextmanager

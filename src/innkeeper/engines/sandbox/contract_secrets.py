@@ -2,8 +2,14 @@
 
 import json
 
-from innkeeper.engines.sandbox.contract_egress import OnTheInternet, listed, looked_up, tried
-from innkeeper.engines.sandbox.contract_internet import PUBLIC, Internet
+from innkeeper.engines.sandbox.contract_internet import (
+    PUBLIC,
+    Internet,
+    OnTheInternet,
+    listed,
+    looked_up,
+    tried,
+)
 from innkeeper.engines.sandbox.contract_room import python, shell
 from innkeeper.engines.sandbox.sandbox import Egress, SandboxDriver, Secret
 

@@ -8,8 +8,7 @@ import pytest
 import uvloop
 
 from innkeeper.engines.sandbox.bubblewrap import BubblewrapDriver
-from innkeeper.engines.sandbox.contract_egress import listed, tried
-from innkeeper.engines.sandbox.contract_internet import OTHER, PORT, PUBLIC, internet
+from innkeeper.engines.sandbox.contract_internet import OTHER, PORT, PUBLIC, internet, listed, tried
 from innkeeper.engines.sandbox.contract_room import python
 from innkeeper.engines.sandbox.egress.authority import Authority
 from innkeeper.engines.sandbox.egress.firewall import CONNECTIONS_MAX
