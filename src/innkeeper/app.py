@@ -110,7 +110,7 @@ class Innkeeper:
 
 def _http(inn: Innkeeper, settings: Settings) -> Starlette:
     routes: list[BaseRoute] = [
-        *e2b_routes(inn.e2b, inn.office.verifier),
+        *e2b_routes(inn.e2b, inn.web, inn.office.verifier),
         Route("/-/health", _health),
         *_native_routes(inn, settings),
         *agent_routes(inn.runtime.access, inn.runtime.sockets(inn.office, settings)),

@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx
 import pytest
 from e2b import (
     AuthenticationException,
@@ -22,7 +23,9 @@ from e2b import (
 from e2b.sandbox.commands.command_handle import PtySize
 from e2b_code_interpreter import AsyncSandbox, Sandbox
 
-from tests.running import RunningServer
+from tests.running import RunningServer, clean_environment
+from tests.stories.terminal import ROOT, Terminal
+from tests.stories.test_docs import blocks
 
 SETTLE_SECONDS = 60.0
 SETTINGS = {"code_interpreter_packages": "[]", "code_interpreter_cell_timeout_seconds": "60"}
@@ -48,6 +51,11 @@ def sandbox(server: RunningServer) -> Iterator[Sandbox]:
 
 def api_key(server: RunningServer, keys: tuple[str, str]) -> str:
     return str(server.native("GET", f"/-/v1/keys/{keys[0]}/e2b", keys=keys)["apiKey"])
+
+
+def sandbox_has_memory(sandbox: Sandbox) -> bool:
+    """Whether copies of it keep what is in memory: where gVisor runs it, whose Linux is always the same."""
+    return bool(sandbox.commands.run("uname -r").stdout.startswith("4.4.0"))
 
 
 def until(condition: Callable[[], Any]) -> Any:
@@ -220,6 +228,43 @@ def test_a_sandbox_lives_sleeps_wakes_and_ends(server: RunningServer) -> None:
             lost()
 
 
+def test_forks_and_snapshots_go_on_from_where_they_were_taken(sandbox: Sandbox) -> None:
+    sandbox.run_code("kept = ['before']")
+    sandbox.files.write("kept.txt", "before")
+    with_memory = sandbox_has_memory(sandbox)
+    forks = sandbox.fork(timeout=300, count=2)
+    snapshot = sandbox.create_snapshot(name="story")
+    restored = Sandbox.create(snapshot.snapshot_id, timeout=300)
+    copies = [fork for fork in forks if isinstance(fork, Sandbox)] + [restored]
+    assert len(copies) == 3
+    try:
+        for number, copy in enumerate(copies):
+            if with_memory:
+                assert copy.run_code(f"kept.append({number}); kept").text == f"['before', {number}]"
+            assert copy.files.read("kept.txt") == "before"
+            copy.files.write("kept.txt", str(number))
+        assert sandbox.run_code("kept").text == "['before']"
+        assert sandbox.files.read("kept.txt") == "before"
+        listed = [one.snapshot_id for one in sandbox.list_snapshots().next_items()]
+        assert listed == [snapshot.snapshot_id]
+        assert Sandbox.delete_snapshot(snapshot.snapshot_id)
+        assert not Sandbox.delete_snapshot(snapshot.snapshot_id)
+    finally:
+        for copy in copies:
+            copy.kill()
+
+
+def test_a_service_inside_is_reached_with_the_traffic_token(server: RunningServer, sandbox: Sandbox) -> None:
+    sandbox.files.write("web/page.txt", "from inside")
+    sandbox.commands.run("python3 -m http.server 8123 --directory web", background=True, timeout=0)
+    headers = {"E2b-Sandbox-Id": sandbox.sandbox_id, "E2b-Sandbox-Port": "8123"}
+    url = f"{server.url}/-/e2b/sandbox/page.txt"
+    assert httpx.get(url, headers=headers).status_code == 401
+    headers["E2B-Traffic-Access-Token"] = str(sandbox.traffic_access_token)
+    answered = until(lambda: (answer := httpx.get(url, headers=headers)).status_code != 502 and answer)
+    assert (answered.status_code, answered.text) == (200, "from inside")
+
+
 def test_lists_are_filtered_ordered_and_come_in_pages(server: RunningServer, sandbox: Sandbox) -> None:
     made = [Sandbox.create("base", metadata={"story": "list", "number": str(index)}) for index in range(3)]
     made[2].pause()
@@ -292,3 +337,11 @@ async def _asynchronously() -> None:
         assert await sandbox.files.read("watched") == "1"
         assert (await sandbox.run_code("1 + 1")).text == "2"
     assert not await sandbox.is_running()
+
+
+def test_the_guides_example_prints_what_it_says(server: RunningServer) -> None:
+    page = "docs/guide/e2b.md"
+    (exports,), (program,) = blocks(page, "bash"), blocks(page, "python")
+    terminal = Terminal(ROOT, {**clean_environment(), "INNKEEPER_DATA_DIR": str(server.data_dir)})
+    said = terminal.ok("bash", "-euo", "pipefail", "-c", f"{exports}\npython - <<'END'\n{program}\nEND")
+    assert said == "sum: 6\nwords: 3\n"

@@ -1,13 +1,18 @@
 """The parts of services/e2b, put together."""
 
 from starlette.routing import BaseRoute
+from starlette.types import Receive, Scope, Send
 
 from innkeeper.aws.sigv4 import SignatureVerifier
 from innkeeper.native import authenticated
 from innkeeper.services.e2b import gateway_routes, routes
 from innkeeper.services.e2b.keys import Keys
+from innkeeper.services.e2b.model import Target
 from innkeeper.services.e2b.service import E2b, Rules
 from innkeeper.services.sandboxes.service import Sandboxes
+from innkeeper.services.web.model import Site
+from innkeeper.services.web.passage import Passage
+from innkeeper.services.web.service import WebServices
 from innkeeper.settings import Settings
 from innkeeper.wiring.office import Office
 
@@ -25,6 +30,17 @@ def e2b_api(office: Office, settings: Settings, sandboxes: Sandboxes) -> E2b:
     return E2b(sandboxes, keys, rules, engines.clock)
 
 
-def e2b_routes(e2b: E2b, verifier: SignatureVerifier) -> list[BaseRoute]:
+def e2b_routes(e2b: E2b, web: WebServices, verifier: SignatureVerifier) -> list[BaseRoute]:
     """Its API and its sandboxes, and what makes its keys."""
-    return [*gateway_routes.routes(e2b), *(authenticated(route, verifier) for route in routes.routes(e2b))]
+    passage = Passage(web, gateway_routes.PRIVATE_HEADERS)
+
+    async def forward(
+        account: str, target: Target, prefix: str, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        guest = await e2b.guests.get(account, target.sandbox_id)
+        path = scope["raw_path"].decode("latin-1").partition("?")[0].removeprefix(prefix)
+        site = Site(target.sandbox_id, target.port, prefix, path)
+        await passage.carry(site, guest.sandbox, scope, receive, send)
+
+    native = (authenticated(route, verifier) for route in routes.routes(e2b))
+    return [*gateway_routes.routes(e2b, forward), *native]

@@ -40,6 +40,10 @@ def api(e2b: E2b) -> Router:
         ("POST", f"{of_one}/timeout", _set_timeout(e2b)),
         ("POST", f"{of_one}/refreshes", _set_timeout(e2b)),
         ("GET", f"{of_one}/metrics", _metrics(e2b)),
+        ("POST", f"{of_one}/fork", _fork(e2b)),
+        ("POST", f"{of_one}/snapshots", _snapshot(e2b)),
+        ("GET", "/snapshots", _snapshots(e2b)),
+        ("DELETE", "/templates/{id:path}", _delete_snapshot(e2b)),
     ]
     routes = [Route(path, _endpoint(e2b, work), methods=[method]) for method, path, work in table]
     return Router([*routes, Route("/{path:path}", _unknown)])
@@ -120,6 +124,38 @@ def _metrics(e2b: E2b) -> Work:
         return JSONResponse(await e2b.metrics(account, request.path_params["id"]))
 
     return metrics
+
+
+def _fork(e2b: E2b) -> Work:
+    async def fork(account: str, request: Request) -> Response:
+        return JSONResponse(await e2b.fork(account, request.path_params["id"], await _body(request)), 201)
+
+    return fork
+
+
+def _snapshot(e2b: E2b) -> Work:
+    async def snapshot(account: str, request: Request) -> Response:
+        made = await e2b.snapshot(account, request.path_params["id"], await _body(request))
+        return JSONResponse(made, 201)
+
+    return snapshot
+
+
+def _snapshots(e2b: E2b) -> Work:
+    async def snapshots(account: str, request: Request) -> Response:
+        query = request.query_params
+        wanted = query.get("sandboxID", ""), query.get("name", "")
+        return _page(await e2b.snapshots(account, *wanted, _page_request(request)))
+
+    return snapshots
+
+
+def _delete_snapshot(e2b: E2b) -> Work:
+    async def delete_snapshot(account: str, request: Request) -> Response:
+        await e2b.delete_snapshot(account, request.path_params["id"])
+        return Response(status_code=204)
+
+    return delete_snapshot
 
 
 async def _body(request: Request) -> dict[str, Any]:

@@ -17,20 +17,25 @@ from innkeeper.services.e2b.service import E2b, error_document, status_of
 
 PREFIX = "/-/e2b"
 
-Forward = Callable[[str, Target, Scope, Receive, Send], Awaitable[None]]
+SANDBOX_PREFIX = f"{PREFIX}/sandbox"
+PRIVATE_HEADERS = ("x-access-token", "e2b-traffic-access-token", "e2b-sandbox-id", "e2b-sandbox-port")
+"""What is said to us, and not to services inside."""
+
+Forward = Callable[[str, Target, str, Scope, Receive, Send], Awaitable[None]]
 
 
-def routes(e2b: E2b, forward: Forward | None = None) -> list[BaseRoute]:
-    """`forward` carries a request to a port inside, for an account that may. The control API is below
-    `/-/e2b` and sandboxes are below `/-/e2b/sandbox`; where there is a domain, by its host names too."""
+def routes(e2b: E2b, forward: Forward) -> list[BaseRoute]:
+    """`forward` carries a request to a port inside, for an account that may, without a prefix of its path.
+    The control API is below `/-/e2b` and sandboxes are below `/-/e2b/sandbox`; where there is a domain, by
+    its host names too."""
     control, gateway = api(e2b), Gateway(e2b, forward)
     domain = e2b.rules.domain
     by_name = [Host(f"api.{domain}", control), Host(f"{{label}}.{domain}", gateway)] if domain else []
-    return [*by_name, Mount(f"{PREFIX}/sandbox", gateway), Mount(PREFIX, control)]
+    return [*by_name, Mount(SANDBOX_PREFIX, gateway), Mount(PREFIX, control)]
 
 
 class Gateway:
-    def __init__(self, e2b: E2b, forward: Forward | None) -> None:
+    def __init__(self, e2b: E2b, forward: Forward) -> None:
         self._e2b = e2b
         self._forward = forward
         self._ours = {ENVD_PORT: daemon(e2b), CODE_PORT: interpreter(e2b)}
@@ -42,9 +47,8 @@ class Gateway:
             account = await self._admitted(connection, target)
             app = self._ours.get(target.port)
             if app is None:
-                if self._forward is None:
-                    raise Refused(502, "The sandbox is running but port is not open")
-                await self._forward(account, target, scope, receive, send)
+                prefix = "" if "label" in connection.path_params else SANDBOX_PREFIX
+                await self._forward(account, target, prefix, scope, receive, send)
                 return
             if scope["type"] != "http":
                 raise Refused(400, "this port takes no WebSocket")

@@ -1,6 +1,7 @@
 """What E2B's clients have going on in sandboxes: their commands, terminals, watchers and code contexts."""
 
 import asyncio
+from collections import OrderedDict
 from dataclasses import dataclass
 
 from innkeeper.engines.sandbox.sandbox import Sandbox
@@ -14,6 +15,7 @@ from innkeeper.services.e2b.processes import Remembered as RememberedProcess
 from innkeeper.services.sandboxes.model import SandboxState
 from innkeeper.services.sandboxes.service import Sandboxes
 
+_KEPT_MAX = 1000
 _SETTLE_TRIES, _SETTLE_SECONDS = 60, 1.0  # until the record of a sandbox that has ended says why
 
 
@@ -60,6 +62,7 @@ class Guests:
         self._cell_timeout_seconds = cell_timeout_seconds
         self._guests: dict[str, Guest] = {}
         self._heirs: dict[str, Heritage] = {}
+        self._kept: OrderedDict[tuple[str, str], Heritage] = OrderedDict()
         self._watches: set[asyncio.Task[None]] = set()
 
     async def get(self, account: str, sandbox_id: str) -> Guest:
@@ -83,6 +86,16 @@ class Guests:
         """A fork, which goes on with what its parent had."""
         if heritage is not None:
             self._heirs[sandbox_id] = heritage
+
+    def keep(self, account: str, snapshot_id: str, heritage: Heritage | None) -> None:
+        """What a snapshot has, for sandboxes that are made from it; past a bound the oldest is forgotten."""
+        if heritage is not None:
+            self._kept[account, snapshot_id] = heritage
+            while len(self._kept) > _KEPT_MAX:
+                self._kept.popitem(last=False)
+
+    def kept(self, account: str, snapshot_id: str) -> Heritage | None:
+        return self._kept.get((account, snapshot_id))
 
     async def close(self) -> None:
         for watch in self._watches:

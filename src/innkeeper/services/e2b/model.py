@@ -29,12 +29,14 @@ LANGUAGES = {"python": "python", "javascript": "node", "typescript": "node"}
 """What runs each language."""
 ENVIRONMENT = {"HOME": HOME, "USER": "user", "LOGNAME": "user"}
 
+BUILT_IN = (BASE_TEMPLATE, CODE_TEMPLATE)
 _TEMPLATES = {"code-interpreter-v1": CODE_TEMPLATE}
 """What E2B calls differently."""
 _USERS = ("", "user", "root", "agent")
 _PATH_MAX_BYTES = 4096
 _ID = re.compile(r"[a-z0-9]{20}")
-_TRUSTED_TEXT = 128
+_SHOWN_MAX = 128
+_EVERYWHERE = "0.0.0.0/0"
 
 
 class Refused(InnkeeperError):
@@ -47,7 +49,7 @@ class Refused(InnkeeperError):
 
 def not_running(sandbox_id: str) -> Refused:
     """The words are those by which clients tell that a sandbox is gone or asleep."""
-    return Refused(502, f"The sandbox {sandbox_id[:_TRUSTED_TEXT]} was not found")
+    return Refused(502, f"The sandbox {sandbox_id[:_SHOWN_MAX]} was not found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def check_user(user: str) -> None:
     """All names are one user inside. Raises InvalidRequest."""
     if user not in _USERS:
         known = ", ".join(name for name in _USERS if name)
-        raise InvalidRequest(f"there is no user {user[:_TRUSTED_TEXT]!r} in the sandbox; known are {known}")
+        raise InvalidRequest(f"there is no user {user[:_SHOWN_MAX]!r} in the sandbox; known are {known}")
 
 
 def user_of(authorization: str) -> str:
@@ -99,13 +101,14 @@ def new_sandbox(body: Mapping[str, Any]) -> NewSandbox:
     for name in ("mcp", "iam", "volumeMounts"):
         if body.get(name):
             raise InvalidRequest(f"`{name}` is not supported")
-    template = _member(body, "templateID", str, BASE_TEMPLATE)
+    named = _member(body, "templateID", str, BASE_TEMPLATE)
+    template = _TEMPLATES.get(named, named)
     return NewSandbox(
-        template=_TEMPLATES.get(template, template),
+        template=template,
         timeout_seconds=timeout(body),
         metadata=_texts(body, "metadata"),
         environment=_texts(body, "envVars"),
-        network=_network(body),
+        network=_network(body, "public" if template in BUILT_IN else None),
         on_timeout=OnTimeout.PAUSE if _member(body, "autoPause", bool, False) else OnTimeout.KILL,
     )
 
@@ -150,13 +153,19 @@ def listed(record: SandboxRecord) -> Document:
     }
 
 
-def _network(body: Mapping[str, Any]) -> str:
+def _network(body: Mapping[str, Any], default: str | None) -> str | None:
+    """None: as the snapshot has it that the sandbox is made from."""
     network = _member(body, "network", dict, {})
-    for name in ("allowOut", "denyOut", "rules", "egressProxy", "dnsServers"):
-        if network.get(name) and not (name == "denyOut" and network[name] == ["0.0.0.0/0"]):
+    for name in ("allowOut", "rules", "egressProxy", "dnsServers"):
+        if network.get(name):
             raise InvalidRequest(f"`network.{name}` is not supported")
-    allowed = _member(body, "allow_internet_access", bool, True) and not network.get("denyOut")
-    return "public" if allowed else "none"
+    denied = network.get("denyOut") or []
+    if denied not in ([], [_EVERYWHERE]):
+        raise InvalidRequest(f"`network.denyOut` can only be {_EVERYWHERE}")
+    allowed = _member(body, "allow_internet_access", bool, None)
+    if denied or allowed is False:
+        return "none"
+    return "public" if allowed else default
 
 
 def _texts(body: Mapping[str, Any], name: str) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """E2B's control API, on our sandboxes."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,9 +15,10 @@ from innkeeper.services.e2b import model
 from innkeeper.services.e2b.guests import Guests
 from innkeeper.services.e2b.keys import Keys
 from innkeeper.services.e2b.model import Refused
-from innkeeper.services.sandboxes.model import SandboxRecord, SandboxState
+from innkeeper.services.sandboxes.model import SandboxRecord, SandboxState, SnapshotRecord
 from innkeeper.services.sandboxes.service import Sandboxes
 
+_FORKS_MAX = 20
 _LISTED_MAX = 10_000
 _STATES = {
     "running": (SandboxState.RUNNING,),
@@ -64,7 +66,10 @@ class E2b:
         if public is not None and public is not self.rules.public_ports:
             rule = "open to all" if self.rules.public_ports else "reached with the traffic access token alone"
             raise InvalidRequest(f"this server's sandboxes have ports that are {rule}: leave it at that")
-        return self._created(await self._sandboxes.create(account, new))
+        record = await self._sandboxes.create(account, new)
+        if new.template not in model.BUILT_IN:
+            await self._inherit(account, new.template, record)
+        return self._created(record)
 
     async def get(self, account: str, sandbox_id: str) -> Document:
         record = await self._there(account, sandbox_id)
@@ -115,6 +120,45 @@ class E2b:
         usage = await self._sandboxes.usage(account, sandbox_id)
         return [_measured(record, usage, self._clock.now())]
 
+    async def fork(self, account: str, sandbox_id: str, body: Mapping[str, Any]) -> list[Document]:
+        """All of them or, in the words of an error, none. What goes on in one goes on in all."""
+        await self._there(account, sandbox_id)
+        count = body.get("count", 1)
+        if not isinstance(count, int) or not 1 <= count <= _FORKS_MAX:
+            raise InvalidRequest(f"`count` must be 1 to {_FORKS_MAX}")
+        heritage = self.guests.heritage(sandbox_id)
+        made = []
+        for record in await self._sandboxes.fork(account, sandbox_id, count):
+            self.guests.expect(record.id, heritage)
+            changed = await self._sandboxes.set_timeout(account, record.id, model.timeout(body))
+            made.append({"sandbox": self._created(changed)})
+        return made
+
+    async def snapshot(self, account: str, sandbox_id: str, body: Mapping[str, Any]) -> Document:
+        if body.get("memory") is False:
+            raise InvalidRequest("a snapshot is taken with memory where that can be done: mode must be full")
+        await self._there(account, sandbox_id)
+        name = body.get("name")
+        if not isinstance(name, str | None):
+            raise InvalidRequest("`name` must be a text")
+        heritage = self.guests.heritage(sandbox_id)
+        made = await self._sandboxes.snapshot(account, sandbox_id, name)
+        self.guests.keep(account, made.id, heritage)
+        return _shown(made)
+
+    async def snapshots(self, account: str, sandbox_id: str, name: str, page: PageRequest) -> Page[Document]:
+        """Newest first. A page of those of one sandbox may have fewer than were asked for."""
+        found = await self._sandboxes.snapshots(account, page)
+        wanted = [
+            _shown(one)
+            for one in found.items
+            if one.sandbox == (sandbox_id or one.sandbox) and name in ("", one.name)
+        ]
+        return Page(wanted, found.next_token)
+
+    async def delete_snapshot(self, account: str, snapshot_id: str) -> None:
+        await self._sandboxes.delete_snapshot(account, snapshot_id)
+
     async def owner(self, sandbox_id: str) -> str:
         """The account of a sandbox. Raises Refused."""
         try:
@@ -142,9 +186,19 @@ class E2b:
                 break
         return found
 
+    async def _inherit(self, account: str, template: str, record: SandboxRecord) -> None:
+        """Go on with what a snapshot had, if it was one."""
+        with contextlib.suppress(NotFound):
+            snapshot = await self._sandboxes.get_snapshot(account, template)
+            self.guests.expect(record.id, self.guests.kept(account, snapshot.id))
+
     def _created(self, record: SandboxRecord) -> Document:
         envd, traffic = (self.keys.token(record.account, record.id, use) for use in ("envd", "traffic"))
         return model.created(record, envd, traffic, self.rules.domain)
+
+
+def _shown(snapshot: SnapshotRecord) -> Document:
+    return {"snapshotID": snapshot.id, "names": [snapshot.name] if snapshot.name else []}
 
 
 def _states(name: str) -> tuple[SandboxState, ...]:
