@@ -42,6 +42,12 @@ class Settings(BaseSettings):
         str,
         Field(description="Sandbox driver, by its entry point's name; auto: gvisor, or else bubblewrap."),
     ] = "auto"
+    sandbox_spares: Annotated[
+        int,
+        Field(
+            ge=0, description="Bare gVisor sandboxes kept ready, about 25 MiB each, once one was restored."
+        ),
+    ] = 2
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="Server log level.")
     ] = "info"

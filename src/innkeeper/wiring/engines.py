@@ -49,6 +49,7 @@ def _jobs(settings: Settings, host: str) -> Jobs:
 
 def _sandbox_driver(settings: Settings) -> SandboxDriver:
     driver: SandboxDriver = _driver("sandbox", settings.sandbox_driver)(settings.data_dir / "sandboxes")
+    driver.spares = settings.sandbox_spares
     return driver
 
 

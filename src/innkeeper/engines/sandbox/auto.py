@@ -15,6 +15,7 @@ class AutoDriver:
     def __init__(self, state_dir: Path) -> None:
         self._gvisor: SandboxDriver = GvisorDriver(state_dir / "gvisor")
         self._bubblewrap: SandboxDriver = BubblewrapDriver(state_dir)
+        self.spares = 0
         self._choosing = asyncio.Lock()
         self._chosen: tuple[SandboxDriver, Capabilities] | None = None
 
@@ -34,6 +35,7 @@ class AutoDriver:
 
     async def restore(self, folder: Path, spec: SandboxSpec) -> Sandbox:
         driver, _ = await self._choice()
+        driver.spares = self.spares
         return await driver.restore(folder, spec)
 
     async def reap(self) -> list[str]:

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import secrets
+import shutil
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
@@ -12,7 +13,7 @@ from innkeeper.engines.sandbox.cgroups import Cgroup, Hierarchy
 from innkeeper.engines.sandbox.egress import gate
 from innkeeper.engines.sandbox.egress.authority import Authority
 from innkeeper.engines.sandbox.egress.listing import Listing
-from innkeeper.engines.sandbox.records import Record, Records
+from innkeeper.engines.sandbox.records import Records
 from innkeeper.engines.sandbox.room import Room
 from innkeeper.engines.sandbox.sandbox import Capabilities, Isolation, Network, SandboxError, SandboxSpec
 
@@ -31,6 +32,7 @@ class RoomDriver(ABC, Generic[Kept]):
     def __init__(self, state_dir: Path) -> None:
         self._etc = state_dir / "etc"
         self._records = Records(state_dir / "sandboxes")
+        self.spares = 0
         self._rooms: set[Room] = set()
         self._preparing = asyncio.Lock()
         self._ready = False
@@ -82,8 +84,7 @@ class RoomDriver(ABC, Generic[Kept]):
 
     async def _admit(self, spec: SandboxSpec) -> Kept:
         """A room that `close` knows of, but nothing of it on this host yet."""
-        if not _ID.fullmatch(spec.id):
-            raise SandboxError(f"a sandbox id is 1 to 64 letters, digits, - and _; not {spec.id[:80]!r}")
+        checked(spec)
         try:
             hierarchies = await self._prepared()
             authority = await self._vouching(spec)
@@ -143,10 +144,14 @@ class RoomDriver(ABC, Generic[Kept]):
             for mark in record.processes:
                 mark.kill()
             cgroups.release(record.cgroups)
-            self._released(record)
+            for folder in record.folders:
+                shutil.rmtree(folder, ignore_errors=True)
             self._records.remove(record.id)
             found.append(record.id)
         return found
 
-    def _released(self, record: Record) -> None:
-        """Remove what else this host has of a sandbox whose processes have ended."""
+
+def checked(spec: SandboxSpec) -> None:
+    """Raises SandboxError for an id that is none."""
+    if not _ID.fullmatch(spec.id):
+        raise SandboxError(f"a sandbox id is 1 to 64 letters, digits, - and _; not {spec.id[:80]!r}")

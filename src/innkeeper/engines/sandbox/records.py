@@ -54,13 +54,14 @@ class ProcessMark:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """`owner` is the server; `processes` are those of the sandbox that the host can name."""
+    """`owner` is the server; `processes` are those of the sandbox that the host can name, `folders` what is to
+    be removed with it."""
 
     id: str
     owner: ProcessMark
     cgroups: tuple[str, ...] = ()
     processes: tuple[ProcessMark, ...] = ()
-    drafts: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
 
 
 class Records:
@@ -111,5 +112,5 @@ def _parse(path: Path) -> Record:
         ProcessMark(**document["owner"]),
         tuple(document["cgroups"]),
         tuple(ProcessMark(**process) for process in document["processes"]),
-        tuple(document.get("drafts", ())),
+        tuple(document.get("folders", ())),
     )

@@ -64,6 +64,10 @@ class Room:
     def id(self) -> str:
         return self._spec.id
 
+    @property
+    def alive(self) -> bool:
+        return not self._ending.is_set()
+
     async def open(self, records: Records, etc: Path) -> None:
         """Raises SandboxError; then nothing of the attempt is left."""
         try:

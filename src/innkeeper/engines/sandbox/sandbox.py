@@ -254,6 +254,10 @@ class Capabilities:
 
 
 class SandboxDriver(Protocol):
+    """`spares` is how many bare sandboxes may be kept ready to make `restore` faster; 0 at first."""
+
+    spares: int
+
     @property
     def name(self) -> str: ...
 

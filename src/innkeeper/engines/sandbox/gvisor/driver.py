@@ -12,11 +12,11 @@ import shutil
 from pathlib import Path
 
 from innkeeper.engines.sandbox.cgroups import Cgroup
-from innkeeper.engines.sandbox.driver import RoomDriver
+from innkeeper.engines.sandbox.driver import RoomDriver, checked
 from innkeeper.engines.sandbox.guest import VERSION
 from innkeeper.engines.sandbox.gvisor import runsc, snapshot
-from innkeeper.engines.sandbox.gvisor.room import GvisorRoom, discard
-from innkeeper.engines.sandbox.records import Record
+from innkeeper.engines.sandbox.gvisor.room import GvisorRoom
+from innkeeper.engines.sandbox.gvisor.spares import Spares
 from innkeeper.engines.sandbox.sandbox import Isolation, SandboxSpec
 
 
@@ -32,6 +32,7 @@ class GvisorDriver(RoomDriver[GvisorRoom]):
         self._bundles = state_dir / "bundles"
         self._verified = snapshot.Verified()
         self._key: snapshot.Key | None = None
+        self._spares = Spares(self._spare)
 
     def missing(self) -> list[str]:
         return missing()
@@ -41,10 +42,27 @@ class GvisorDriver(RoomDriver[GvisorRoom]):
         return GvisorRoom(spec, cgroup, self._rooms.discard, folder, self.key)
 
     async def restore(self, folder: Path, spec: SandboxSpec) -> GvisorRoom:
-        key = await self.key()
-        image = await asyncio.to_thread(self._verified.open, folder, key, spec)
-        room = await self._admit(spec)
-        room.image = image
+        checked(spec)
+        image = await asyncio.to_thread(self._verified.open, folder, await self.key(), spec)
+        room = self._spares.take(spec)
+        if room is not None:
+            await room.claim(spec, image)
+        else:
+            room = await self._admit(spec)
+            room.image = image
+            await room.open(self._records, self._etc)
+        if self.spares:
+            self._spares.refill(spec, self.spares)
+        return room
+
+    async def close(self) -> None:
+        await self._spares.close()
+        await super().close()
+
+    async def _spare(self, spec: SandboxSpec) -> GvisorRoom:
+        bare = SandboxSpec(f"spare-{secrets.token_hex(6)}", mounts=spec.mounts, limits=spec.limits)
+        room = await self._admit(bare)
+        room.spare = True
         await room.open(self._records, self._etc)
         return room
 
@@ -53,10 +71,6 @@ class GvisorDriver(RoomDriver[GvisorRoom]):
         if self._key is None:
             self._key = snapshot.Key(self.name, await runsc.build(), snapshot.processor(), VERSION)
         return self._key
-
-    def _released(self, record: Record) -> None:
-        for folder in (*self._bundles.glob(f"{record.id}.*"), *map(Path, record.drafts)):
-            discard(folder)
 
 
 def missing() -> list[str]:

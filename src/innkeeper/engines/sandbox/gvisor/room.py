@@ -14,12 +14,12 @@ from typing import Any
 from innkeeper.engines.sandbox import freezer, launch
 from innkeeper.engines.sandbox.calls import CALL_TIMEOUT_SECONDS, Calls
 from innkeeper.engines.sandbox.cgroups import Cgroup
-from innkeeper.engines.sandbox.child import KILL_TIMEOUT_SECONDS, ChildProcess
+from innkeeper.engines.sandbox.child import KILL_TIMEOUT_SECONDS, ChildProcess, WatchedProcess
 from innkeeper.engines.sandbox.gvisor import bundle, files, namespace, runsc
 from innkeeper.engines.sandbox.gvisor.barrier import Barrier
 from innkeeper.engines.sandbox.gvisor.doors import Door, Doors
 from innkeeper.engines.sandbox.gvisor.process import GvisorProcess, start
-from innkeeper.engines.sandbox.gvisor.snapshot import Image, Key, Running, draft, keep
+from innkeeper.engines.sandbox.gvisor.snapshot import Image, Key, Running, draft, kept
 from innkeeper.engines.sandbox.gvisor.streams import StandardStreams
 from innkeeper.engines.sandbox.gvisor.wire import Wire
 from innkeeper.engines.sandbox.records import ProcessMark, Record, Records
@@ -46,7 +46,8 @@ _HOST_TASKS = 4096  # threads that gVisor may have on the host beside those that
 
 
 class GvisorRoom(Room):
-    """`folder` is for its bundle; it is removed with the sandbox. With an `image`, it goes on from that."""
+    """`folder` is for its bundle; it is removed with the sandbox. With an `image`, it goes on from that; a
+    `spare` only waits to be claimed by one."""
 
     def __init__(
         self,
@@ -58,6 +59,8 @@ class GvisorRoom(Room):
     ) -> None:
         super().__init__(spec, cgroup, ended)
         self.image: Image | None = None
+        self.spare = False
+        self._container = spec.id
         self._folder = folder
         self._key = key
         self._doors: Doors | None = None
@@ -71,6 +74,8 @@ class GvisorRoom(Room):
         environment = {**ENVIRONMENT, **self._spec.environment, **command.environment}
         directory = self._inside(command.working_directory or "")
         started, streams = await start(self._wire, command, directory, environment)
+        for ended in self._streams.keys() - set(self._wire.alive):
+            del self._streams[ended]
         self._streams[started.id] = streams
         return started
 
@@ -155,7 +160,13 @@ class GvisorRoom(Room):
         return self._doors
 
     async def _open(self, records: Records, etc: Path) -> None:
-        self._note(records, Record(self.id, ProcessMark.of(os.getpid()), self._cgroup.paths))
+        record = Record(
+            self.id, ProcessMark.of(os.getpid()), self._cgroup.paths, folders=(str(self._folder),)
+        )
+        records.claim(record)
+        self._belongings.callback(records.remove, self.id)
+        self._belongings.push_async_callback(asyncio.to_thread, discard, self._folder)
+        self._records, self._record = records, record
         self._cgroup.make(self._around(self._limits))
         self._belongings.push_async_callback(asyncio.to_thread, self._cgroup.release)
         holder = await self._hold_network()
@@ -164,24 +175,51 @@ class GvisorRoom(Room):
         await self._write_bundle(etc, path)
         self._doors = Doors(bundle.doors(self._folder))
         self._belongings.callback(self._close_doors)
-        inherited = self.image.relays if self.image else ()
-        for relay in self._spec.relays:
-            self._serve(relay)
+        if self.spare:
+            await self._create()
+            return
         # The guest agent becomes ready while its network does.
         joining = asyncio.create_task(self._attach(holder))
         try:
-            runsc = self._start_runsc()
-            await self._greeted(runsc)
-            runsc.settled()
+            await self._begin(self._run())
             helpers = await joining
         finally:
             joining.cancel()
             await asyncio.gather(joining, return_exceptions=True)
+        self._renote(processes=(*self._record.processes, *helpers))
+
+    async def claim(self, spec: SandboxSpec, image: Image) -> None:
+        """Stop being a spare: go on from the image, as the sandbox of this spec, whose bundle is the same.
+        Raises SandboxError; then nothing is left."""
+        try:
+            self._records.claim(replace(self._record, id=spec.id))
+            self._belongings.callback(self._records.remove, spec.id)
+            self._records.remove(self.id)
+            self._record = replace(self._record, id=spec.id)
+            self._spec, self._limits, self.image = spec, spec.limits, image
+            self._cgroup.change(self._around(spec.limits))
+            words = self._runsc("restore", "--detach", f"--image-path={image.folder}", *self._in_bundle())
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(runsc.printed(words))
+                tasks.create_task(self._begin(None))
+        except (OSError, ExceptionGroup) as error:
+            await self.kill()
+            reason = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
+            raise SandboxError(f"cannot restore the sandbox: {reason}") from error
+        except BaseException:
+            await self.kill()
+            raise
+
+    async def _begin(self, started: ChildProcess | None) -> None:
+        """Meet the guest agent, which begins or goes on, and open its relays."""
+        inherited = self.image.relays if self.image else ()
+        for relay in self._spec.relays:
+            self._serve(relay)
+        await self._greeted(started)
         for relay in self._spec.relays:
             if relay.port not in inherited:
                 await self._listen(relay.port)
         self._ports = {*inherited, *(relay.port for relay in self._spec.relays)}
-        self._renote(processes=(ProcessMark.of(runsc.pid), *helpers))
 
     async def _write_bundle(self, etc: Path, network_path: str | None) -> None:
         write = asyncio.to_thread(bundle.write, self._folder, self._spec, etc, network_path)
@@ -205,25 +243,44 @@ class GvisorRoom(Room):
         _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
         return launch.entering(most_files, self._cgroup.doors)
 
-    def _start_runsc(self) -> ChildProcess:
+    def _run(self) -> ChildProcess:
+        """One runsc that stays, and with which the sandbox ends."""
         how = ["restore", f"--image-path={self.image.folder}"] if self.image else ["run"]
+        started = self._start(*how)
+        self._guest = started
+        self._renote(processes=(ProcessMark.of(started.pid),))
+        return started
+
+    async def _create(self) -> None:
+        """A sentry that waits for what to run. It does not end with the server; `reap` finds it."""
+        created = self._start("create", f"--pid-file={self._folder}/pid")
+        await created.wait()
+        if created.status != 0:
+            raise SandboxError(f"runsc could not start: {created.complaints() or 'it said nothing'}")
+        created.settled()
+        pid = int(await asyncio.to_thread(Path(self._folder, "pid").read_text))
+        self._guest = WatchedProcess(pid)
+        self._belongings.push_async_callback(self._guest.kill)
+        self._renote(processes=(ProcessMark.of(pid),))
+
+    def _start(self, *words: str) -> ChildProcess:
         heard, said = self._wire.guest_ends
         try:
-            runsc = ChildProcess(
-                [*self._entering(), *self._runsc(*how, f"--bundle={self._folder}", self.id)],
-                stdin=heard,
-                stdout=said,
+            started = ChildProcess(
+                [*self._entering(), *self._runsc(*words, *self._in_bundle())], stdin=heard, stdout=said
             )
         finally:
             self._wire.let_go()
-        self._belongings.push_async_callback(runsc.kill)
-        self._guest = runsc
-        return runsc
+        self._belongings.push_async_callback(started.kill)
+        return started
+
+    def _in_bundle(self) -> tuple[str, str]:
+        return f"--bundle={self._folder}", self._container
 
     def _runsc(self, *words: str) -> list[str]:
         return runsc.command(self._folder / "state", self._network_kind, *words)
 
-    async def _greeted(self, started: ChildProcess) -> None:
+    async def _greeted(self, started: ChildProcess | None) -> None:
         try:
             if self.image is None:
                 await self._wire.greeted()
@@ -231,11 +288,15 @@ class GvisorRoom(Room):
                 self._adopt(self.image)
                 await self._wire.go_on("restored")
         except SandboxGone:
+            if started is None:
+                raise
             with suppress(TimeoutError):
                 async with asyncio.timeout(KILL_TIMEOUT_SECONDS):
                     await started.wait()
             said = started.complaints() or "it said nothing"
             raise SandboxError(f"runsc could not start: {said}") from None
+        if started is not None:
+            started.settled()
 
     def _adopt(self, image: Image) -> None:
         """The processes in it, with streams that give and take nothing yet."""
@@ -250,13 +311,13 @@ class GvisorRoom(Room):
         key = await self._key()
         try:
             with draft(folder, self._cgroup.usage().memory_mib) as path:
-                self._renote(drafts=(str(path),))
+                self._renote(folders=(str(self._folder), str(path)))
                 image = await self._checkpoint(path)
-                await _kept(image, key, self._spec, folder)
+                await kept(image, key, self._spec, folder)
         except OSError as error:
             raise SandboxError(f"cannot write a snapshot: {error.strerror}") from error
         finally:
-            self._renote(drafts=())
+            self._renote(folders=(str(self._folder),))
 
     async def _checkpoint(self, path: Path) -> Image:
         """Write the image there. The sandbox stands still meanwhile, and is paused afterwards if it was."""
@@ -267,7 +328,7 @@ class GvisorRoom(Room):
                 try:
                     async with asyncio.timeout(SNAPSHOT_TIMEOUT_SECONDS):
                         await runsc.printed(
-                            self._runsc("checkpoint", *_LEAVING, f"--image-path={path}", self.id)
+                            self._runsc("checkpoint", *_LEAVING, f"--image-path={path}", self._container)
                         )
                     return Image(path, self._living(), tuple(sorted(self._ports)), self._wire.next_number)
                 finally:
@@ -283,12 +344,6 @@ class GvisorRoom(Room):
         return tuple(
             Running(each, streams.number, streams.terminal, streams.open) for each, streams in living.items()
         )
-
-    def _note(self, records: Records, record: Record) -> None:
-        records.claim(record)
-        self._belongings.callback(records.remove, self.id)
-        self._belongings.push_async_callback(asyncio.to_thread, discard, self._folder)
-        self._records, self._record = records, record
 
     def _renote(self, **changed: Any) -> None:
         self._record = replace(self._record, **changed)
@@ -317,17 +372,6 @@ class GvisorRoom(Room):
 def _relay_door(port: int) -> str:
     """The same in every sandbox that goes on from a snapshot: the guest agent knocks at it by name."""
     return f"relay-{port}"
-
-
-async def _kept(image: Image, key: Key, spec: SandboxSpec, folder: Path) -> None:
-    """Who gives up meanwhile must not remove what is still being written."""
-    keeping = asyncio.create_task(asyncio.to_thread(keep, image, key, spec, folder))
-    try:
-        await asyncio.shield(keeping)
-    except asyncio.CancelledError:
-        await asyncio.wait({keeping})
-        await asyncio.to_thread(discard, folder)
-        raise
 
 
 def discard(folder: Path) -> None:

@@ -5,6 +5,7 @@ or in an agent that sees another world than it did. All of it is written into a 
 name when it is on disk; so a folder with that name is whole.
 """
 
+import asyncio
 import hashlib
 import json
 import os
@@ -81,7 +82,7 @@ def fitting(spec: SandboxSpec) -> dict[str, Any]:
 
 @contextmanager
 def draft(folder: Path, need_mib: float) -> Iterator[Path]:
-    """A new folder beside `folder`, which is gone afterwards, unless `keep` gave it that name. Raises
+    """A new folder beside `folder`, which is gone afterwards, unless `kept` gave it that name. Raises
     SandboxError, also where the disk has no room: runsc cuts an image short without a word."""
     if folder.exists():
         raise SandboxError("the folder for the snapshot exists already")
@@ -98,8 +99,18 @@ def draft(folder: Path, need_mib: float) -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def keep(image: Image, key: Key, spec: SandboxSpec, folder: Path) -> None:
-    """Make the draft that `image` is in durable, and give it its name. Blocks."""
+async def kept(image: Image, key: Key, spec: SandboxSpec, folder: Path) -> None:
+    """Make the draft that `image` is in durable, and give it its name."""
+    keeping = asyncio.create_task(asyncio.to_thread(_keep, image, key, spec, folder))
+    try:
+        await asyncio.shield(keeping)
+    except asyncio.CancelledError:
+        await asyncio.wait({keeping})  # the draft must not be removed while it is still being written
+        await asyncio.to_thread(shutil.rmtree, folder, True)
+        raise
+
+
+def _keep(image: Image, key: Key, spec: SandboxSpec, folder: Path) -> None:
     document = {
         "format": FORMAT,
         "key": asdict(key),

@@ -1,0 +1,102 @@
+"""Bare sentries are kept ready for restores, go with their driver, and are found after a crash."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from innkeeper.engines.sandbox.contract_room import PATIENCE_SECONDS, heard, room, shell
+from innkeeper.engines.sandbox.gvisor.driver import GvisorDriver, missing
+from innkeeper.engines.sandbox.gvisor.room import GvisorRoom
+from innkeeper.engines.sandbox.sandbox import Command, Limits, SandboxError, SandboxSpec
+from tests.engines.sandbox.test_gvisor import vanished
+
+pytestmark = pytest.mark.skipif(bool(missing()), reason="; ".join(missing()) or "it can be used here")
+
+SERVER = """
+import asyncio, sys
+from pathlib import Path
+from innkeeper.engines.sandbox.gvisor.driver import GvisorDriver
+from innkeeper.engines.sandbox.sandbox import SandboxSpec
+
+async def serve():
+    state, folder = map(Path, sys.argv[1:])
+    driver = GvisorDriver(state)
+    driver.spares = 1
+    await (await driver.create(SandboxSpec("first"))).snapshot(folder)
+    await driver.restore(folder, SandboxSpec("second"))
+    while not list(state.glob("bundles/spare-*/pid")):
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(0.2)
+    await driver.restore(folder, SandboxSpec("third"))
+    print("ready", flush=True)
+    await asyncio.sleep(1000)
+
+asyncio.run(serve())
+"""
+
+
+async def ready(state_dir: Path, count: int) -> list[Path]:
+    """The bundles of so many spares, once their sentries are there."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            waiting = [path.parent for path in state_dir.glob("bundles/spare-*/pid")]
+            noted = [path for path in state_dir.glob("sandboxes/spare-*.json") if "pid" in path.read_text()]
+            if len(waiting) >= count <= len(noted):
+                return waiting
+            await asyncio.sleep(0.05)
+
+
+async def test_what_is_restored_into_a_spare_is_like_any_other(tmp_path: Path) -> None:
+    state_dir = tmp_path / "state"
+    driver = GvisorDriver(state_dir)
+    driver.spares = 1
+    async with room(driver) as sandbox:
+        shouting = await sandbox.exec(Command(["sh", "-c", "read x; echo $x $x; read y; echo $y"]))
+        await sandbox.snapshot(tmp_path / "moment")
+    await (await driver.restore(tmp_path / "moment", SandboxSpec("first"))).kill()
+    (bundle,) = await ready(state_dir, 1)
+    spec = SandboxSpec("second", environment={"NAME": "second"}, limits=Limits(memory_mib=512))
+    second = await driver.restore(tmp_path / "moment", spec)
+    assert isinstance(second, GvisorRoom)
+    assert bundle.exists()
+    assert second.id == "second"
+    process = second.process(shouting.id)
+    process.stdin.write(b"a\n")
+    assert await heard(process.stdout, b"\n") == b"a a\n"
+    assert (await shell(second, "echo $NAME")).text == "second"
+    await second.snapshot(tmp_path / "later")
+    with pytest.raises(SandboxError, match="exists already"):
+        await driver.restore(tmp_path / "later", spec)
+    await second.kill()
+    assert not bundle.exists()
+    third = await driver.restore(tmp_path / "later", SandboxSpec("third"))
+    process = third.process(shouting.id)
+    process.stdin.write(b"b\n")
+    assert await heard(process.stdout, b"\n") == b"b\n"
+    assert await process.wait() == 0
+    await driver.close()
+    assert [path for part in ("sandboxes", "bundles") for path in (state_dir / part).iterdir()] == []
+
+
+async def test_a_server_that_dies_leaves_none_behind(tmp_path: Path) -> None:
+    """A sentry that was made ahead does not end with the server by itself."""
+    state_dir = tmp_path / "state"
+    server = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", SERVER, str(state_dir), str(tmp_path / "moment")),
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert server.stdout is not None
+    await heard(server.stdout, b"ready")
+    await ready(state_dir, 1)
+    server.kill()
+    await server.wait()
+    later = GvisorDriver(state_dir)
+    found = await later.reap()
+    assert {"first", "second", "third"} < set(found)
+    assert any(each.startswith("spare-") for each in found)
+    await vanished(state_dir)
+    assert [path for part in ("sandboxes", "bundles") for path in (state_dir / part).iterdir()] == []
