@@ -54,8 +54,8 @@ class ProcessMark:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """`owner` is the server; `processes` are those of the sandbox that the host can name, `folders` what is to
-    be removed with it."""
+    """`owner` is the server; `processes` are those of the sandbox that the host can name, `folders` what is
+    removed with it."""
 
     id: str
     owner: ProcessMark
