@@ -80,6 +80,7 @@ class Calls(ABC):
         self._last_request = 0
         self._open = True
         self.paused = False
+        self.heard_at: float | None = None  # when the guest last said something, by the loop's clock
         self._greeting = self._expect("greet", 0)
 
     @abstractmethod
@@ -166,6 +167,7 @@ class Calls(ABC):
 
     def _dispatch(self, reply: Reply) -> bool:
         """False when the guest said what it never would."""
+        self.heard_at = self._loop.time()
         if reply.request == EVENT:
             ended = self._exits.pop(reply.error, None)
             if ended is None or reply.fd >= 0:

@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from innkeeper.engines.sandbox import files, freezer, launch, network, process
+from innkeeper.engines.sandbox import files, freezer, health, launch, network, process
 from innkeeper.engines.sandbox.calls import CALL_TIMEOUT_SECONDS, START_TIMEOUT_SECONDS, Calls
 from innkeeper.engines.sandbox.cgroups import Cgroup
 from innkeeper.engines.sandbox.channel import Channel
@@ -260,7 +260,12 @@ class Room:
         self._belongings.push_async_callback(server.close)
 
     async def _keep(self) -> None:
-        await self._ending.wait()
+        watching = asyncio.create_task(health.unhealthy(self._channel))
+        watching.add_done_callback(lambda _: self._ending.set())
+        try:
+            await self._ending.wait()
+        finally:
+            watching.cancel()
         await self._end()
 
     async def _end(self) -> None:
