@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -111,6 +112,11 @@ async def kept(image: Image, key: Key, spec: SandboxSpec, folder: Path) -> None:
 
 
 def _keep(image: Image, key: Key, spec: SandboxSpec, folder: Path) -> None:
+    files = sorted(image.folder.iterdir())
+    with ThreadPoolExecutor(2) as pool:  # the disk and the processor work at the same time
+        synced = pool.map(_sync, files)
+        digests = dict(zip((path.name for path in files), pool.map(_digest, files), strict=True))
+        list(synced)
     document = {
         "format": FORMAT,
         "key": asdict(key),
@@ -118,11 +124,11 @@ def _keep(image: Image, key: Key, spec: SandboxSpec, folder: Path) -> None:
         "processes": [asdict(process) for process in image.processes],
         "relays": image.relays,
         "next_stream": image.next_stream,
-        "sha256": {path.name: _digest(path) for path in sorted(image.folder.iterdir())},
+        "sha256": digests,
     }
     manifest = image.folder / _MANIFEST
     manifest.write_text(json.dumps(document))
-    for path in (*image.folder.iterdir(), image.folder):
+    for path in (manifest, image.folder):
         _sync(path)
     image.folder.rename(folder)
     _sync(folder.parent)
