@@ -51,6 +51,14 @@ class Kernel:
         async with self._turn:
             await self._running()
 
+    async def process(self) -> Process:
+        """The one that serves the cells. Raises SandboxError."""
+        return await self._running()
+
+    def go_on(self, process: Process) -> None:
+        """Have a process serve that was there before this object."""
+        self._process = process
+
     def settle(self, environment: Mapping[str, str]) -> None:
         """Before the next cell, add these variables and let random numbers begin anew: a copy of a process
         would go on with those of the other. There is no answer to wait for."""

@@ -15,6 +15,7 @@ from innkeeper.engines.sandbox.sandbox import (
     Limits,
     Mount,
     Network,
+    Sandbox,
     SandboxDriver,
     SandboxError,
     SandboxSpec,
@@ -23,6 +24,7 @@ from innkeeper.kernel.errors import InnkeeperError, InvalidRequest, Unavailable
 from innkeeper.kernel.ids import random_suffix
 from innkeeper.services.builder.model import TASK_FOLDER, Build, BuildFailed
 from innkeeper.services.builder.service import Builder
+from innkeeper.services.code_interpreter.golden import GoldenSnapshots
 from innkeeper.services.code_interpreter.kernels import Cell
 from innkeeper.services.code_interpreter.model import WORKING_FOLDER
 from innkeeper.services.code_interpreter.results import ToolFailed
@@ -78,6 +80,7 @@ class Rooms:
         self._programs = root / "bin"
         self.rules = rules
         self._templates = Templates(builder, rules.packages)
+        self._golden = GoldenSnapshots(driver, root / "golden", INSIDE, rules.imports)
         self.pool: Pool[Network, Room] = Pool(self._make_ahead, rules.pool)
         self._checked = False
         self._preparing: asyncio.Task[None] | None = None
@@ -85,6 +88,7 @@ class Rooms:
     async def sweep(self) -> None:
         """Remove what a killed server left unfinished."""
         await self._builder.sweep()
+        await self._golden.sweep()
 
     def prepare(self) -> None:
         """Begin to make ready, in the background, what the operator wants before the first session."""
@@ -123,32 +127,54 @@ class Rooms:
                 self.pool.want(network)
 
     async def _make(self, network: Network) -> Room:
-        """One whose Python has begun to start. Raises BuildFailed, SandboxError."""
-        python = await self._templates.python.get()
-        await asyncio.to_thread(_write_programs, self._programs, python.launch.argv[0])
-        sandbox = await self._driver.create(await self._spec(network, python))
-        room = Room(sandbox, python.launch.argv[0], self._templates, self.rules.cell_timeout_seconds)
-        try:
-            await room.python.warm()
-        except BaseException:
-            await asyncio.shield(sandbox.kill())
-            raise
-        return room
+        """One whose Python has the modules loaded where there is a golden snapshot, else has begun to start.
+        Raises BuildFailed, SandboxError."""
+        python, spec = await self._planned(network)
+        return await self._copy(python, spec) or await self._start(python, spec)
 
     async def _make_ahead(self, network: Network) -> Room:
         """One whose Python has the modules loaded. Raises SandboxError."""
         try:
-            room = await self._make(network)
+            python, spec = await self._planned(network)
         except BuildFailed as error:
             raise SandboxError(str(error)) from error
+        if (room := await self._copy(python, spec)) is not None:
+            return room
+        room = await self._start(python, spec)
         try:
             await room.python.run(Cell(imports=tuple(self.rules.imports)))
+            await self._golden.keep(spec, room.sandbox, await room.python.process())
         except BaseException as error:
             await asyncio.shield(room.close())
             if isinstance(error, ToolFailed):
                 raise SandboxError(str(error)) from error
             raise
         return room
+
+    async def _planned(self, network: Network) -> tuple[Build, SandboxSpec]:
+        python = await self._templates.python.get()
+        await asyncio.to_thread(_write_programs, self._programs, python.launch.argv[0])
+        return python, await self._spec(network, python)
+
+    async def _copy(self, python: Build, spec: SandboxSpec) -> Room | None:
+        copy = await self._golden.copy(spec)
+        if copy is None:
+            return None
+        room = self._room(copy.sandbox, python)
+        room.python.go_on(copy.process)
+        return room
+
+    async def _start(self, python: Build, spec: SandboxSpec) -> Room:
+        room = self._room(await self._driver.create(spec), python)
+        try:
+            await room.python.warm()
+        except BaseException:
+            await asyncio.shield(room.close())
+            raise
+        return room
+
+    def _room(self, sandbox: Sandbox, python: Build) -> Room:
+        return Room(sandbox, python.launch.argv[0], self._templates, self.rules.cell_timeout_seconds)
 
     async def _check_isolation(self) -> None:
         if self._checked or self.rules.shared_kernel:
