@@ -30,7 +30,7 @@ class Cell:
     code: str = ""
     typescript: bool = False
     clear: bool = False
-    imports: Sequence[str] = ()
+    imports: Sequence[str] | None = None
 
 
 class Kernel:
@@ -103,7 +103,7 @@ class Kernel:
             "clear": cell.clear,
             "timeout": self._timeout_seconds,
         }
-        if cell.imports:
+        if cell.imports is not None:
             request["imports"] = list(cell.imports)
         try:
             async with asyncio.timeout(self._timeout_seconds + _GRACE_SECONDS):

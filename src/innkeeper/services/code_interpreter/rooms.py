@@ -138,12 +138,13 @@ class Rooms:
             python, spec = await self._planned(network)
         except BuildFailed as error:
             raise SandboxError(str(error)) from error
-        if (room := await self._copy(python, spec)) is not None:
-            return room
-        room = await self._start(python, spec)
+        copy = await self._copy(python, spec)
+        room = copy or await self._start(python, spec)
         try:
+            # A copy has them, but its memory comes from the disk as it is used: here, not in the first cell.
             await room.python.run(Cell(imports=tuple(self.rules.imports)))
-            await self._golden.keep(spec, room.sandbox, await room.python.process())
+            if copy is None:
+                await self._golden.keep(spec, room.sandbox, await room.python.process())
         except BaseException as error:
             await asyncio.shield(room.close())
             if isinstance(error, ToolFailed):

@@ -117,6 +117,7 @@ class Interpreter:
         for name in modules:
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
+        self._execute("None", "<rehearsal>")
         gc.collect()
         gc.freeze()  # what is there to stay need not be looked through again and again
 
