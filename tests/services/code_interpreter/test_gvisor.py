@@ -1,6 +1,9 @@
 """The code interpreter in sandboxes with a kernel of their own: no word of the operator is needed."""
 
-from collections.abc import Iterator
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +14,14 @@ from tests.services.code_interpreter.conftest import SETTINGS
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason="; ".join(missing()) or "it can be used here")
 
-GVISOR = {**SETTINGS, "sandbox_driver": "gvisor", "untrusted_code_in_namespaces": "false"}
+GVISOR = {
+    **SETTINGS,
+    "sandbox_driver": "gvisor",
+    "untrusted_code_in_namespaces": "false",
+    "code_interpreter_imports": '["decimal", "random"]',
+    "code_interpreter_pool_count": "2",
+}
+PATIENCE_SECONDS = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +30,22 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     yield running
     running.stop()
     assert list((running.data_dir / "sandboxes").rglob("code-*.json")) == []
+
+
+def golden(server: RunningServer) -> list[Path]:
+    """The folders of whole golden snapshots."""
+    return [
+        path.parent
+        for path in server.data_dir.glob("code-interpreter/golden/*/process")
+        if not path.parent.name.startswith("draft-")
+    ]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_day_in_a_session(server: RunningServer) -> None:
@@ -42,3 +68,26 @@ def test_a_day_in_a_session(server: RunningServer) -> None:
         with Coding(server) as other:
             assert other.out("'x' in globals()") == "False\n"
             assert other.out("[1, 2].map(x => 2 * x)", language="javascript") == "[ 2, 4 ]\n"
+
+
+def test_sessions_go_on_from_one_snapshot_and_apart(server: RunningServer) -> None:
+    made = server.client("bedrock-agentcore-control").create_code_interpreter(
+        name=f"own_{uuid.uuid4().hex[:8]}", networkConfiguration={"networkMode": "SANDBOX"}
+    )
+    interpreter = made["codeInterpreterId"]
+    Coding(server, interpreter).stop()
+    until(lambda: len(golden(server)) == 1)
+    with Coding(server, interpreter) as ready, Coding(server, interpreter) as copied:
+        loaded = "import sys; 'decimal' in sys.modules"
+        assert ready.out(loaded) == copied.out(loaded) == "True\n"
+        draw = "import random; random.random()"
+        assert ready.out(draw) != copied.out(draw)
+        assert "<cell 3>" in copied.fails("1 / 0")
+        copied.invoke("writeFiles", content=[{"path": "mine.txt", "text": "secret"}])
+        assert ready.invoke("listFiles")["content"] == []
+        assert ready.run("x = 1", clearContext=True)["isError"] is False
+    image = golden(server)[0] / "image" / "pages.img"
+    image.write_bytes(b"damaged")
+    with Coding(server, interpreter) as another, Coding(server, interpreter) as afresh:
+        assert another.out("1 + 1") == afresh.out("1 + 1") == "2\n"
+    until(lambda: image.exists() and image.stat().st_size > len(b"damaged"))  # made anew

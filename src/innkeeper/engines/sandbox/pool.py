@@ -121,7 +121,7 @@ class Pool(Generic[Kind, Ready]):
 
     def want(self, kind: Kind) -> None:
         """Have some of this kind ready from now on."""
-        self._kept.setdefault(kind, deque())
+        self._kept[kind] = self._kept.pop(kind, deque())  # the last one of the dictionary now
         self._changed.set()
         if self._bounds.most and self._keeper is None:
             self._keeper = asyncio.create_task(self._keep())
@@ -198,10 +198,14 @@ class Pool(Generic[Kind, Ready]):
         return kind if lacks[kind] > 0 else None
 
     def _wanted(self, kind: Kind) -> int:
+        """Of the kinds asked for last, at least one each; more only as far as that leaves room."""
+        kinds = list(self._kept)[-self._bounds.most :]
+        if kind not in kinds:
+            return 0
         claims = self._claims[kind]
         while claims and claims[0] < time.monotonic() - _DEMAND_SECONDS:
             claims.popleft()
-        return max(1, len(claims))
+        return max(1, min(len(claims), self._bounds.most - len(kinds) + 1))
 
     def _take(self, kept: deque[_Kept[Ready]]) -> Ready:
         one = kept.popleft()

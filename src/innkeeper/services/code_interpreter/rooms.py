@@ -20,7 +20,7 @@ from innkeeper.engines.sandbox.sandbox import (
     SandboxError,
     SandboxSpec,
 )
-from innkeeper.kernel.errors import InnkeeperError, InvalidRequest, Unavailable
+from innkeeper.kernel.errors import InvalidRequest, Unavailable
 from innkeeper.kernel.ids import random_suffix
 from innkeeper.services.builder.model import TASK_FOLDER, Build, BuildFailed
 from innkeeper.services.builder.service import Builder
@@ -119,7 +119,9 @@ class Rooms:
         try:
             await self._check_isolation()
             await self._templates.python.get()
-        except (BuildFailed, SandboxError, InnkeeperError) as error:
+        except InvalidRequest:
+            return  # nobody may start a session: whoever tries is told why
+        except (BuildFailed, SandboxError) as error:
             _LOG.warning("the code interpreter could not be made ready: %s", error)
             return
         if self.rules.prepare is Prepare.SANDBOXES:
