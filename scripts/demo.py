@@ -112,6 +112,7 @@ def demonstrate() -> None:
 def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop the server then too
     FOLDER.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("INNKEEPER_CODE_INTERPRETER_PREPARE", "nothing")  # it would only take our time here
     try:
         run("up", "--detach", "--port", "0")  # when it fails, there is no server of ours to stop
         try:
