@@ -237,8 +237,14 @@ class Room:
                 namespace = await NetworkNamespace.of(pid, borrowed)
                 return (await network.attach(namespace, stack)).pid
         namespace = await NetworkNamespace.of(pid, stack)
-        slirp = await network.attach(namespace, stack, gate.ADDRESSES)
-        self._gate = await Gate.open(namespace, self._spec.egress, self.authority, stack)
+        # The gate is made while the network behind it is.
+        opening = asyncio.create_task(Gate.open(namespace, self._spec.egress, self.authority, stack))
+        try:
+            slirp = await network.attach(namespace, stack, gate.ADDRESSES)
+            self._gate = await opening
+        finally:
+            opening.cancel()
+            await asyncio.gather(opening, return_exceptions=True)
         return slirp.pid
 
     async def _meet_guest(self, heard: int) -> None:

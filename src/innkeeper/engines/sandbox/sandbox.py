@@ -176,7 +176,7 @@ class Sandbox(Protocol):
 
     async def set_egress(self, egress: Egress) -> None:
         """Put another list in the place of the one in force. Connections to what is no longer listed end; the
-        others go on. Raises SandboxError where the network is not `LISTED`, or a line of the list is none."""
+        others go on. It can be done while paused. Raises SandboxError where the network is not `LISTED`, or a line of the list is none."""
         ...
 
     def process(self, process_id: int) -> Process:

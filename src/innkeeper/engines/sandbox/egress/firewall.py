@@ -78,6 +78,7 @@ def _table(ranges: Sequence[Range], addresses: Iterable[IPv4Address], generation
     yield f"delete table {_TABLE}"
     yield f"table {_TABLE} {{"
     yield f"set names {{ type ipv4_addr; flags timeout; {elements} }}"
+    yield from _untracked()
     yield "chain out {"
     yield "type filter hook output priority filter; policy drop;"
     yield from _moderation()
@@ -89,6 +90,16 @@ def _table(ranges: Sequence[Range], addresses: Iterable[IPv4Address], generation
     yield f"meta l4proto tcp ip daddr @names {leave}"
     yield "meta l4proto tcp reject with tcp reset"
     yield "}"
+    yield "}"
+
+
+def _untracked() -> Iterator[str]:
+    """The sandbox's connections with itself: remembering them would take the host's memory, not its own."""
+    ours = f"{{ {NAME_SERVER}, {PROXY} }}"
+    yield "chain untracked {"
+    yield "type filter hook output priority raw; policy accept;"
+    yield f'oifname "lo" ip daddr != {ours} ip saddr != {ours} notrack'
+    yield 'oifname "lo" meta nfproto ipv6 notrack'
     yield "}"
 
 

@@ -39,7 +39,8 @@ class Gate:
     async def open(
         cls, namespace: NetworkNamespace, egress: Egress, authority: Authority, stack: AsyncExitStack
     ) -> "Gate":
-        """On a namespace that is attached with ADDRESSES; the stack closes it. Raises SandboxError."""
+        """On a namespace that is, or will be, attached with ADDRESSES; the stack closes it. Raises
+        SandboxError."""
         firewall = Firewall(namespace, Listing.of(egress))
         datagrams, streams, https, http = await sockets.make(namespace, _PLACES, stack)
         await firewall.enforce(firewall.listing)

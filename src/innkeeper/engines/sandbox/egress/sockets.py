@@ -13,18 +13,22 @@ from innkeeper.engines.sandbox.sandbox import SandboxError
 
 BACKLOG = 128
 
+_FREEBIND = 15  # IP_FREEBIND of ip(7): the addresses may come later
+# By `_socket`, since `socket` takes Python longer to load than all the rest.
 _MAKE = f"""
-import socket, sys
+import _socket, sys
 made = []
 for place in sys.argv[2:]:
     kind, host, port = place.split(",")
-    each = socket.socket(socket.AF_INET, int(kind))
+    each = _socket.socket(_socket.AF_INET, int(kind))
+    each.setsockopt(_socket.IPPROTO_IP, {_FREEBIND}, 1)
     each.bind((host, int(port)))
-    if each.type == socket.SOCK_STREAM:
+    if int(kind) == _socket.SOCK_STREAM:
         each.listen({BACKLOG})
     made.append(each)
-with socket.socket(fileno=int(sys.argv[1])) as giver:
-    socket.send_fds(giver, [b"."], [each.fileno() for each in made])
+giver = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, int(sys.argv[1]))
+numbers = b"".join(each.fileno().to_bytes(4, sys.byteorder) for each in made)
+giver.sendmsg([b"."], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, numbers)])
 """
 
 Place = tuple[socket.SocketKind, str, int]
