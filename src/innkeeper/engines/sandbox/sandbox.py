@@ -175,8 +175,9 @@ class Sandbox(Protocol):
         ...
 
     async def set_egress(self, egress: Egress) -> None:
-        """Put another list in the place of the one in force. Connections to what is no longer listed end; the
-        others go on. It can be done while paused. Raises SandboxError where the network is not `LISTED`, or a line of the list is none."""
+        """Put another list in the place of the one in force, while paused too. Connections to what is no
+        longer listed end; the others go on. Raises SandboxError where the network is not `LISTED`, or a line
+        of the list is none."""
         ...
 
     def process(self, process_id: int) -> Process:
@@ -199,7 +200,7 @@ class Sandbox(Protocol):
 
     async def pause(self) -> None:
         """Stop every process where it is: memory and connections stay, no processor is used. Until `resume`,
-        other calls but `usage`, `closed` and `kill` raise SandboxPaused; those under way wait, within their
+        other calls but `usage`, `set_egress`, `closed` and `kill` raise SandboxPaused; those under way wait, within their
         time limits. Idempotent. Raises SandboxError; then nothing is stopped."""
         ...
 
