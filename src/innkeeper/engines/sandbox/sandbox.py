@@ -200,8 +200,8 @@ class Sandbox(Protocol):
 
     async def pause(self) -> None:
         """Stop every process where it is: memory and connections stay, no processor is used. Until `resume`,
-        other calls but `usage`, `set_egress`, `closed` and `kill` raise SandboxPaused; those under way wait, within their
-        time limits. Idempotent. Raises SandboxError; then nothing is stopped."""
+        other calls but `usage`, `set_egress`, `closed` and `kill` raise SandboxPaused; those under way wait,
+        within their time limits. Idempotent. Raises SandboxError; then nothing is stopped."""
         ...
 
     async def resume(self) -> None:
