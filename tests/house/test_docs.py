@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def _commands(page: Path, program: str) -> Iterator[list[str]]:
 
 def _check_options(command: Any, words: list[str]) -> None:
     known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
-    for word in words:
+    for word in takewhile(lambda word: word != "--", words):  # what follows is another program's
         if word.startswith("--") or re.fullmatch(r"-[a-z]", word):
             assert word.partition("=")[0] in known, f"{command.name} has no option {word}"
 
