@@ -34,7 +34,7 @@ class Holdings:
             mounts=len(Path("/proc/self/mountinfo").read_text().splitlines()),
             sockets=sockets,
             files=len(opened) - sockets,
-            state=sum(1 for _ in (server.data_dir / "sandboxes").rglob("*")),
+            state=sum(len(names) + len(kept) for _, names, kept in os.walk(server.data_dir / "sandboxes")),
         )
 
     def beyond(self, before: "Holdings") -> dict[str, int]:
