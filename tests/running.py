@@ -21,7 +21,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 
-START_SECONDS = 60.0
+START_SECONDS = 110.0
 SETTLE_SECONDS = 120.0
 AGENT_ROLE = "InnkeeperAgentRole"
 # Most tests are not about walls: they run where a sandbox starts in the shortest time and costs nothing while

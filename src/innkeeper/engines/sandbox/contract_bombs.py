@@ -99,6 +99,24 @@ while held < 500_000 and time.monotonic() < until and take():
 print("no more", flush=True)
 time.sleep(1000)
 """
+_SENDER = """
+import array, os, socket, time
+many = array.array("i", [os.open(os.devnull, os.O_RDONLY)] * 253)
+held, until = [], time.monotonic() + 5
+try:
+    while len(held) < 2000 and time.monotonic() < until:
+        held.append(socket.socketpair())
+        held[-1][0].setblocking(False)
+        try:
+            while True:
+                held[-1][0].sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, many)])
+        except BlockingIOError:
+            pass
+except OSError:
+    pass
+print("no more", flush=True)
+time.sleep(1000)
+"""
 
 
 class BombBattery:
@@ -124,6 +142,13 @@ class BombBattery:
             assert (await python(arena.neighbour, f"{taking}\nprint(take())")).text == "True"
             await arena.neighbour_is_well()
             hog.close()
+
+    async def test_descriptors_under_way_leave_the_guest_agents_theirs(self, arena: Arena) -> None:
+        async with arena.newcomer() as attacker:
+            sender = await attacker.sandbox.exec(Command(["python3", "-c", _SENDER]))
+            await heard(sender.stdout, b"no more")
+            await arena.neighbour_is_well()
+            sender.close()
 
     async def test_a_flood_of_output_waits_in_its_pipe(self, arena: Arena) -> None:
         async with arena.newcomer(limits=_TIGHT) as attacker:

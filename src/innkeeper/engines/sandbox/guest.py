@@ -148,17 +148,23 @@ class Guest:
 class SocketGuest(Guest):
     """Over the control socket, which carries descriptors too."""
 
-    def __init__(self, control: _socket.socket) -> None:
+    def __init__(self, control: _socket.socket, open_files: int) -> None:
         super().__init__(control.fileno())
         self._control = control
+        self._open_files = open_files
+
+    def _enter(self) -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (self._open_files, self._open_files))
 
     def _reply(self, request: int, error: int, value: int, passed: int = -1) -> None:
         ancillary = []
         if passed >= 0:
             ancillary = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, struct.pack("i", passed))]
-        self._control.sendmsg([REPLY.pack(request, error, value)], ancillary)
-        if passed >= 0:
-            os.close(passed)
+        try:
+            self._control.sendmsg([REPLY.pack(request, error, value)], ancillary)
+        finally:
+            if passed >= 0:
+                os.close(passed)
 
     def _answer(self) -> bool:
         """Handle one request; False when the host has closed the socket."""
@@ -254,13 +260,14 @@ def _leave_to_others() -> None:
 
 
 def main() -> None:
-    control = _socket.socket(fileno=int(sys.argv[1]))
+    inherited, open_files = map(int, sys.argv[1:])
+    control = _socket.socket(fileno=inherited)
     os.set_inheritable(control.fileno(), False)
     for handled in (_signal.SIGINT, _signal.SIGPIPE, _signal.SIGXFSZ):
         _signal.signal(handled, _signal.SIG_DFL)
     os.umask(0o022)
     _leave_to_others()
-    guest = SocketGuest(control)
+    guest = SocketGuest(control, open_files)
     if ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
         sys.exit("cannot make the guest agent private")
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)

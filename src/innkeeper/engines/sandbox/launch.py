@@ -13,6 +13,7 @@ TERMINALS = 64
 """Pseudo-terminals that a sandbox may have at once."""
 WATCHERS = 32
 """inotify instances that it may have at once; the host has 128 for all, where `sysctl` does not say more."""
+_GUEST_FILES = 4096  # descriptors that its guest agent may have beyond the agent's
 
 # Limits and cgroups are entered by the process that then becomes bubblewrap, so nothing inside is ever
 # without them. Core dumps are off: what handles them runs on the host, and would be fed by the agent. When
@@ -45,11 +46,12 @@ def command(
 ) -> list[str]:
     """`doors` are the cgroups' files to enter by; bubblewrap writes the guest's pid to `info`, the guest
     inherits `control`, `filter_` holds its filter. Raises SandboxError for a mount that cannot be made."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     return [
-        *entering(_open_files(spec), doors),
+        *entering(most, doors),
         *_SURROUNDED,
         *("bwrap", *_ISOLATION, "--info-fd", str(info), "--seccomp", str(filter_), *view(spec, etc)),
-        *("--", *guest_command(control)),
+        *("--", *guest_command(control, _open_files(spec, most))),
     ]
 
 
@@ -75,6 +77,7 @@ def explained(complaints: str) -> str:
     return f"bubblewrap could not start: {complaints or 'it said nothing'}{cure if denied else ''}"
 
 
-def _open_files(spec: SandboxSpec) -> int:
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return spec.limits.open_files if most == resource.RLIM_INFINITY else min(spec.limits.open_files, most)
+def _open_files(spec: SandboxSpec, most: int) -> int:
+    """Fewer than the guest agent's. As many descriptors as a process may open it may also have under way over
+    sockets; the kernel counts those of all sandboxes together, and the guest agents must always pass."""
+    return min(spec.limits.open_files, max(most - _GUEST_FILES, most // 2))

@@ -95,9 +95,9 @@ def view(spec: SandboxSpec, etc: Path) -> list[str]:
     return [*arguments, "--remount-ro", "/proc", "--remount-ro", "/", "--chdir", "/"]
 
 
-def guest_command(control: int) -> list[str]:
-    """What runs as process 1, with the control socket's descriptor."""
-    return [str(interpreter()), "-I", "-S", "-E", _GUEST, str(control)]
+def guest_command(control: int, open_files: int) -> list[str]:
+    """What runs as process 1, with the control socket's descriptor and what it lets the agent have."""
+    return [str(interpreter()), "-I", "-S", "-E", _GUEST, str(control), str(open_files)]
 
 
 def _hidden(etc: Path) -> Iterator[str]:
