@@ -13,7 +13,7 @@ import uvloop
 
 from innkeeper.engines.sandbox.cgroups import Cgroup
 from innkeeper.engines.sandbox.contract import SandboxContract
-from innkeeper.engines.sandbox.contract_room import PATIENCE_SECONDS, room, run, shell
+from innkeeper.engines.sandbox.contract_room import PATIENCE_SECONDS, heard, room, run, shell
 from innkeeper.engines.sandbox.gvisor.driver import GvisorDriver, missing
 from innkeeper.engines.sandbox.records import ProcessMark
 from innkeeper.engines.sandbox.sandbox import (
@@ -22,6 +22,7 @@ from innkeeper.engines.sandbox.sandbox import (
     Limits,
     Mount,
     Relay,
+    SandboxError,
     SandboxGone,
     TerminalSize,
 )
@@ -108,6 +109,32 @@ class TestWalls:
                 await shell(sandbox, "echo x > /mnt/data/mine && stat -c %U /mnt/data/mine")
             ).text == "agent"
         assert (storage / "mine").stat().st_uid == os.getuid()
+
+
+class TestSnapshots:
+    async def test_what_cannot_be_snapshotted_is_refused_in_a_line_and_goes_on(
+        self, driver: GvisorDriver, tmp_path: Path
+    ) -> None:
+        (tmp_path / "storage").mkdir()
+        async with room(driver, mounts=[Mount(tmp_path / "storage", "/mnt/data", True)]) as sandbox:
+            script = "echo x > /mnt/data/y; exec 5</mnt/data/y; rm /mnt/data/y; echo up; read x; echo on"
+            process = await sandbox.exec(Command(["sh", "-c", script]))
+            await heard(process.stdout, b"up\n")
+            with pytest.raises(SandboxError, match=r"^a process has a deleted file of a mount open$"):
+                await sandbox.snapshot(tmp_path / "moment")
+            assert os.listdir(tmp_path / "storage") == []  # noqa: PTH208
+            assert list(tmp_path.glob("*moment*")) == []
+            process.stdin.write(b"\n")
+            assert await heard(process.stdout, b"on\n") == b"on\n"
+            process.close()
+
+    async def test_with_connections_of_the_host_it_is_refused(
+        self, driver: GvisorDriver, tmp_path: Path
+    ) -> None:
+        network = max((await driver.probe()).networks)
+        async with room(driver, network=network) as sandbox:
+            with pytest.raises(SandboxError, match=f"the network '{network.value}' cannot be snapshotted"):
+                await sandbox.snapshot(tmp_path / "moment")
 
 
 class TestEnds:

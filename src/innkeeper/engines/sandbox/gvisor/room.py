@@ -256,7 +256,7 @@ class GvisorRoom(Room):
         created = self._start("create", f"--pid-file={self._folder}/pid")
         await created.wait()
         if created.status != 0:
-            raise SandboxError(f"runsc could not start: {created.complaints() or 'it said nothing'}")
+            raise SandboxError(f"runsc could not start: {runsc.explained(created.complaints())}")
         created.settled()
         pid = int(await asyncio.to_thread(Path(self._folder, "pid").read_text))
         self._guest = WatchedProcess(pid)
@@ -293,7 +293,7 @@ class GvisorRoom(Room):
             with suppress(TimeoutError):
                 async with asyncio.timeout(KILL_TIMEOUT_SECONDS):
                     await started.wait()
-            said = started.complaints() or "it said nothing"
+            said = runsc.explained(started.complaints())
             raise SandboxError(f"runsc could not start: {said}") from None
         if started is not None:
             started.settled()
