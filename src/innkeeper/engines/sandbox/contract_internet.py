@@ -145,21 +145,20 @@ def _is_address(text: str) -> bool:
 
 
 @asynccontextmanager
-async def internet(folder: Path, patch: pytest.MonkeyPatch) -> AsyncIterator[Internet]:
+async def internet(folder: Path) -> AsyncIterator[Internet]:
     """One in which `….example.test` is PUBLIC, but for what tests add."""
     if os.getuid() != 0:
         pytest.skip("making networks for a test takes root")
     certificates = Authority(folder / "internet")
-    patch.setenv("SSL_CERT_FILE", str(certificates.bundle))
     made = Internet({f"{name}.example.test": [PUBLIC] for name in ("api", "open", "www")})
-    with _networks() as listeners:
+    with _networks() as listeners, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(certificates.bundle))
         patch.setattr(socket, "getaddrinfo", made.look_up)
         await made.serve(listeners, certificates)
         try:
             yield made
         finally:
             made.close()
-            patch.undo()
 
 
 async def tried(sandbox: Sandbox, *places: tuple[str, int]) -> list[str]:
@@ -194,8 +193,8 @@ async def listed(driver: SandboxDriver, egress: Egress) -> AsyncIterator[Sandbox
 
 class OnTheInternet:
     @pytest.fixture
-    async def internet(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Internet]:
-        async with internet(tmp_path, monkeypatch) as made:
+    async def internet(self, tmp_path: Path) -> AsyncIterator[Internet]:
+        async with internet(tmp_path) as made:
             yield made
 
 

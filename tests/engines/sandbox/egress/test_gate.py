@@ -2,17 +2,20 @@
 
 import asyncio
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import uvloop
 
+from innkeeper.engines.sandbox import network
 from innkeeper.engines.sandbox.bubblewrap import BubblewrapDriver
+from innkeeper.engines.sandbox.child import PATH
 from innkeeper.engines.sandbox.contract_internet import OTHER, PORT, PUBLIC, internet, listed, tried
 from innkeeper.engines.sandbox.contract_room import python
 from innkeeper.engines.sandbox.egress.authority import Authority
 from innkeeper.engines.sandbox.egress.firewall import CONNECTIONS_MAX
-from innkeeper.engines.sandbox.sandbox import Egress, Secret
+from innkeeper.engines.sandbox.sandbox import Egress, Network, Secret
 
 FLOOD = """
 import json, socket, urllib.request
@@ -41,13 +44,11 @@ print(urllib.request.urlopen("https://api.example.test/", b"body", timeout=60).r
 """
 
 
-def test_it_works_on_uvloop_and_a_flood_changes_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_works_on_uvloop_and_a_flood_changes_nothing(tmp_path: Path) -> None:
     async def visit() -> None:
         driver = BubblewrapDriver(tmp_path / "state")
         egress = Egress(["open.example.test"], secrets=[Secret("api.example.test", "X-Key", "xyzzy")])
-        async with internet(tmp_path, monkeypatch) as made:
+        async with internet(tmp_path) as made:
             try:
                 async with listed(driver, egress) as bad, listed(driver, egress) as good:
                     held, dropped = json.loads((await python(bad, FLOOD)).out)
@@ -68,3 +69,20 @@ async def test_the_authority_outlives_its_server_and_its_key_is_nobody_s(tmp_pat
     assert first.bundle.read_bytes() == second.bundle.read_bytes()
     assert (tmp_path / "authority.pem").stat().st_mode & 0o777 == 0o600
     assert b"PRIVATE" not in first.bundle.read_bytes()
+
+
+async def test_without_nft_there_are_no_lists_and_the_driver_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = BubblewrapDriver(tmp_path / "state")
+    before = await driver.probe()
+    if Network.LISTED not in before.networks:
+        pytest.skip("no lists here: " + "; ".join(before.problems))
+    for program in ("slirp4netns", "ip", "nsenter"):
+        (tmp_path / program).symlink_to(str(shutil.which(program, path=PATH)))
+    monkeypatch.setattr(network, "PATH", str(tmp_path))
+    after = await driver.probe()
+    assert after.networks == before.networks - {Network.LISTED}
+    assert set(after.problems) - set(before.problems) == {
+        "no allow-lists for agents: `apt-get install nftables`"
+    }
