@@ -25,7 +25,7 @@ class Holdings:
     def of(cls, server: RunningServer) -> "Holdings":
         assert server.process
         pid = server.process.pid
-        family = {process.pid for process in (*below(pid), *naming(server.data_dir))}
+        family = {process.pid for process in (*below(pid), *naming(server.data_dir))} - {pid}
         opened = _links(Path(f"/proc/{pid}/fd"))
         sockets = sum(link.startswith("socket:") for link in opened)
         return cls(
