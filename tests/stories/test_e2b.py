@@ -6,6 +6,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -26,9 +27,15 @@ from e2b_code_interpreter import AsyncSandbox, Sandbox
 from tests.running import RunningServer, clean_environment
 from tests.stories.terminal import ROOT, Terminal
 from tests.stories.test_docs import blocks
+from tests.stories.tls_front import Certificates, tls_front
 
 SETTLE_SECONDS = 60.0
-SETTINGS = {"code_interpreter_packages": "[]", "code_interpreter_cell_timeout_seconds": "60"}
+DOMAIN = "rooms.example"
+SETTINGS = {
+    "code_interpreter_packages": "[]",
+    "code_interpreter_cell_timeout_seconds": "60",
+    "e2b_domain": DOMAIN,
+}
 
 
 @pytest.fixture(scope="module")
@@ -345,3 +352,19 @@ def test_the_guides_example_prints_what_it_says(server: RunningServer) -> None:
     terminal = Terminal(ROOT, {**clean_environment(), "INNKEEPER_DATA_DIR": str(server.data_dir)})
     said = terminal.ok("bash", "-euo", "pipefail", "-c", f"{exports}\npython - <<'END'\n{program}\nEND")
     assert said == "sum: 6\nwords: 3\n"
+
+
+def test_a_domain_leads_to_the_api_and_to_every_port(server: RunningServer, tmp_path: Path) -> None:
+    certificates = Certificates(tmp_path, DOMAIN)
+    environment = {
+        **clean_environment(),
+        "E2B_API_KEY": api_key(server, server.keys),
+        "E2B_DOMAIN": DOMAIN,
+        "SSL_CERT_FILE": str(certificates.authority),
+    }
+    for name in ("E2B_API_URL", "E2B_SANDBOX_URL"):
+        environment.pop(name, None)
+    with tls_front(certificates, int(server.url.rpartition(":")[2])) as proxy:
+        program = Path(__file__).parent / "e2b_by_domain.py"
+        said = Terminal(ROOT, environment).ok("python", str(program), proxy)
+    assert said.splitlines() == ["42", "by name", "by name", "200 uploaded", "401", "uploaded 401"]
