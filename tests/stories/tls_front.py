@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 
 
 class Certificates:
-    """An authority in `authority`; the certificate and key of a server, for names below a domain, in `server`."""
+    """`authority` is one; `server` is the certificate and key of a server for names below a domain."""
 
     def __init__(self, folder: Path, domain: str) -> None:
         self.authority, self.server = folder / "authority.pem", folder / "server.pem"
