@@ -60,7 +60,7 @@ def api_key(server: RunningServer, keys: tuple[str, str]) -> str:
     return str(server.native("GET", f"/-/v1/keys/{keys[0]}/e2b", keys=keys)["apiKey"])
 
 
-def sandbox_has_memory(sandbox: Sandbox) -> bool:
+def has_memory(sandbox: Sandbox) -> bool:
     """Whether copies of it keep what is in memory: where gVisor runs it, whose Linux is always the same."""
     return bool(sandbox.commands.run("uname -r").stdout.startswith("4.4.0"))
 
@@ -235,30 +235,46 @@ def test_a_sandbox_lives_sleeps_wakes_and_ends(server: RunningServer) -> None:
             lost()
 
 
-def test_forks_and_snapshots_go_on_from_where_they_were_taken(sandbox: Sandbox) -> None:
+def test_forks_snapshots_and_sleepers_go_on_from_where_they_were(server: RunningServer) -> None:
+    sandbox = Sandbox.create(timeout=300, allow_internet_access=False)
+    with_memory = has_memory(sandbox)
     sandbox.run_code("kept = ['before']")
     sandbox.files.write("kept.txt", "before")
-    with_memory = sandbox_has_memory(sandbox)
     forks = sandbox.fork(timeout=300, count=2)
     snapshot = sandbox.create_snapshot(name="story")
     restored = Sandbox.create(snapshot.snapshot_id, timeout=300)
     copies = [fork for fork in forks if isinstance(fork, Sandbox)] + [restored]
     assert len(copies) == 3
-    try:
-        for number, copy in enumerate(copies):
-            if with_memory:
-                assert copy.run_code(f"kept.append({number}); kept").text == f"['before', {number}]"
-            assert copy.files.read("kept.txt") == "before"
-            copy.files.write("kept.txt", str(number))
+    for number, copy in enumerate(copies):
+        if with_memory:
+            assert copy.run_code(f"kept.append({number}); kept").text == f"['before', {number}]"
+        assert copy.files.read("kept.txt") == "before"
+        copy.files.write("kept.txt", str(number))
+        copy.kill()
+    assert sandbox.run_code("kept").text == "['before']"
+    assert [one.snapshot_id for one in sandbox.list_snapshots().next_items()] == [snapshot.snapshot_id]
+    assert Sandbox.delete_snapshot(snapshot.snapshot_id)
+    assert not Sandbox.delete_snapshot(snapshot.snapshot_id)
+
+    watch = sandbox.files.watch_dir(".")
+    waiting = sandbox.commands.run("read line; echo $line > told", background=True, stdin=True, timeout=0)
+    server.native("POST", f"/-/v1/sandboxes/{sandbox.sandbox_id}/hibernate")
+    assert not sandbox.is_running()
+    sandbox.connect(timeout=300)
+    assert sandbox.files.read("kept.txt") == "before"
+    if with_memory:
         assert sandbox.run_code("kept").text == "['before']"
-        assert sandbox.files.read("kept.txt") == "before"
-        listed = [one.snapshot_id for one in sandbox.list_snapshots().next_items()]
-        assert listed == [snapshot.snapshot_id]
-        assert Sandbox.delete_snapshot(snapshot.snapshot_id)
-        assert not Sandbox.delete_snapshot(snapshot.snapshot_id)
-    finally:
-        for copy in copies:
-            copy.kill()
+        again = sandbox.commands.connect(waiting.pid)
+        sandbox.commands.send_stdin(waiting.pid, "it\n")
+        assert again.wait().exit_code == 0
+        assert sandbox.files.read("told") == "it\n"
+
+        def watched() -> bool:  # it begins anew soon after
+            sandbox.files.write("later", "more")
+            return "later" in [event.name for event in watch.get_new_events()]
+
+        until(watched)
+    sandbox.kill()
 
 
 def test_a_service_inside_is_reached_with_the_traffic_token(server: RunningServer, sandbox: Sandbox) -> None:

@@ -17,6 +17,9 @@ from innkeeper.kernel.call import Document
 from innkeeper.services.e2b.connect import STATUS, ConnectError
 
 _PROGRAM = (Path(__file__).parent / "inside" / "filesystem.py").read_text()
+_VARIABLE = (
+    "INNKEEPER_FILES_AGENT"  # holds the program: as an argument it would fill whole lists of processes
+)
 _TIMEOUT_SECONDS = 60.0
 _PENDING_MAX = 64
 _WATCHERS_MAX = 64
@@ -57,7 +60,9 @@ class FilesAgent:
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
         self._process: Process | None = None
+        self.pid: int | None = None  # of the last one
         self._listening: asyncio.Task[None] | None = None
+        self._waking: asyncio.Task[None] | None = None
         self._starting = asyncio.Lock()
         self._pending: dict[int, asyncio.Future[Any]] = {}
         self._numbers = itertools.count(1)
@@ -95,10 +100,6 @@ class FilesAgent:
             await self.ask("unwatch", path=watcher.folder, watcher=watcher.id)
 
     @property
-    def pid(self) -> int | None:
-        return self._process.id if self._process else None
-
-    @property
     def watchers(self) -> list[Watcher]:
         return list(self._watchers.values())
 
@@ -108,18 +109,27 @@ class FilesAgent:
         if pid is not None:
             with contextlib.suppress(SandboxError):
                 self._sandbox.process(pid).close()
+        if watchers:
+            self._waking = asyncio.create_task(self._wake())
 
     def close(self) -> None:
         """Let go of it; it ends with its stdin."""
-        if self._listening is not None:
-            self._listening.cancel()
+        for task in (self._listening, self._waking):
+            if task is not None:
+                task.cancel()
         self._leave()
+
+    async def _wake(self) -> None:
+        with contextlib.suppress(ConnectError, SandboxError):  # told to whoever asks next
+            await self._running()
 
     async def _running(self) -> Process:
         async with self._starting:
             if self._process is None:
-                argv = ("python3", "-I", "-S", "-c", _PROGRAM)
-                self._process = process = await self._sandbox.exec(Command(argv, working_directory="/"))
+                argv = ("python3", "-I", "-S", "-c", f"import os; exec(os.environ.pop({_VARIABLE!r}))")
+                command = Command(argv, {_VARIABLE: _PROGRAM}, "/")
+                self._process = process = await self._sandbox.exec(command)
+                self.pid = process.id
                 self._listening = asyncio.create_task(self._listen(process))
                 for watcher in tuple(self._watchers.values()):
                     with contextlib.suppress(ConnectError):  # its folder may be gone
