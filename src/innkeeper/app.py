@@ -35,6 +35,7 @@ from innkeeper.services.runtime import jobs as runtime_jobs
 from innkeeper.services.runtime.environment import Home
 from innkeeper.services.runtime.routes import agent_routes, native_routes
 from innkeeper.services.sandboxes import routes as sandbox_routes
+from innkeeper.services.sandboxes import template_routes
 from innkeeper.services.tags.operations import TagOperations
 from innkeeper.services.usage.routes import routes as usage_routes
 from innkeeper.services.web.front import Front
@@ -176,6 +177,7 @@ def _native_routes(inn: Innkeeper, settings: Settings) -> list[BaseRoute]:
         *usage_routes(inn.office.metering),
         *web_routes(inn.web),
         *sandbox_routes.routes(inn.sandboxes),
+        *template_routes.routes(inn.sandboxes),
     ]
     most = settings.request_body_max_bytes
     large = sandbox_routes.file_routes(inn.sandboxes, most)

@@ -21,6 +21,7 @@ from innkeeper.cli.sandbox import sandbox
 from innkeeper.cli.sessions import sessions
 from innkeeper.cli.status import status
 from innkeeper.cli.stop import stop
+from innkeeper.cli.templates import templates
 from innkeeper.cli.up import up
 from innkeeper.cli.url import url
 
@@ -37,6 +38,7 @@ for command in (up, down, env, deploy, invoke, code, sessions, logs, pause, resu
 app.command()(doctor)
 app.add_typer(keys, name="keys")
 app.add_typer(sandbox, name="sandbox")
+app.add_typer(templates, name="templates")
 
 
 def _print_version(wanted: bool) -> None:

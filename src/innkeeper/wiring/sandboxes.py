@@ -10,6 +10,7 @@ from innkeeper.services.sandboxes.grounds import Grounds
 from innkeeper.services.sandboxes.images import Images
 from innkeeper.services.sandboxes.provisioning import Provisioner, Rules
 from innkeeper.services.sandboxes.service import Sandboxes
+from innkeeper.services.sandboxes.templates import Templates
 from innkeeper.settings import Settings
 from innkeeper.wiring.engines import session_limits
 from innkeeper.wiring.office import Office
@@ -26,6 +27,8 @@ def named_sandboxes(office: Office, settings: Settings) -> Sandboxes:
         snapshots=settings.sandbox_snapshots_max_count,
         image_bytes=settings.sandbox_images_max_bytes,
         sweep_seconds=settings.sandbox_sweep_seconds,
+        build_seconds=settings.build_timeout_seconds,
+        start_seconds=settings.session_init_timeout_seconds,
         shared_kernel=settings.untrusted_code_in_namespaces,
     )
     # The same folder as the code interpreter's: the packages of both are the same, and lie there once.
@@ -39,6 +42,7 @@ def named_sandboxes(office: Office, settings: Settings) -> Sandboxes:
         root, engines.sandboxes, settings.sandbox_scratch_mib, settings.sandbox_change_timeout_seconds
     )
     provisioner = Provisioner(engines.sandboxes, grounds, images, engines.vault, rules)
+    templates = Templates(engines.database, grounds, provisioner, images, rules, engines.clock)
     return Sandboxes(
-        engines.database, provisioner, images, rules, office.metering, office.host, engines.clock
+        engines.database, provisioner, images, templates, rules, office.metering, office.host, engines.clock
     )

@@ -62,7 +62,7 @@ def test_a_snapshot_is_one_moment_and_outlives_its_sandbox(lodging: Lodging, ser
     taken = lodging.change(source, "snapshot", name="moment")
     lodging.sh(source, "kill -0 $(cat pid); echo later > later")
     lodging.kill(source)
-    with pytest.raises(CommandFailed, match="A snapshot named moment exists"):
+    with pytest.raises(CommandFailed, match="A snapshot or template named moment exists"):
         lodging.change(lodging.create(), "snapshot", name="moment")
     copies = [lodging.create(template=word) for word in ("moment", taken["id"])]
     for copy in copies:

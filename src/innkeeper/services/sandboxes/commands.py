@@ -14,6 +14,7 @@ _CHUNK_BYTES = 1 << 16
 _WAITING_MAX = 16
 _SIGKILL = 9
 _DRAIN_SECONDS = 0.5
+_KEPT_BYTES = 64_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +105,15 @@ async def _feed(process: Process, data: bytes) -> None:
 async def _kill(process: Process) -> None:
     with contextlib.suppress(SandboxError):
         await process.signal(_SIGKILL)
+
+
+async def finish(sandbox: Sandbox, order: Order) -> tuple[int, str]:
+    """The exit code, or -1 when it did not end in time, and the end of what it printed. Raises as `start`."""
+    process = await start(sandbox, order)
+    kept, code = b"", -1
+    async for event in events(process, order):
+        for name in ("stdout", "stderr"):
+            kept = (kept + base64.b64decode(event.get(name, "")))[-_KEPT_BYTES:]
+        kept += str(event.get("error", "")).encode()
+        code = int(event.get("exitCode", code))
+    return code, kept.decode(errors="replace")

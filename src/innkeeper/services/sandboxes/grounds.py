@@ -2,16 +2,19 @@
 
 import asyncio
 import contextlib
+import hashlib
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from innkeeper.engines.sandbox.sandbox import Mount
 from innkeeper.kernel.errors import NotFound, Unavailable
 from innkeeper.services.builder.model import TASK_FOLDER, Build, BuildFailed
 from innkeeper.services.builder.service import Builder
-from innkeeper.services.sandboxes.model import BUILT_IN, CODE_TEMPLATE
+from innkeeper.services.sandboxes.model import BUILT_IN, CODE_TEMPLATE, TemplateSpec
 
 HOME = "/home/agent"
 _BIN = "/opt/innkeeper-bin"
@@ -30,12 +33,12 @@ _ENVIRONMENT = {
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """`template` is the name it is found by again; `python` is the interpreter's path inside."""
+    """`start` and `ready` are the commands of a template's sandboxes that have no processes yet."""
 
-    template: str
     mounts: Sequence[Mount]
     environment: Mapping[str, str]
-    python: str
+    start: str = ""
+    ready: str = ""
 
 
 class Grounds:
@@ -45,6 +48,7 @@ class Grounds:
     def __init__(self, builder: Builder, root: Path, packages: Sequence[str], programs: Path) -> None:
         self._builder = builder
         self._bin = root / "bin"
+        self._declared = root / "grounds"
         self._packages = packages
         self._programs = programs
         self._making: dict[str, asyncio.Task[Ground]] = {}
@@ -56,21 +60,37 @@ class Grounds:
         """
         making = self._making.get(template)
         if making is None or (making.done() and (making.cancelled() or making.exception())):
-            if template not in BUILT_IN:
-                raise NotFound(f"Template or snapshot {template} does not exist")
-            self._making[template] = making = asyncio.create_task(self._make(template))
+            spec = await asyncio.to_thread(self._spec, template)
+            self._making[template] = making = asyncio.create_task(self._make(spec))
         try:
             return await asyncio.shield(making)
         except BuildFailed as error:
             raise Unavailable(f"Template {template} could not be made: {error.message}") from error
+
+    async def declare(self, spec: TemplateSpec) -> str:
+        """The ground of a template, to be found by what this gives. The same for the same packages and
+        commands; it is on disk, so that sandboxes that stand on it outlive the server."""
+        told = json.dumps({"base": spec.base, "pip": spec.pip, "start": spec.start, "ready": spec.ready})
+        name = f"{spec.base}-{hashlib.sha256(told.encode()).hexdigest()[:20]}"
+        await asyncio.to_thread(_declare, self._declared / name, told)
+        return name
 
     async def close(self) -> None:
         for making in self._making.values():
             making.cancel()
         await asyncio.gather(*self._making.values(), return_exceptions=True)
 
-    async def _make(self, template: str) -> Ground:
-        packages = self._packages if template == CODE_TEMPLATE else ()
+    def _spec(self, template: str) -> TemplateSpec:
+        if template in BUILT_IN:
+            return TemplateSpec(template)
+        try:
+            told = json.loads((self._declared / template).read_text("utf-8"))
+        except FileNotFoundError as error:
+            raise NotFound(f"Template or snapshot {template} does not exist") from error
+        return TemplateSpec(told["base"], tuple(told["pip"]), start=told["start"], ready=told["ready"])
+
+    async def _make(self, spec: TemplateSpec) -> Ground:
+        packages = [*(self._packages if spec.base == CODE_TEMPLATE else ()), *spec.pip]
         python = await self._builder.prepare(
             {"start.py": "", "requirements.txt": "\n".join(packages)}, _PYTHON, "start.py"
         )
@@ -83,9 +103,17 @@ class Grounds:
         await asyncio.to_thread(_write_programs, self._bin, programs, node.launch.argv[0] if node else "")
         mounts = [Mount(python.path, TASK_FOLDER), Mount(self._bin, _BIN)]
         mounts += [Mount(folder, str(folder)) for folder in sorted(folders)]
-        if template == CODE_TEMPLATE:
+        if spec.base == CODE_TEMPLATE:
             mounts.append(Mount(self._programs, "/opt/innkeeper"))
-        return Ground(template, mounts, {**python.launch.environment, **_ENVIRONMENT}, programs)
+        return Ground(mounts, {**python.launch.environment, **_ENVIRONMENT}, spec.start, spec.ready)
+
+
+def _declare(path: Path, told: str) -> None:
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}-{uuid4().hex}")
+        draft.write_text(told, "utf-8")
+        draft.rename(path)
 
 
 def _write_programs(folder: Path, python: str, node: str) -> None:

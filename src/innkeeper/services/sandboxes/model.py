@@ -22,6 +22,8 @@ _TEXTS_MAX = 64
 _TEXT_MAX_CHARACTERS = 4096
 _KEY = re.compile(r'[^"\\\x00-\x1f]{1,128}')
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+_PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9._,-]+\])?([=<>!~]=?[A-Za-z0-9.*+!,=<>~]+)?")
+_SCRIPT_MAX_CHARACTERS = 16_384
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
@@ -46,6 +48,12 @@ class SnapshotKind(StrEnum):
 
     MEMORY = "memory"
     FILES = "files"
+
+
+class TemplateState(StrEnum):
+    BUILDING = "BUILDING"
+    READY = "READY"
+    FAILED = "FAILED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +117,71 @@ class SnapshotRecord:
     size_bytes: int
     image: str
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateSpec:
+    """`base` is a built-in template; `pip` names Python packages, `files` texts by their paths. `set_up` runs
+    before `start`, which goes on in the background until `ready` succeeds; all three are shell commands."""
+
+    base: str = BASE_TEMPLATE
+    pip: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    set_up: str = ""
+    start: str = ""
+    ready: str = ""
+    network: str = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateRecord:
+    """`ground` names its packages and its start command; `kind` and `image` are there once it is ready."""
+
+    account: str
+    name: str
+    id: str
+    spec: TemplateSpec
+    ground: str
+    state: TemplateState
+    log: str
+    created_at: datetime
+    kind: SnapshotKind | None = None
+    image: str | None = None
+    image_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a new sandbox begins from: the ground that it stands on, and perhaps an image."""
+
+    ground: str
+    network: str = "none"
+    kind: SnapshotKind | None = None
+    image: str | None = None
+
+
+def network_of(wanted: str | None, source: Source) -> str:
+    """The network of a new sandbox. Raises InvalidRequest: that of an image of memory is set."""
+    if source.kind is SnapshotKind.MEMORY and wanted not in (None, source.network):
+        raise invalid("network", f"the template has network {source.network}, which cannot be changed")
+    return wanted or source.network
+
+
+def check_template(name: str, spec: TemplateSpec) -> None:
+    """Raises InvalidRequest naming the member and the rule."""
+    check_name(name)
+    if spec.base not in BUILT_IN:
+        raise invalid("base", f"must be {' or '.join(BUILT_IN)}")
+    if spec.network not in ("none", "public"):
+        raise invalid("network", "must be none or public")
+    if len(spec.pip) > _TEXTS_MAX or len(spec.files) > _TEXTS_MAX:
+        raise invalid("pip, files", f"have at most {_TEXTS_MAX} entries each")
+    for package in spec.pip:
+        if not _PACKAGE.fullmatch(package):
+            raise invalid("pip", "must be names of packages, with versions such as ==1.2 if need be")
+    for script in (spec.set_up, spec.start, spec.ready):
+        if len(script) > _SCRIPT_MAX_CHARACTERS:
+            raise invalid("setUp, start, ready", f"have at most {_SCRIPT_MAX_CHARACTERS} characters each")
 
 
 def new_id() -> str:

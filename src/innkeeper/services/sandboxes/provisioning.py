@@ -1,5 +1,6 @@
 """Making the sandbox of a record: on its template's ground, fresh or from an image."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,16 +16,18 @@ from innkeeper.engines.sandbox.sandbox import (
 )
 from innkeeper.engines.vault.vault import Vault
 from innkeeper.kernel.errors import InvalidRequest, Unavailable
-from innkeeper.services.sandboxes.grounds import HOME, Grounds
+from innkeeper.services.sandboxes.grounds import HOME, Ground, Grounds
 from innkeeper.services.sandboxes.images import Images
 from innkeeper.services.sandboxes.model import SandboxLimits, SandboxRecord
+from innkeeper.services.sandboxes.start_command import begin
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What the operator decides about all sandboxes. `snapshots` and `image_bytes` are for each account, the
     bytes for its snapshots and its hibernated sandboxes together; after `hibernate_seconds` of pause a
-    sandbox is hibernated, 0 means never."""
+    sandbox is hibernated, 0 means never. A template is built within `build_seconds`, and its start command
+    ready within `start_seconds`."""
 
     limits: Limits
     sandboxes: int
@@ -33,6 +36,8 @@ class Rules:
     snapshots: int
     image_bytes: int
     sweep_seconds: float
+    build_seconds: float
+    start_seconds: float
     shared_kernel: bool  # whether untrusted code may run where only namespaces keep it in
 
     @property
@@ -56,19 +61,25 @@ class Provisioner:
         Unavailable when it cannot be done; then nothing of the attempt is left."""
         await self._check_isolation()
         ground = await self._grounds.find(record.template)
-        limits = replace(
-            self._rules.limits, cpu_cores=record.limits.cpu_cores, memory_mib=record.limits.memory_mib
-        )
-        spec = SandboxSpec(
-            id=record.id,
-            mounts=ground.mounts,
-            environment={**ground.environment, **self.opened(record)},
-            limits=limits,
-            network=Network(record.network),
-            working_directory=HOME,
-        )
+        spec = self._spec(record.id, ground, record.limits, record.network, self.opened(record))
         try:
-            return await (self._images.restore(image, spec) if image else self._driver.create(spec))
+            sandbox = await (self._images.restore(image, spec) if image else self._driver.create(spec))
+        except SandboxError as error:
+            raise Unavailable(f"The sandbox could not be started: {error}") from error
+        if ground.start and not (image and await self._images.of_memory()):
+            try:
+                await begin(sandbox, ground.start, ground.ready, self._rules.start_seconds)
+            except BaseException:
+                await asyncio.shield(sandbox.kill())
+                raise
+        return sandbox
+
+    async def open(self, id_: str, ground: str, limits: SandboxLimits, network: str) -> Sandbox:
+        """One that a template is built in: its start command does not run yet. Raises as `start`."""
+        await self._check_isolation()
+        found = await self._grounds.find(ground)
+        try:
+            return await self._driver.create(self._spec(id_, found, limits, network, {}))
         except SandboxError as error:
             raise Unavailable(f"The sandbox could not be started: {error}") from error
 
@@ -87,6 +98,18 @@ class Provisioner:
 
     async def close(self) -> None:
         await self._grounds.close()
+
+    def _spec(
+        self, id_: str, ground: Ground, limits: SandboxLimits, network: str, variables: Mapping[str, str]
+    ) -> SandboxSpec:
+        return SandboxSpec(
+            id=id_,
+            mounts=ground.mounts,
+            environment={**ground.environment, **variables},
+            limits=replace(self._rules.limits, cpu_cores=limits.cpu_cores, memory_mib=limits.memory_mib),
+            network=Network(network),
+            working_directory=HOME,
+        )
 
     async def _check_isolation(self) -> None:
         if self._checked or self._rules.shared_kernel:

@@ -26,13 +26,17 @@ from innkeeper.services.sandboxes.model import (
     SandboxRecord,
     SandboxState,
     SnapshotRecord,
+    Source,
+    TemplateState,
     check_filter,
     check_new,
     check_timeout,
+    network_of,
     new_id,
 )
 from innkeeper.services.sandboxes.provisioning import Provisioner, Rules
-from innkeeper.services.sandboxes.snapshots import Snapshots, network_of
+from innkeeper.services.sandboxes.snapshots import Snapshots
+from innkeeper.services.sandboxes.templates import Templates
 from innkeeper.services.sandboxes.transitions import Transitions, total
 from innkeeper.services.usage.service import Metering
 
@@ -48,6 +52,7 @@ class Sandboxes:
         database: Database,
         provisioner: Provisioner,
         images: Images,
+        templates: Templates,
         rules: Rules,
         metering: Metering,
         host: str,
@@ -56,6 +61,7 @@ class Sandboxes:
         self._database = database
         self._provisioner = provisioner
         self._images = images
+        self.templates = templates
         self._rules = rules
         self._host = host
         self._clock = clock
@@ -73,6 +79,7 @@ class Sandboxes:
             await store.recover_host(connection, self._host, self._clock.now(), "the server was restarted")
             keep = await store.images(connection)
         await self._images.sweep(keep)
+        await self.templates.recover()
         self._sweeping = asyncio.create_task(self._sweep())
 
     async def close(self) -> None:
@@ -89,20 +96,21 @@ class Sandboxes:
             _LOG.warning("not every sandbox could be hibernated in %g s", _STOP_SECONDS)
         await self._lives.settled(_STOP_SECONDS)
         await asyncio.gather(*map(self._end_with_server, self._lives.all), return_exceptions=True)
+        await self.templates.close()
         await self._provisioner.close()
 
     async def create(self, account: str, new: NewSandbox) -> SandboxRecord:
         """Raises InvalidRequest, NotFound (no such template), QuotaExceeded, Unavailable."""
         limits = check_new(new, self._rules.most, self._rules.timeout_seconds)
-        source = None if new.template in BUILT_IN else await self._snapshots.find(account, new.template)
+        source = await self._source(account, new.template)
         now = self._clock.now()
         record = SandboxRecord(
             account=account,
             id=new_id(),
-            template=source.template if source else new.template,
+            template=source.ground,
             state=SandboxState.RUNNING,
             metadata=dict(new.metadata),
-            network=network_of(new, source),
+            network=network_of(new.network, source),
             limits=limits,
             on_timeout=new.on_timeout,
             timeout_seconds=new.timeout_seconds,
@@ -112,7 +120,7 @@ class Sandboxes:
             changed_at=now,
             environment=self._provisioner.sealed(account, new.environment),
         )
-        (made,) = await self._lives.whole(self._transitions.start([record], source.image if source else None))
+        (made,) = await self._lives.whole(self._transitions.start([record], source.image))
         return made
 
     async def get(self, account: str, id_: str) -> SandboxRecord:
@@ -209,6 +217,16 @@ class Sandboxes:
         """New sandboxes that go on from where this one is, all of them or none; it goes on as it was. Raises
         NotFound, Conflict, InvalidRequest, QuotaExceeded, Unavailable."""
         return await self._lives.change(account, id_, partial(self._snapshots.fork, count=count))
+
+    async def _source(self, account: str, template: str) -> Source:
+        if template in BUILT_IN:
+            return Source(template)
+        if declared := await self.templates.find(account, template):
+            if declared.state is not TemplateState.READY:
+                raise Conflict(f"Template {template} is {declared.state}")
+            return Source(declared.ground, declared.spec.network, declared.kind, declared.image)
+        snapshot = await self._snapshots.get(account, template, "Template or snapshot")
+        return Source(snapshot.template, snapshot.network, snapshot.kind, snapshot.image)
 
     async def _used(self, account: str, id_: str) -> Live:
         live = self._lives.get(id_)

@@ -13,10 +13,8 @@ from innkeeper.services.sandboxes import store
 from innkeeper.services.sandboxes.images import Images
 from innkeeper.services.sandboxes.model import (
     FORKS_MAX,
-    NewSandbox,
     SandboxRecord,
     SandboxState,
-    SnapshotKind,
     SnapshotRecord,
     check_name,
     invalid,
@@ -66,11 +64,11 @@ class Snapshots:
         async with self._database.begin() as connection:
             return await store.find_snapshot(connection, account, word)
 
-    async def get(self, account: str, word: str) -> SnapshotRecord:
+    async def get(self, account: str, word: str, kind: str = "Snapshot") -> SnapshotRecord:
         """By its id or its name. Raises NotFound."""
         found = await self.find(account, word)
         if found is None:
-            raise NotFound(f"Snapshot {word[:64]} does not exist")
+            raise NotFound(f"{kind} {word[:64]} does not exist")
         return found
 
     async def list(self, account: str, page: PageRequest) -> Page[SnapshotRecord]:
@@ -111,21 +109,15 @@ class Snapshots:
             check_name(name)
         async with self._database.begin() as connection:
             count = await store.count_snapshots(connection, account)
-            taken = name is not None and await store.find_snapshot(connection, account, name)
+            taken = name is not None and (
+                await store.find_snapshot(connection, account, name)
+                or await store.find_template(connection, account, name)
+            )
         if count >= self._most:
             raise QuotaExceeded(f"An account keeps at most {self._most} snapshots; delete one")
         if taken:
             raise _taken(name)
 
 
-def network_of(new: NewSandbox, source: SnapshotRecord | None) -> str:
-    """The network of a new sandbox. Raises InvalidRequest: that of a snapshot of memory is set."""
-    if source is None:
-        return new.network or "none"
-    if source.kind is SnapshotKind.MEMORY and new.network not in (None, source.network):
-        raise invalid("network", f"the snapshot has network {source.network}, which cannot be changed")
-    return new.network or source.network
-
-
 def _taken(name: str | None) -> Conflict:
-    return Conflict(f"A snapshot named {name} exists already")
+    return Conflict(f"A snapshot or template named {name} exists already")

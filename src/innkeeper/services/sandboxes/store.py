@@ -39,6 +39,9 @@ from innkeeper.services.sandboxes.model import (
     SandboxState,
     SnapshotKind,
     SnapshotRecord,
+    TemplateRecord,
+    TemplateSpec,
+    TemplateState,
 )
 
 sandboxes = Table(
@@ -83,6 +86,23 @@ snapshots = Table(
     Column("created_at", Moment, nullable=False),
     PrimaryKeyConstraint("account", "id"),
     UniqueConstraint("account", "name"),
+)
+
+templates = Table(
+    "sandbox_templates",
+    metadata,
+    Column("account", String(12), nullable=False),
+    Column("name", String(63), nullable=False),
+    Column("id", String(20), nullable=False),
+    Column("spec", JSON, nullable=False),
+    Column("ground", String(63), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("log", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("kind", String(8)),
+    Column("image", String(32)),
+    Column("image_bytes", BigInteger, nullable=False),
+    PrimaryKeyConstraint("account", "name"),
 )
 
 _LIVE = (SandboxState.RUNNING, SandboxState.PAUSED)
@@ -139,7 +159,7 @@ async def recover_host(connection: AsyncConnection, host: str, now: datetime, re
 async def images(connection: AsyncConnection) -> set[str]:
     """Those that something stands on, of all tenants."""
     found: set[str] = set()
-    for column in (sandboxes.c.image, snapshots.c.image):
+    for column in (sandboxes.c.image, snapshots.c.image, templates.c.image):
         found.update((await connection.scalars(select(column).where(column.is_not(None)))).all())
     return found
 
@@ -147,7 +167,11 @@ async def images(connection: AsyncConnection) -> set[str]:
 async def image_bytes(connection: AsyncConnection, account: str) -> int:
     """What an account's images take on disk."""
     total = 0
-    for table, column in ((sandboxes, sandboxes.c.image_bytes), (snapshots, snapshots.c.size_bytes)):
+    for table, column in (
+        (sandboxes, sandboxes.c.image_bytes),
+        (snapshots, snapshots.c.size_bytes),
+        (templates, templates.c.image_bytes),
+    ):
         query = select(func.coalesce(func.sum(column), 0)).where(table.c.account == account)
         total += int((await connection.execute(query)).scalar_one())
     return total
@@ -189,6 +213,55 @@ async def delete_snapshot(connection: AsyncConnection, account: str, id_: str) -
     await connection.execute(delete(snapshots).where(snapshots.c.account == account, snapshots.c.id == id_))
 
 
+async def insert_template(connection: AsyncConnection, record: TemplateRecord) -> None:
+    """Raises IntegrityError when the name is taken."""
+    await connection.execute(insert(templates).values(asdict(record)))
+
+
+async def find_template(connection: AsyncConnection, account: str, name: str) -> TemplateRecord | None:
+    query = select(templates).where(templates.c.account == account, templates.c.name == name)
+    row = (await connection.execute(query)).mappings().first()
+    return _template(row) if row else None
+
+
+async def list_templates(
+    connection: AsyncConnection, account: str, page: PageRequest
+) -> Sequence[TemplateRecord]:
+    query = select(templates).where(templates.c.account == account).order_by(templates.c.name)
+    if page.after:
+        query = query.where(templates.c.name > page.after[0])
+    rows = (await connection.execute(query.limit(page.size + 1))).mappings()
+    return [_template(row) for row in rows]
+
+
+async def count_templates(connection: AsyncConnection, account: str) -> int:
+    query = select(func.count()).select_from(templates).where(templates.c.account == account)
+    return int((await connection.execute(query)).scalar_one())
+
+
+async def update_template(connection: AsyncConnection, id_: str, values: Mapping[str, Any]) -> None:
+    await connection.execute(update(templates).where(templates.c.id == id_).values(values))
+
+
+async def delete_template(connection: AsyncConnection, account: str, id_: str) -> None:
+    await connection.execute(delete(templates).where(templates.c.account == account, templates.c.id == id_))
+
+
+async def delete_failed_template(connection: AsyncConnection, account: str, name: str) -> None:
+    failed = templates.c.state == TemplateState.FAILED
+    await connection.execute(
+        delete(templates).where(templates.c.account == account, templates.c.name == name, failed)
+    )
+
+
+async def fail_templates(connection: AsyncConnection, reason: str) -> None:
+    """Those that are being built."""
+    values = {"state": TemplateState.FAILED, "log": reason}
+    await connection.execute(
+        update(templates).where(templates.c.state == TemplateState.BUILDING).values(values)
+    )
+
+
 def _last(page: PageRequest) -> Any:
     moment, id_ = page.after
     return tuple_(literal(datetime.fromisoformat(moment), Moment), literal(id_))
@@ -205,3 +278,13 @@ def _sandbox(row: RowMapping) -> SandboxRecord:
 
 def _snapshot(row: RowMapping) -> SnapshotRecord:
     return SnapshotRecord(**{**row, "kind": SnapshotKind(row["kind"])})
+
+
+def _template(row: RowMapping) -> TemplateRecord:
+    spec = {**row["spec"], "pip": tuple(row["spec"]["pip"])}
+    told = {
+        "spec": TemplateSpec(**spec),
+        "state": TemplateState(row["state"]),
+        "kind": SnapshotKind(row["kind"]) if row["kind"] else None,
+    }
+    return TemplateRecord(**{**row, **told})

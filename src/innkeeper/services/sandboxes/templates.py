@@ -1,0 +1,164 @@
+"""Templates: declared once, built once, and then what sandboxes begin from.
+
+A build makes a sandbox with the packages, puts the files in, runs the set-up and the start command until the
+template says that it is ready, and keeps an image of that moment.
+"""
+
+import asyncio
+import logging
+from collections.abc import MutableSequence
+
+from sqlalchemy.exc import IntegrityError
+
+from innkeeper.engines.sandbox.sandbox import Sandbox, SandboxError
+from innkeeper.engines.store.database import Database
+from innkeeper.kernel.clock import Clock
+from innkeeper.kernel.errors import Conflict, InnkeeperError, NotFound, QuotaExceeded
+from innkeeper.kernel.page import Page, PageRequest
+from innkeeper.services.sandboxes import commands, files, store
+from innkeeper.services.sandboxes.commands import Order
+from innkeeper.services.sandboxes.grounds import Grounds
+from innkeeper.services.sandboxes.images import Images
+from innkeeper.services.sandboxes.model import (
+    BUILT_IN,
+    TemplateRecord,
+    TemplateSpec,
+    TemplateState,
+    invalid,
+    new_id,
+)
+from innkeeper.services.sandboxes.provisioning import Provisioner, Rules
+from innkeeper.services.sandboxes.start_command import begin
+
+_LOG = logging.getLogger(__name__)
+_LOG_CHARACTERS = 64_000
+
+
+class Templates:
+    def __init__(
+        self,
+        database: Database,
+        grounds: Grounds,
+        provisioner: Provisioner,
+        images: Images,
+        rules: Rules,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._grounds = grounds
+        self._provisioner = provisioner
+        self._images = images
+        self._rules = rules
+        self._clock = clock
+        self._building: set[asyncio.Task[None]] = set()
+
+    async def recover(self) -> None:
+        """Builds that a killed server left have failed."""
+        async with self._database.begin() as connection:
+            await store.fail_templates(connection, "the server was restarted; build it again")
+
+    async def close(self) -> None:
+        for building in tuple(self._building):
+            building.cancel()
+        await asyncio.gather(*self._building, return_exceptions=True)
+
+    async def build(self, account: str, name: str, spec: TemplateSpec) -> TemplateRecord:
+        """Begins to; one that failed is built anew. Raises Conflict when the name is taken, QuotaExceeded."""
+        if name in BUILT_IN:
+            raise invalid("name", f"{name} is the system's own")
+        async with self._database.begin() as connection:
+            if await store.find_snapshot(connection, account, name):
+                raise Conflict(f"A snapshot named {name} exists already")
+            if await store.count_templates(connection, account) >= self._rules.snapshots:
+                raise QuotaExceeded(f"An account keeps at most {self._rules.snapshots} templates")
+        ground = await self._grounds.declare(spec)
+        record = TemplateRecord(
+            account, name, new_id(), spec, ground, TemplateState.BUILDING, "", self._clock.now()
+        )
+        try:
+            async with self._database.begin() as connection:
+                await store.delete_failed_template(connection, account, name)
+                await store.insert_template(connection, record)
+        except IntegrityError as error:
+            raise Conflict(f"A template named {name} exists already; delete it first") from error
+        task = asyncio.create_task(self._build(record))
+        self._building.add(task)
+        task.add_done_callback(self._building.discard)
+        return record
+
+    async def find(self, account: str, name: str) -> TemplateRecord | None:
+        async with self._database.begin() as connection:
+            return await store.find_template(connection, account, name)
+
+    async def get(self, account: str, name: str) -> TemplateRecord:
+        """Raises NotFound."""
+        found = await self.find(account, name)
+        if found is None:
+            raise NotFound(f"Template {name[:64]} does not exist")
+        return found
+
+    async def list(self, account: str, page: PageRequest) -> Page[TemplateRecord]:
+        """By name."""
+        async with self._database.begin() as connection:
+            found = await store.list_templates(connection, account, page)
+        return page.page(found, key=lambda one: (one.name,))
+
+    async def delete(self, account: str, name: str) -> None:
+        """What was made from it lives on. Raises NotFound, and Conflict while it is built."""
+        found = await self.get(account, name)
+        if found.state is TemplateState.BUILDING:
+            raise Conflict(f"Template {name} is being built")
+        async with self._database.begin() as connection:
+            await store.delete_template(connection, account, found.id)
+        if found.image is not None:
+            await self._images.delete(found.image)
+
+    async def _build(self, record: TemplateRecord) -> None:
+        log: list[str] = []
+        values: dict[str, object] = {"state": TemplateState.FAILED}
+        try:
+            async with asyncio.timeout(self._rules.build_seconds):
+                values = await self._made(record, log)
+        except (InnkeeperError, SandboxError) as error:
+            log.append(str(error))
+        except TimeoutError:
+            log.append(f"the build took longer than {self._rules.build_seconds:g} s")
+        except Exception:
+            _LOG.exception("the build of template %s failed", record.id)
+            log.append("the build failed; the server's log says why")
+        try:
+            async with self._database.begin() as connection:
+                told = {**values, "log": "\n".join(log)[-_LOG_CHARACTERS:]}
+                await store.update_template(connection, record.id, told)
+        except Exception:
+            _LOG.exception("the state of template %s could not be written", record.id)
+
+    async def _made(self, record: TemplateRecord, log: MutableSequence[str]) -> dict[str, object]:
+        """What the record is told when it is ready."""
+        spec = record.spec
+        sandbox = await self._provisioner.open(record.id, record.ground, self._rules.most, spec.network)
+        try:
+            for path, text in spec.files.items():
+                await files.write(sandbox, path, text.encode())
+            if spec.set_up:
+                await self._run(sandbox, spec.set_up, log)
+            await begin(sandbox, spec.start, spec.ready, self._rules.build_seconds)
+            image = await self._images.take(sandbox, go_on=False)
+        finally:
+            await asyncio.shield(sandbox.kill())
+        log.append("ready")
+        return {
+            "state": TemplateState.READY,
+            "kind": image.kind,
+            "image": image.id,
+            "image_bytes": image.size_bytes,
+        }
+
+    async def _run(self, sandbox: Sandbox, script: str, log: MutableSequence[str]) -> None:
+        """Raises InvalidRequest when it fails."""
+        log.append(f"$ {script}")
+        order = Order(("/bin/bash", "-c", script), self._rules.build_seconds)
+        code, said = await commands.finish(sandbox, order)
+        log.append(said[-_LOG_CHARACTERS:])
+        if code:
+            raise invalid("setUp", f"the command ended with {code}")

@@ -1,0 +1,70 @@
+"""Templates: declared, built, and what sandboxes made from them begin with."""
+
+from pathlib import Path
+
+import pytest
+
+from innkeeper.cli.failure import CommandFailed
+from tests.running import RunningServer
+from tests.services.sandboxes.lodging import Lodging
+from tests.stories.processes import until
+from tests.stories.terminal import Terminal
+
+SECONDS = 90.0
+SERVICE = "while true; do date > beat; sleep 0.1; done"
+
+
+def built(lodging: Lodging, name: str, **members: object) -> str:
+    lodging.api.call("POST", "/-/v1/templates", {"name": name, **members})
+    assert until(lambda: lodging.api.call("GET", f"/-/v1/templates/{name}")["state"] != "BUILDING", SECONDS)
+    shown = lodging.api.call("GET", f"/-/v1/templates/{name}")
+    assert shown["state"] in ("READY", "FAILED")
+    return str(shown["state"])
+
+
+def test_sandboxes_begin_where_their_template_ended(lodging: Lodging) -> None:
+    files = {"app/hello.py": "print('hello')"}
+    state = built(
+        lodging, "web", files=files, setUp="cp app/hello.py app/copy.py", start=SERVICE, ready="test -s beat"
+    )
+    assert state == "READY", lodging.api.call("GET", "/-/v1/templates/web")["log"]
+    first = lodging.create(template="web", timeoutSeconds=600)
+    assert lodging.sh(first, "python app/copy.py") == "hello\n"
+    beats = "a=$(date +%s%N); rm beat; while [ ! -s beat ]; do sleep 0.05; done"
+    lodging.sh(first, beats)
+    lodging.change(first, "hibernate")
+    lodging.sh(first, beats)  # its start command goes on, or runs again
+    lodging.api.send("DELETE", "/-/v1/templates/web", b"", {})
+    with pytest.raises(CommandFailed, match="web does not exist"):
+        lodging.create(template="web")
+    lodging.change(first, "hibernate")
+    assert lodging.sh(first, f"{beats}; python app/hello.py") == "hello\n"  # it lives on without its template
+    lodging.kill(first)
+
+
+@pytest.mark.parametrize("server", ["bubblewrap"], indirect=True)
+def test_what_cannot_be_built_says_why(lodging: Lodging, server: RunningServer, tmp_path: Path) -> None:
+    for members, rule in (
+        ({"name": "base"}, "the system's own"),
+        ({"name": "Big"}, "lowercase letters"),
+        ({"name": "a", "apt": ["vim"]}, "apt.*root file system"),
+        ({"name": "a", "base": "debian"}, "base or code-interpreter"),
+        ({"name": "a", "pip": ["--index-url=http://x"]}, "names of packages"),
+    ):
+        with pytest.raises(CommandFailed, match=rule):
+            lodging.api.call("POST", "/-/v1/templates", members)
+    user = Terminal(tmp_path, {**server.environment, "INNKEEPER_DATA_DIR": str(server.data_dir)})
+    (tmp_path / "bad.toml").write_text('setUp = "echo trying; exit 7"')
+    said = user.run("innkeeper", "templates", "build", "picky", "bad.toml")
+    assert said.returncode == 1
+    assert "trying" in said.stderr
+    assert "the command ended with 7" in said.stderr
+    with pytest.raises(CommandFailed, match="Template picky is FAILED"):
+        lodging.create(template="picky")
+    (tmp_path / "good.toml").write_text('setUp = "echo kept > note"')
+    assert user.ok("innkeeper", "templates", "build", "picky", "good.toml") == "picky is ready.\n"
+    id_ = lodging.create(template="picky")
+    assert lodging.sh(id_, "cat note") == "kept\n"
+    assert "picky" in user.ok("innkeeper", "templates", "ls")
+    assert user.json("innkeeper", "templates", "rm", "picky", "--json") == {"name": "picky", "removed": True}
+    lodging.kill(id_)
