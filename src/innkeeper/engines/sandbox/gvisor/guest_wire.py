@@ -20,10 +20,8 @@ CHUNK_BYTES = 65_536
 _HEADER = struct.Struct("!BiI")
 _READ_BYTES = 262_144
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    Frame = tuple[int, int, int, bytes]
-    """Kind, stream, length or amount, and what it holds."""
+Frame = tuple[int, int, int, bytes]
+"""Kind, stream, length or amount, and what it holds."""
 
 
 def packed(kind: int, stream: int, data: bytes | bytearray | memoryview = b"", amount: int = 0) -> bytes:
