@@ -44,6 +44,8 @@ docs: $(READY) ## Write the generated reference pages
 
 bench: $(READY) ## Measure Innkeeper against its peers in the same run; prints ratios
 	@scripts/packages $(RUN_PACKAGES)
+	@env -u VIRTUAL_ENV UV_PROJECT_ENVIRONMENT=.venv \
+		$(BIN)/uv sync --frozen --quiet --inexact --group bench --python $(BIN)/python
 	@$(BIN)/python -m benchmarks.run
 
 conformance: $(READY) ## Run the public AgentCore SDK's own integration tests against Innkeeper

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import version
 
-from benchmarks import codec, cold, density, invoke, snapshots, stream
+from benchmarks import codec, cold, density, interpreter, invoke, snapshots, stream
 from benchmarks.inn import Inn, opened
 from benchmarks.measure import Measure, table
 
@@ -22,6 +22,7 @@ BENCHMARKS: dict[str, Callable[[Inn], list[Measure]]] = {
     "cold": cold.measure,
     "density": density.measure,
     "snapshots": snapshots.measure,
+    "interpreter": interpreter.measure,
 }
 
 

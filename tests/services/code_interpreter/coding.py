@@ -1,5 +1,7 @@
 """A session of the code interpreter, as a user of boto3 has it."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 from tests.running import RunningServer
@@ -64,3 +66,15 @@ class Coding:
         result = self.run(code, **arguments)
         assert result["isError"], result
         return str(result["structuredContent"]["stderr"])
+
+
+def frozen(server: RunningServer) -> set[str]:
+    """The ids of the interpreter's sandboxes that stand still, by the control groups of their records."""
+    found = set()
+    for path in (server.data_dir / "sandboxes").rglob("code-*.json"):
+        for group in json.loads(path.read_text())["cgroups"]:
+            for knob, word in (("cgroup.freeze", "1"), ("freezer.state", "FROZEN")):
+                state = Path(group, knob)
+                if state.exists() and state.read_text().strip() == word:
+                    found.add(path.stem)
+    return found

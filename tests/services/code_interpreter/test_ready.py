@@ -1,14 +1,12 @@
 """Sessions that find their sandbox ready: made before, standing still, and theirs alone from then on."""
 
-import json
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.running import RunningServer
-from tests.services.code_interpreter.coding import Coding
+from tests.services.code_interpreter.coding import Coding, frozen
 from tests.services.code_interpreter.conftest import SETTINGS
 
 READY = {
@@ -18,18 +16,6 @@ READY = {
     "code_interpreter_imports": '["decimal", "random", "nowhere.to.be.found"]',
 }
 PATIENCE_SECONDS = 60.0
-
-
-def frozen(server: RunningServer) -> set[str]:
-    """The ids of the sandboxes that stand still, by the control groups that their records name."""
-    found = set()
-    for path in (server.data_dir / "sandboxes" / "sandboxes").glob("code-*.json"):
-        for group in json.loads(path.read_text())["cgroups"]:
-            for knob, word in (("cgroup.freeze", "1"), ("freezer.state", "FROZEN")):
-                state = Path(group, knob)
-                if state.exists() and state.read_text().strip() == word:
-                    found.add(path.stem)
-    return found
 
 
 def until(condition: Callable[[], bool]) -> None:

@@ -1,0 +1,224 @@
+"""The code interpreter: sessions that begin, cells, and sandboxes that wait, each beside its floor."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.running import RunningServer
+from tests.services.code_interpreter.coding import Coding, frozen
+
+from benchmarks import jupyter
+from benchmarks.inn import Inn
+from benchmarks.measure import Measure
+from innkeeper.engines.sandbox.auto import AutoDriver
+from innkeeper.engines.sandbox.pool import Bounds
+from innkeeper.engines.sandbox.sandbox import Command, Limits, Network, Process, SandboxDriver, SandboxSpec
+from innkeeper.services.builder.interpreters import Interpreters
+from innkeeper.services.builder.model import BuildLimits
+from innkeeper.services.builder.service import Builder
+from innkeeper.services.code_interpreter.kernels import Cell
+from innkeeper.services.code_interpreter.room import Room
+from innkeeper.services.code_interpreter.rooms import Prepare, Rooms, Rules
+from innkeeper.settings import Settings
+
+_SESSIONS = 20
+_CELLS = 500
+_PAUSES = 50
+_WAITING = 50
+_IDLE_SECONDS = 3.0
+_READY_SECONDS = 120.0
+_LOOK_SECONDS = 0.05
+_MEMORY_SHARE = 0.1
+_CELL = "1 + 1"
+_NETWORK = Network.NONE
+_FLOOR = "a pipe through it"
+
+
+@dataclass
+class Samples:
+    """In milliseconds."""
+
+    ours: list[float] = field(default_factory=list)
+    floor: list[float] = field(default_factory=list)
+
+
+def measure(inn: Inn) -> list[Measure]:
+    through_boto3 = _through_boto3(inn)  # first: then the packages are there
+    return [*asyncio.run(_in_the_engine(inn)), *through_boto3]
+
+
+async def _in_the_engine(inn: Inn) -> list[Measure]:
+    settings = Settings()
+    data: Path = inn.server.data_dir
+    driver = AutoDriver(data / "benchmark")
+    builder = Builder(data / "code-interpreter", BuildLimits(), Interpreters())
+    rooms = Rooms(driver, builder, data / "code-interpreter", _rules(settings, ready=1))
+    without_pool = Rooms(driver, builder, data / "code-interpreter", _rules(settings, ready=0))
+    try:
+        begin = await _begin(inn, rooms)
+        room = await _room(rooms)
+        cells, peers = await _cells(inn, room)
+        pause, resume = await _pauses(inn, room)
+        await room.close()
+        waiting = await _waiting(inn, driver, without_pool)
+    finally:
+        await without_pool.close()
+        await rooms.close()
+        await driver.close()
+    return [
+        _beside(
+            "session from the pool to 1 + 1, pandas loaded", begin, "p50 <= 10, p95 <= 30", "resume alone"
+        ),
+        _beside("a cell", cells, "added <= 1", _FLOOR),
+        Measure("interpreter", "a cell", "ms", cells.ours, "Jupyter kernel, bare", peers, "ratio <= 0.2"),
+        Measure("interpreter", "pause", "ms", pause, aim="<= 3"),
+        _beside("resume to 1 + 1", resume, "<= 5", "resume to " + _FLOOR),
+        *waiting,
+    ]
+
+
+def _beside(what: str, samples: Samples, aim: str, floor: str) -> Measure:
+    return Measure("interpreter", what, "ms", samples.ours, floor, samples.floor, aim)
+
+
+def _rules(settings: Settings, ready: int) -> Rules:
+    return Rules(
+        packages=settings.code_interpreter_packages,
+        imports=settings.code_interpreter_imports,
+        limits=Limits(scratch_mib=settings.code_interpreter_scratch_mib),
+        sessions=_WAITING,
+        cell_timeout_seconds=settings.code_interpreter_cell_timeout_seconds,
+        shared_kernel=True,
+        prepare=Prepare.NOTHING,
+        pool=Bounds(ready, _MEMORY_SHARE),
+    )
+
+
+async def _begin(inn: Inn, rooms: Rooms) -> Samples:
+    samples = Samples()
+    for _ in range(inn.rounds(_SESSIONS)):
+        rooms.pool.want(_NETWORK)
+        async with asyncio.timeout(_READY_SECONDS):
+            while not rooms.pool.shelves()[_NETWORK].ready:  # noqa: ASYNC110 (nobody tells)
+                await asyncio.sleep(_LOOK_SECONDS)
+        began = time.perf_counter()
+        room = await rooms.open(has_network=False)
+        samples.floor.append((time.perf_counter() - began) * 1e3)
+        await room.python.run(Cell(_CELL))
+        samples.ours.append((time.perf_counter() - began) * 1e3)
+        await room.close()
+    return samples
+
+
+async def _room(rooms: Rooms) -> Room:
+    room = await rooms.open(has_network=False)
+    await room.python.run(Cell("import pandas"))
+    return room
+
+
+async def _cells(inn: Inn, room: Room) -> tuple[Samples, list[float]]:
+    """Three in turns: a cell, a line through the sandbox and back, and a cell of Jupyter's."""
+    samples, peers = Samples(), []
+    echo = await room.sandbox.exec(Command(["cat"]))
+    with jupyter.kernel() as peer:
+        for _ in range(inn.rounds(_CELLS)):
+            samples.ours.append(await _milliseconds(lambda: room.python.run(Cell(_CELL))))
+            samples.floor.append(await _milliseconds(lambda: _echoed(echo)))
+            peers.append(await asyncio.to_thread(peer.milliseconds, _CELL))
+    echo.close()
+    return samples, peers
+
+
+async def _pauses(inn: Inn, room: Room) -> tuple[list[float], Samples]:
+    pause, resume = [], Samples()
+    echo = await room.sandbox.exec(Command(["cat"]))
+
+    async def to_cell() -> None:
+        await room.sandbox.resume()
+        await room.python.run(Cell(_CELL))
+
+    async def to_echo() -> None:
+        await room.sandbox.resume()
+        await _echoed(echo)
+
+    for _ in range(inn.rounds(_PAUSES)):
+        for samples, answer in ((resume.ours, to_cell), (resume.floor, to_echo)):
+            pause.append(await _milliseconds(room.sandbox.pause))
+            samples.append(await _milliseconds(answer))
+    echo.close()
+    return pause, resume
+
+
+async def _waiting(inn: Inn, driver: SandboxDriver, rooms: Rooms) -> list[Measure]:
+    """Sessions that find no ready sandbox, one after the other; all of them paused then."""
+    missed, held = Samples(), []
+    for number in range(inn.rounds(_WAITING)):
+        began = time.perf_counter()
+        room = await rooms.open(has_network=False)
+        await room.python.run(Cell(_CELL))
+        missed.ours.append((time.perf_counter() - began) * 1e3)
+        await room.sandbox.pause()
+        held.append(room)
+        began = time.perf_counter()
+        empty = await driver.create(SandboxSpec(f"empty-{number}"))
+        missed.floor.append((time.perf_counter() - began) * 1e3)
+        await empty.kill()
+    before = await _cpu_seconds(held)
+    await asyncio.sleep(_IDLE_SECONDS)
+    idle = await _cpu_seconds(held) - before
+    memory = [(await room.sandbox.usage()).memory_mib for room in held]
+    await asyncio.gather(*(room.close() for room in held))
+    return [
+        _beside("session that finds none ready, to 1 + 1", missed, "p95 <= 150", "an empty sandbox"),
+        Measure(
+            "interpreter", f"processor of {len(held)} paused", "ms/s", [idle * 1e3 / _IDLE_SECONDS], aim="0"
+        ),
+        Measure("interpreter", "memory of a paused one", "MiB", memory),
+    ]
+
+
+async def _cpu_seconds(held: list[Room]) -> float:
+    return sum([(await room.sandbox.usage()).cpu_seconds for room in held])
+
+
+def _through_boto3(inn: Inn) -> list[Measure]:
+    server = inn.server
+    begin, cells = [], []
+    Coding(server).stop()
+    for _ in range(inn.rounds(_SESSIONS)):
+        _until_ready(server)
+        began = time.perf_counter()
+        with Coding(server) as coding:
+            coding.out(_CELL)
+            begin.append((time.perf_counter() - began) * 1e3)
+            coding.out(_CELL)
+    with Coding(server) as coding:
+        for _ in range(inn.rounds(_CELLS)):
+            began = time.perf_counter()
+            coding.out(_CELL)
+            cells.append((time.perf_counter() - began) * 1e3)
+    return [
+        Measure("interpreter", "session to 1 + 1, by boto3", "ms", begin),
+        Measure("interpreter", "a cell, by boto3", "ms", cells),
+    ]
+
+
+def _until_ready(server: RunningServer) -> None:
+    deadline = time.monotonic() + _READY_SECONDS
+    while not frozen(server):
+        if time.monotonic() > deadline:
+            raise RuntimeError("the server has no ready sandbox")
+        time.sleep(_LOOK_SECONDS)
+
+
+async def _echoed(echo: Process) -> None:
+    echo.stdin.write(b"hello\n")
+    await echo.stdout.readline()
+
+
+async def _milliseconds(work: Callable[[], Awaitable[object]]) -> float:
+    began = time.perf_counter()
+    await work()
+    return (time.perf_counter() - began) * 1e3
