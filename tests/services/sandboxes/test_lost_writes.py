@@ -41,11 +41,13 @@ def test_nothing_is_lost_in_many_cycles_of_pause_and_hibernation(lodging: Lodgin
 
 
 def test_a_time_out_in_the_middle_of_writes_loses_none(lodging: Lodging) -> None:
-    id_ = lodging.create(timeoutSeconds=2, onTimeout="pause")
+    id_ = lodging.create(timeoutSeconds=600, onTimeout="pause")
     write = "exec >/dev/null 2>&1; for ((i = 1; ; i++)); do echo $i >> log; done & sleep 0.1"
     lodging.sh(id_, write)
     for _ in range(2):
+        lodging.change(id_, "timeout", timeoutSeconds=1)
         assert until(lambda: lodging.state(id_) == "PAUSED", SECONDS)
+        lodging.change(id_, "resume", timeoutSeconds=600)
         count, last = lodging.sh(id_, "head -n -1 log > whole; wc -l < whole; tail -1 whole").split()
         assert int(count) == int(last) > 0
     lodging.kill(id_)

@@ -62,8 +62,9 @@ def test_a_sandbox_is_unknown_to_other_tenants(lodging: Lodging, server: Running
 
 def test_its_time_runs_out_and_can_be_put_off(lodging: Lodging) -> None:
     short = lodging.create(timeoutSeconds=1)
-    long = lodging.create(timeoutSeconds=2)
-    lodging.change(long, "timeout", timeoutSeconds=600)
+    long = lodging.create(timeoutSeconds=100)
+    ends_at = lodging.get(long)["endsAt"]
+    assert lodging.change(long, "timeout", timeoutSeconds=600)["endsAt"] > ends_at
     assert until(lambda: lodging.state(short) == "TERMINATED", 60)
     assert lodging.get(short)["endReason"] == "its time was over"
     assert lodging.state(long) == "RUNNING"
