@@ -1,4 +1,5 @@
-"""Runs the AgentCore SDK's own integration tests, unmodified, against a running Innkeeper.
+"""Runs the AgentCore SDK's own integration tests, unmodified, against a running Innkeeper, and the stories of
+E2B's SDKs.
 
 python -m tests.conformance.run [FILE...]     all files, or those whose path has one of the words
 
@@ -39,6 +40,8 @@ FILES = (
     "memory/test_controlplane.py",
     "memory/test_memory_client.py",
 )
+E2B_STORIES = "tests/stories/test_e2b.py"
+PROMISED = (*REQUIRED, E2B_STORIES)
 TEST_SECONDS = 120
 FILE_SECONDS = 900
 
@@ -66,11 +69,13 @@ def main(words: list[str]) -> int:
         server = RunningServer(Path(data)).start()
         try:
             environment = prepare(server)
-            results = [run(source, file, environment) for file in files]
+            results = [run(source, f"tests_integ/{file}", environment) for file in files]
         finally:
             server.stop()
+    if not words or any(word in E2B_STORIES for word in words):
+        results.append(run(Path.cwd(), E2B_STORIES, dict(os.environ)))
     show(results)
-    broken = [result.file for result in results if result.file in REQUIRED and not result.whole]
+    broken = [result.file for result in results if result.file in PROMISED and not result.whole]
     return 1 if broken else 0
 
 
@@ -114,16 +119,17 @@ def prepare(server: RunningServer) -> dict[str, str]:
     }
 
 
-def run(source: Path, file: str, environment: dict[str, str]) -> Result:
+def run(folder: Path, path: str, environment: dict[str, str]) -> Result:
+    file = path.removeprefix("tests_integ/")
     print(f"{file} ...", flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder) / "report.xml"
+    with tempfile.TemporaryDirectory() as reports:
+        report = Path(reports) / "report.xml"
         options = ["-q", "-p", "no:cacheprovider", "--order-scope=class", f"--timeout={TEST_SECONDS}"]
-        command = [sys.executable, "-m", "pytest", *options, f"--junitxml={report}", f"tests_integ/{file}"]
+        command = [sys.executable, "-m", "pytest", *options, f"--junitxml={report}", path]
         try:
             subprocess.run(
                 command,
-                cwd=source,
+                cwd=folder,
                 env=environment,
                 timeout=FILE_SECONDS,
                 check=False,
@@ -144,7 +150,7 @@ def show(results: list[Result]) -> None:
     print(f"\n{PACKAGE} {version(PACKAGE)}, tests_integ\n")
     print(f"{'file':48} {'passed':>10}  {'failed':>6}  {'skipped':>7}")
     for one in results:
-        mark = "  required" if one.file in REQUIRED else ""
+        mark = "  required" if one.file in PROMISED else ""
         passed = f"{one.passed}/{one.total}"
         print(f"{one.file:48} {passed:>10}  {one.failed:>6}  {one.skipped:>7}{mark}")
     total = sum(one.total for one in results)

@@ -2,12 +2,11 @@
 
 import asyncio
 import io
-import time
+import json
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -15,6 +14,7 @@ from e2b import (
     AuthenticationException,
     CommandExitException,
     FileNotFoundException,
+    InvalidArgumentException,
     NotFoundException,
     SandboxNotFoundException,
     SandboxQuery,
@@ -25,11 +25,11 @@ from e2b.sandbox.commands.command_handle import PtySize
 from e2b_code_interpreter import AsyncSandbox, Sandbox
 
 from tests.running import RunningServer, clean_environment
+from tests.stories.e2b_serving import SETTLE_SECONDS, api_key, has_memory, until
 from tests.stories.terminal import ROOT, Terminal
 from tests.stories.test_docs import blocks
 from tests.stories.tls_front import Certificates, tls_front
 
-SETTLE_SECONDS = 60.0
 DOMAIN = "rooms.example"
 SETTINGS = {
     "code_interpreter_packages": "[]",
@@ -54,23 +54,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 def sandbox(server: RunningServer) -> Iterator[Sandbox]:
     with Sandbox.create(timeout=600, metadata={"who": "a b&c"}, envs={"GREETING": "hello"}) as made:
         yield made
-
-
-def api_key(server: RunningServer, keys: tuple[str, str]) -> str:
-    return str(server.native("GET", f"/-/v1/keys/{keys[0]}/e2b", keys=keys)["apiKey"])
-
-
-def has_memory(sandbox: Sandbox) -> bool:
-    """Whether copies of it keep what is in memory: where gVisor runs it, whose Linux is always the same."""
-    return bool(sandbox.commands.run("uname -r").stdout.startswith("4.4.0"))
-
-
-def until(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + SETTLE_SECONDS
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found
 
 
 def test_commands_run_with_their_surroundings(sandbox: Sandbox) -> None:
@@ -329,6 +312,34 @@ def test_a_sandbox_is_its_own_tenants_alone(server: RunningServer, sandbox: Sand
         assert refused.value.code == 401
         refused.value.close()
     other.kill()
+
+
+def test_calls_that_are_malformed_are_refused_with_a_clear_word(
+    server: RunningServer, sandbox: Sandbox
+) -> None:
+    calls = httpx.Client(
+        base_url=f"{server.url}/-/e2b/sandbox", headers=sandbox.connection_config.sandbox_headers
+    )
+
+    def ended(body: bytes, **headers: str) -> str:
+        answer = calls.post("/process.Process/Start", content=body, headers=headers)
+        return str(json.loads(answer.content[5:])["error"]["code"])
+
+    with calls:
+        assert ended(b"\1\0\0\0\2{}") == "unimplemented"
+        assert ended(b"\0\0\0\0\2[]") == ended(b"\0\0\0") == ended(b"") == "invalid_argument"
+        assert ended(b"\0\xff\xff\xff\xff") == "resource_exhausted"
+        assert ended(b"\0\0\0\0\2{}", **{"Connect-Timeout-Ms": "soon"}) == "invalid_argument"
+        unary = "/filesystem.Filesystem/Stat"
+        for body in (b"no JSON", b"[]", b"{}", b'{"path": 1}', b'{"path": "\\u0000"}', b"[" * 100_000):
+            answer = calls.post(unary, content=body)
+            assert (answer.status_code, answer.json()["code"]) == (400, "invalid_argument"), body
+        assert calls.post(unary, content=bytes(5 << 20)).json()["code"] == "resource_exhausted"
+        assert calls.post("/process.Process/Nothing", json={}).status_code == 501
+        assert calls.post("/files?path=x", content=b"", headers={"Content-Encoding": "br"}).status_code == 400
+    with pytest.raises(InvalidArgumentException):
+        sandbox.commands.run("id", user="stranger")
+    assert sandbox.commands.run("echo fine").stdout == "fine\n"
 
 
 def test_the_asynchronous_sdk_does_the_same(server: RunningServer) -> None:

@@ -18,6 +18,7 @@ from innkeeper.services.e2b.service import E2b, Wanted, error_document, status_o
 
 _BODY_MAX_BYTES = 1 << 20
 _PAGE_MAX = 1000
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 Work = Callable[[str, Request], Awaitable[Response]]
@@ -46,7 +47,7 @@ def api(e2b: E2b) -> Router:
         ("DELETE", "/templates/{id:path}", _delete_snapshot(e2b)),
     ]
     routes = [Route(path, _endpoint(e2b, work), methods=[method]) for method, path, work in table]
-    return Router([*routes, Route("/{path:path}", _unknown)])
+    return Router([*routes, Route("/{path:path}", _unknown, methods=METHODS)])
 
 
 def _endpoint(e2b: E2b, work: Work) -> Endpoint:

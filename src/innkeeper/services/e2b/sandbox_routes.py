@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from innkeeper.kernel.call import Document
 from innkeeper.kernel.errors import InnkeeperError, InvalidRequest
 from innkeeper.services.e2b import connect, files
+from innkeeper.services.e2b.api_routes import METHODS
 from innkeeper.services.e2b.bodies import read, uploads
 from innkeeper.services.e2b.connect import ConnectError, Frames
 from innkeeper.services.e2b.contexts import Context, Run
@@ -62,7 +63,7 @@ def daemon(e2b: E2b) -> ASGIApp:
             *(Route(f"/{name}", _unary(call), methods=["POST"]) for name, call in _UNARY.items()),
             *(Route(f"/{name}", _stream(e2b, *call), methods=["POST"]) for name, call in _STREAMS.items()),
             Route("/process.Process/StreamInput", _stream_input(e2b), methods=["POST"]),
-            Route("/{path:path}", _unknown),
+            Route("/{path:path}", _unknown, methods=METHODS),
         ]
     )
 
@@ -78,7 +79,7 @@ def interpreter(e2b: E2b) -> ASGIApp:
             Route("/contexts", _answering(_create_context), methods=["POST"]),
             Route(of_one, _answering(_remove_context), methods=["DELETE"]),
             Route(f"{of_one}/restart", _answering(_restart_context), methods=["POST"]),
-            Route("/{path:path}", _unknown),
+            Route("/{path:path}", _unknown, methods=METHODS),
         ]
     )
 
