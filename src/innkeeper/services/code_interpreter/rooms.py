@@ -144,6 +144,7 @@ class Rooms:
         room = copy or await self._start(python, spec)
         try:
             # A copy has them, but its memory comes from the disk as it is used: here, not in the first cell.
+            room.settle({})
             await room.python.run(Cell(imports=tuple(self.rules.imports)))
             if copy is None:
                 await self._golden.keep(spec, room.sandbox, await room.python.process())

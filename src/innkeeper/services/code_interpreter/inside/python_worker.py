@@ -117,9 +117,15 @@ class Interpreter:
         for name in modules:
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
-        self._execute("None", "<rehearsal>")
+        self._rehearse()
         gc.collect()
         gc.freeze()  # what is there to stay need not be looked through again and again
+
+    def _rehearse(self) -> None:
+        """Go through a cell once: what the first one of the user touches is in memory then."""
+        self.run("1 + 1")
+        self._count = 0
+        builtins.__dict__.pop("_", None)
 
     def run(self, code: str) -> int:
         """The exit code: 0, 1 after an exception, or what the cell gave to `exit`."""
