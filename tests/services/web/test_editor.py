@@ -11,12 +11,16 @@ import pytest
 from tests.running import RunningServer
 from tests.stories.terminal import ROOT
 
+pytestmark = pytest.mark.timeout(300)
+
 PORT = 8000
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[RunningServer]:
-    running = RunningServer(tmp_path, {"code_interpreter_packages": "[]"}).start()
+    running = RunningServer(
+        tmp_path, {"code_interpreter_packages": "[]", "code_interpreter_pool_count": "0"}
+    ).start()
     yield running
     running.stop()
 

@@ -21,9 +21,12 @@ from tests.services.code_interpreter.coding import Coding
 from tests.services.sandboxes.lodging import Lodging
 from tests.stories.processes import until
 
+pytestmark = pytest.mark.timeout(300)
+
 PORT = 8000
 SETTINGS = {
     "code_interpreter_packages": "[]",
+    "code_interpreter_pool_count": "0",
     "web_domain": "localhost",
     "web_answer_timeout_seconds": "5",
     "web_message_max_bytes": "70000",
