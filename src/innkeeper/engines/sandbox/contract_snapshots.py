@@ -249,17 +249,20 @@ class SnapshotContract:
     async def test_killing_while_it_is_written_leaves_nothing(
         self, driver: SandboxDriver, tmp_path: Path
     ) -> None:
-        places = tmp_path / "places"
-        places.mkdir()
         await _snapshots(driver)
         for patience in (0, 0.02, 0.1):
+            places = tmp_path / f"after-{patience}"
+            places.mkdir()
             async with room(driver) as sandbox:
                 taking = asyncio.create_task(sandbox.snapshot(places / "moment"))
                 await asyncio.sleep(patience)
                 await asyncio.wait_for(sandbox.kill(), PATIENCE_SECONDS)
-                with pytest.raises(SandboxGone):
+                try:
                     await taking
-            assert os.listdir(places) == []  # noqa: PTH208
+                    left = ["moment"]  # it was quicker than we
+                except SandboxGone:
+                    left = []
+            assert os.listdir(places) == left  # noqa: PTH208
 
     @pytest.mark.parametrize("doing", ["snapshot", "restore"])
     async def test_a_server_that_dies_meanwhile_leaves_no_half(
