@@ -16,6 +16,7 @@ pytest.register_assert_rewrite(
 )
 
 
+@pytest.hookimpl(tryfirst=True)  # before the workers look for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that share a server stay on one worker: those of a file, or of a folder and its database."""
     for item in items:

@@ -11,7 +11,8 @@ import typer.main
 from innkeeper.cli.main import app
 from tests.cli.conftest import Run
 
-COMMANDS = "up down env keys deploy invoke code sessions logs pause resume stop status rm doctor"
+AGENTS = "deploy invoke sessions logs url pause resume stop status rm"
+COMMANDS = f"up down env keys doctor code sandbox templates {AGENTS}"
 
 
 def _leaves(name: str, command: Any) -> list[tuple[str, Any]]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import select
 import signal
 from collections.abc import Iterator
@@ -73,11 +74,15 @@ class Records:
     def claim(self, record: Record) -> None:
         """Raises SandboxError when a sandbox has this id already."""
         self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._path(record.id)
+        draft = path.with_suffix(f".{secrets.token_hex(4)}.new")
+        draft.write_text(json.dumps(asdict(record)))
         try:
-            with self._path(record.id).open("x") as file:
-                json.dump(asdict(record), file)
+            path.hardlink_to(draft)  # whole at once: nobody may take it for one that a crash cut short
         except FileExistsError:
             raise SandboxError(f"a sandbox with the id {record.id!r} exists already") from None
+        finally:
+            draft.unlink()
 
     def update(self, record: Record) -> None:
         path = self._path(record.id)
@@ -94,17 +99,20 @@ class Records:
         """The records whose server is no longer alive."""
         for path in sorted(self._folder.glob("*.json")):
             record = _parse(path)
-            if not record.owner.alive:
+            if record is not None and not record.owner.alive:
                 yield record
 
     def _path(self, sandbox_id: str) -> Path:
         return self._folder / f"{sandbox_id}.json"
 
 
-def _parse(path: Path) -> Record:
-    """A record that a crash cut short names only its sandbox, of a server that is certainly gone."""
+def _parse(path: Path) -> Record | None:
+    """A record that a crash cut short names only its sandbox, of a server that is certainly gone. None for
+    one that is removed meanwhile, with its sandbox."""
     try:
         document = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
     except ValueError:
         return Record(path.stem, ProcessMark(os.getpid(), -1))
     return Record(
