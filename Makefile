@@ -7,6 +7,8 @@ SHELL := /bin/sh
 BIN := .venv/bin
 READY := .venv/.ready
 RUN_PACKAGES := bubblewrap slirp4netns iproute2 nftables runsc
+# Most of the tests' time is waiting: two workers, a file of tests to each at a time.
+SPREAD := -m "not alone" -n 2 --dist loadfile
 TEST_PACKAGES := $(RUN_PACKAGES) postgresql zip
 
 export PYTHON
@@ -26,14 +28,16 @@ demo: $(READY) ## Start a server, deploy an agent, talk to it in two sessions, s
 	@$(BIN)/python -m scripts.demo
 
 test: setup ## Run every test, the slow ones too
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest $(SPREAD)
+	$(BIN)/pytest -m alone
 
 check: setup ## What CI runs: format, lint, types, rules of the house, every test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest tests/house
-	$(BIN)/pytest --ignore=tests/house -n 2 --dist loadgroup
+	$(BIN)/pytest --ignore=tests/house $(SPREAD)
+	$(BIN)/pytest -m alone
 
 format: $(READY) ## Format the code and mend what the linter can
 	$(BIN)/ruff check --fix-only --quiet .

@@ -16,21 +16,6 @@ pytest.register_assert_rewrite(
 )
 
 
-@pytest.hookimpl(tryfirst=True)  # before the workers look for groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share a server stay on one worker: those of a file, or of a folder and its database."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_shared(item)))
-
-
-def _shared(item: pytest.Item) -> str:
-    parameters = (
-        item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-    )
-    database = parameters.get("server")
-    return f"{item.path.parent}[{database}]" if database else str(item.path)
-
-
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     server = PostgresServer()

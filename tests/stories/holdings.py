@@ -12,7 +12,8 @@ _CGROUPS = Path("/sys/fs/cgroup")
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """Counts. `state` is of what the sandbox drivers keep on disk; `mounts` are all of the host's."""
+    """Counts. `state` is of what the sandbox drivers keep on disk; `mounts` are all of the host's; `files`
+    leaves out those of the databases, whose pools keep as many open as were once needed together."""
 
     processes: int
     network_namespaces: int
@@ -28,12 +29,13 @@ class Holdings:
         family = {process.pid for process in (*below(pid), *naming(server.data_dir))} - {pid}
         opened = _links(Path(f"/proc/{pid}/fd"))
         sockets = sum(link.startswith("socket:") for link in opened)
+        databases = sum(".db" in Path(link).name for link in opened)
         return cls(
             processes=len(family),
             network_namespaces=len({_network(each) for each in family}),
             mounts=len(Path("/proc/self/mountinfo").read_text().splitlines()),
             sockets=sockets,
-            files=len(opened) - sockets,
+            files=len(opened) - sockets - databases,
             state=sum(len(names) + len(kept) for _, names, kept in os.walk(server.data_dir / "sandboxes")),
         )
 

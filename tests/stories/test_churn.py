@@ -14,6 +14,7 @@ SETTLE_SECONDS = 60.0
 GROWTH_MIB = 48.0
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_what_sessions_used_is_given_back(tmp_path: Path) -> None:

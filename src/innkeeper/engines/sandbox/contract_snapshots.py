@@ -48,6 +48,7 @@ async def serve():
     if doing == "restore":
         print("begins", flush=True)
         await driver.restore(Path(folder), SandboxSpec(sandbox_id))
+        await asyncio.sleep(1000)
     sandbox = await driver.create(SandboxSpec(sandbox_id))
     await sandbox.write_file("note", b"x" * 30_000_000)
     print("begins", flush=True)
