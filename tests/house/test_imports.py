@@ -31,7 +31,7 @@ PROTOCOLS = {
     "store": {"database", "client_tokens", "migration"},
     "jobs": {"jobs"},
     "cluster": {"cluster"},
-    "sandbox": {"sandbox", "pool", "client", "bridge"},
+    "sandbox": {"sandbox", "pool", "client", "bridge", "images"},
     "models": {"model"},
     "embedders": {"embedder"},
     "blobs": {"blobs"},

@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
+from innkeeper.engines.sandbox.images import Images
 from innkeeper.services.builder.interpreters import Interpreters
 from innkeeper.services.builder.model import BuildLimits
 from innkeeper.services.builder.service import Builder
 from innkeeper.services.code_interpreter.rooms import INSIDE
 from innkeeper.services.sandboxes.grounds import Grounds
-from innkeeper.services.sandboxes.images import Images
 from innkeeper.services.sandboxes.provisioning import Provisioner, Rules
 from innkeeper.services.sandboxes.service import Sandboxes
 from innkeeper.services.sandboxes.templates import Templates

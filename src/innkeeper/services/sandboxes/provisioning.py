@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from innkeeper.engines.sandbox.images import Images
 from innkeeper.engines.sandbox.sandbox import (
     Isolation,
     Limits,
@@ -17,7 +18,6 @@ from innkeeper.engines.sandbox.sandbox import (
 from innkeeper.engines.vault.vault import Vault
 from innkeeper.kernel.errors import InvalidRequest, Unavailable
 from innkeeper.services.sandboxes.grounds import HOME, Ground, Grounds
-from innkeeper.services.sandboxes.images import Images
 from innkeeper.services.sandboxes.model import SandboxLimits, SandboxRecord
 from innkeeper.services.sandboxes.start_command import begin
 

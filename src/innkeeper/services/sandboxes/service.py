@@ -11,13 +11,13 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 
+from innkeeper.engines.sandbox.images import Images
 from innkeeper.engines.sandbox.sandbox import Sandbox, Usage
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.clock import Clock
 from innkeeper.kernel.errors import Conflict, NotFound
 from innkeeper.kernel.page import Page, PageRequest
 from innkeeper.services.sandboxes import store
-from innkeeper.services.sandboxes.images import Images
 from innkeeper.services.sandboxes.lives import Live, Lives
 from innkeeper.services.sandboxes.model import (
     BUILT_IN,

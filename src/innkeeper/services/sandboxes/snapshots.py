@@ -5,16 +5,17 @@ from dataclasses import replace
 
 from sqlalchemy.exc import IntegrityError
 
+from innkeeper.engines.sandbox.images import Images
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.clock import Clock
 from innkeeper.kernel.errors import Conflict, NotFound, QuotaExceeded
 from innkeeper.kernel.page import Page, PageRequest
 from innkeeper.services.sandboxes import store
-from innkeeper.services.sandboxes.images import Images
 from innkeeper.services.sandboxes.model import (
     FORKS_MAX,
     SandboxRecord,
     SandboxState,
+    SnapshotKind,
     SnapshotRecord,
     check_name,
     invalid,
@@ -44,7 +45,7 @@ class Snapshots:
             sandbox=record.id,
             template=record.template,
             network=record.network,
-            kind=image.kind,
+            kind=SnapshotKind(image.kind),
             size_bytes=image.size_bytes,
             image=image.id,
             created_at=self._clock.now(),

@@ -10,6 +10,7 @@ from collections.abc import MutableSequence
 
 from sqlalchemy.exc import IntegrityError
 
+from innkeeper.engines.sandbox.images import Images
 from innkeeper.engines.sandbox.sandbox import Sandbox, SandboxError
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.clock import Clock
@@ -18,7 +19,6 @@ from innkeeper.kernel.page import Page, PageRequest
 from innkeeper.services.sandboxes import commands, files, store
 from innkeeper.services.sandboxes.commands import Order
 from innkeeper.services.sandboxes.grounds import Grounds
-from innkeeper.services.sandboxes.images import Images
 from innkeeper.services.sandboxes.model import (
     BUILT_IN,
     TemplateRecord,

@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from innkeeper.engines.sandbox.images import Image, Images
 from innkeeper.engines.sandbox.sandbox import Sandbox, SandboxError, SandboxGone, Usage
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.clock import Clock
 from innkeeper.kernel.errors import Conflict, NotFound, QuotaExceeded
 from innkeeper.services.sandboxes import store
-from innkeeper.services.sandboxes.images import Image, Images
 from innkeeper.services.sandboxes.lives import Live, Lives
 from innkeeper.services.sandboxes.model import SandboxRecord, SandboxState
 from innkeeper.services.sandboxes.provisioning import Provisioner, Rules

@@ -9,12 +9,12 @@ import json
 import os
 import shutil
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from uuid import uuid4
 
+from innkeeper.engines.sandbox import files_image
 from innkeeper.engines.sandbox.sandbox import Sandbox, SandboxDriver, SandboxError, SandboxSpec
-from innkeeper.services.sandboxes import files_image
-from innkeeper.services.sandboxes.model import SnapshotKind
 
 _NOTE = "image.json"
 _FILES = "files.tar"
@@ -22,10 +22,17 @@ _MEMORY = "memory"
 _TAR_OVERHEAD = 2  # home and /tmp, each of the scratch size, and some for tar's own blocks
 
 
+class ImageKind(StrEnum):
+    """What is in it: all that went on inside, or the files alone."""
+
+    MEMORY = "memory"
+    FILES = "files"
+
+
 @dataclass(frozen=True, slots=True)
 class Image:
     id: str
-    kind: SnapshotKind
+    kind: ImageKind
     size_bytes: int
 
 
@@ -56,11 +63,11 @@ class Images:
         except BaseException:
             await asyncio.shield(asyncio.to_thread(shutil.rmtree, draft, ignore_errors=True))
             raise
-        return Image(id_, SnapshotKind(note["kind"]), size)
+        return Image(id_, ImageKind(note["kind"]), size)
 
     async def undo(self, image: Image, sandbox: Sandbox) -> None:
         """The image is not wanted after all, and the sandbox that was to be killed goes on."""
-        if image.kind is SnapshotKind.FILES:
+        if image.kind is ImageKind.FILES:
             await files_image.let_go_on(sandbox)
         await self.delete(image.id)
 
@@ -74,7 +81,7 @@ class Images:
             note = await asyncio.to_thread(_read_note, self._images / id_)
         except OSError as error:
             raise SandboxError(f"no image could be made: {error.strerror}") from error
-        return Image(id_, SnapshotKind(note["kind"]), size)
+        return Image(id_, ImageKind(note["kind"]), size)
 
     async def restore(self, image_id: str, spec: SandboxSpec) -> Sandbox:
         """Raises SandboxError; then nothing of the attempt is left."""
@@ -83,7 +90,7 @@ class Images:
             note = await asyncio.to_thread(_read_note, folder)
         except (OSError, ValueError) as error:
             raise SandboxError("its image is gone or damaged") from error
-        if note["kind"] == SnapshotKind.MEMORY:
+        if note["kind"] == ImageKind.MEMORY:
             return await self._driver.restore(folder / _MEMORY, spec)
         sandbox = await self._driver.create(spec)
         try:
@@ -104,11 +111,11 @@ class Images:
         if await self.of_memory():
             async with asyncio.timeout(self._timeout_seconds):
                 await sandbox.snapshot(draft / _MEMORY)
-            return {"kind": SnapshotKind.MEMORY}
+            return {"kind": ImageKind.MEMORY}
         digest = await files_image.save(
             sandbox, draft / _FILES, self._limit_bytes, self._timeout_seconds, go_on=go_on
         )
-        return {"kind": SnapshotKind.FILES, "sha256": digest}
+        return {"kind": ImageKind.FILES, "sha256": digest}
 
     async def delete(self, image_id: str) -> None:
         """Out of its place first: a removal cut short must not leave half an image."""
