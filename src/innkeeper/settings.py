@@ -200,7 +200,10 @@ class Settings(BaseSettings):
         int, Field(description="Snapshots that an account may keep at most.")
     ] = 100
     sandbox_images_max_bytes: Annotated[
-        int, Field(description="What an account's snapshots and hibernated sandboxes may take on disk.")
+        int,
+        Field(
+            description="What an account's snapshots, hibernated sandboxes and templates may take on disk."
+        ),
     ] = 50_000_000_000
 
     e2b_domain: Annotated[

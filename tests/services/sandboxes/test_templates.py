@@ -6,6 +6,7 @@ import pytest
 
 from innkeeper.cli.failure import CommandFailed
 from tests.running import RunningServer
+from tests.services.sandboxes.conftest import SETTINGS
 from tests.services.sandboxes.lodging import Lodging
 from tests.stories.processes import until
 from tests.stories.terminal import Terminal
@@ -24,12 +25,12 @@ def built(lodging: Lodging, name: str, **members: object) -> str:
 
 def test_sandboxes_begin_where_their_template_ended(lodging: Lodging) -> None:
     files = {"app/hello.py": "print('hello')"}
-    state = built(
-        lodging, "web", files=files, setUp="cp app/hello.py app/copy.py", start=SERVICE, ready="test -s beat"
-    )
+    commands = {"setUp": "cp app/hello.py app/copy.py", "start": SERVICE, "ready": "test -s beat"}
+    state = built(lodging, "web", files=files, **commands, warmUp="cp beat warm")
     assert state == "READY", lodging.api.call("GET", "/-/v1/templates/web")["log"]
     first = lodging.create(template="web", timeoutSeconds=600)
-    assert lodging.sh(first, "python app/copy.py") == "hello\n"
+    assert lodging.get(first)["template"] == "web"
+    assert lodging.sh(first, "python app/copy.py; test -s warm") == "hello\n"
     beats = "a=$(date +%s%N); rm beat; while [ ! -s beat ]; do sleep 0.05; done"
     lodging.sh(first, beats)
     lodging.change(first, "hibernate")
@@ -68,3 +69,14 @@ def test_what_cannot_be_built_says_why(lodging: Lodging, server: RunningServer, 
     assert "picky" in user.ok("innkeeper", "templates", "ls")
     assert user.json("innkeeper", "templates", "rm", "picky", "--json") == {"name": "picky", "removed": True}
     lodging.kill(id_)
+
+
+def test_what_templates_are_counts_as_images_do(tmp_path: Path) -> None:
+    running = RunningServer(tmp_path, {**SETTINGS, "sandbox_images_max_bytes": "1000"}).start()
+    try:
+        lodging = Lodging(running)
+        assert built(lodging, "large", setUp="head -c 100000 /dev/urandom > large") == "FAILED"
+        assert "1000 are allowed" in lodging.api.call("GET", "/-/v1/templates/large")["log"]
+        assert not list((tmp_path / "named-sandboxes/images").glob("*"))
+    finally:
+        running.stop()

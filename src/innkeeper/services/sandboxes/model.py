@@ -78,12 +78,14 @@ class NewSandbox:
 
 @dataclass(frozen=True, slots=True)
 class SandboxRecord:
-    """`image` is what it can be woken from, on disk; `environment` is sealed. CPU seconds and memory are
-    those until it was last hibernated or ended: `Sandboxes.usage` knows those of now."""
+    """`template` is the name that it was made from, `ground` what it stands on; `image` is what it can be
+    woken from, on disk; `environment` is sealed. CPU seconds and memory are those until it was last
+    hibernated or ended: `Sandboxes.usage` knows those of now."""
 
     account: str
     id: str
     template: str
+    ground: str
     state: SandboxState
     metadata: Mapping[str, str]
     network: str
@@ -105,13 +107,14 @@ class SandboxRecord:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotRecord:
-    """A durable copy of a sandbox. `template` is what that one stood on."""
+    """A durable copy of a sandbox. `template` and `ground` are those of that one."""
 
     account: str
     id: str
     name: str | None
     sandbox: str
     template: str
+    ground: str
     network: str
     kind: SnapshotKind
     size_bytes: int
@@ -122,7 +125,8 @@ class SnapshotRecord:
 @dataclass(frozen=True, slots=True)
 class TemplateSpec:
     """`base` is a built-in template; `pip` names Python packages, `files` texts by their paths. `set_up` runs
-    before `start`, which goes on in the background until `ready` succeeds; all three are shell commands."""
+    before `start`, which goes on in the background until `ready` succeeds; then runs `warm_up`. All four are
+    shell commands."""
 
     base: str = BASE_TEMPLATE
     pip: tuple[str, ...] = ()
@@ -130,12 +134,14 @@ class TemplateSpec:
     set_up: str = ""
     start: str = ""
     ready: str = ""
+    warm_up: str = ""
     network: str = "none"
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateRecord:
-    """`ground` names its packages and its start command; `kind` and `image` are there once it is ready."""
+    """`ground` names its packages and its start command; `kind` and `image` are there once it is ready, and
+    `resolved`: by package manager, the packages that it got, with their versions and checksums."""
 
     account: str
     name: str
@@ -148,12 +154,14 @@ class TemplateRecord:
     kind: SnapshotKind | None = None
     image: str | None = None
     image_bytes: int = 0
+    resolved: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a new sandbox begins from: the ground that it stands on, and perhaps an image."""
+    """What a new sandbox begins from: a template, the ground that it stands on, and perhaps an image."""
 
+    template: str
     ground: str
     network: str = "none"
     kind: SnapshotKind | None = None
@@ -179,9 +187,11 @@ def check_template(name: str, spec: TemplateSpec) -> None:
     for package in spec.pip:
         if not _PACKAGE.fullmatch(package):
             raise invalid("pip", "must be names of packages, with versions such as ==1.2 if need be")
-    for script in (spec.set_up, spec.start, spec.ready):
+    for script in (spec.set_up, spec.start, spec.ready, spec.warm_up):
         if len(script) > _SCRIPT_MAX_CHARACTERS:
-            raise invalid("setUp, start, ready", f"have at most {_SCRIPT_MAX_CHARACTERS} characters each")
+            raise invalid(
+                "setUp, start, ready, warmUp", f"have at most {_SCRIPT_MAX_CHARACTERS} characters each"
+            )
 
 
 def new_id() -> str:

@@ -25,7 +25,7 @@ from innkeeper.services.sandboxes.start_command import begin
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What the operator decides about all sandboxes. `snapshots` and `image_bytes` are for each account, the
-    bytes for its snapshots and its hibernated sandboxes together; after `hibernate_seconds` of pause a
+    bytes for its snapshots, hibernated sandboxes and templates together; after `hibernate_seconds` of pause a
     sandbox is hibernated, 0 means never. A template is built within `build_seconds`, and its start command
     ready within `start_seconds`."""
 
@@ -60,7 +60,7 @@ class Provisioner:
         """Raises NotFound when its template is gone, InvalidRequest where the operator does not allow it,
         Unavailable when it cannot be done; then nothing of the attempt is left."""
         await self._check_isolation()
-        ground = await self._grounds.find(record.template)
+        ground = await self._grounds.find(record.ground)
         spec = self._spec(record.id, ground, record.limits, record.network, self.opened(record))
         try:
             sandbox = await (self._images.restore(image, spec) if image else self._driver.create(spec))

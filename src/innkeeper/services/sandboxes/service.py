@@ -107,7 +107,8 @@ class Sandboxes:
         record = SandboxRecord(
             account=account,
             id=new_id(),
-            template=source.ground,
+            template=source.template,
+            ground=source.ground,
             state=SandboxState.RUNNING,
             metadata=dict(new.metadata),
             network=network_of(new.network, source),
@@ -220,13 +221,13 @@ class Sandboxes:
 
     async def _source(self, account: str, template: str) -> Source:
         if template in BUILT_IN:
-            return Source(template)
+            return Source(template, template)
         if declared := await self.templates.find(account, template):
             if declared.state is not TemplateState.READY:
                 raise Conflict(f"Template {template} is {declared.state}")
-            return Source(declared.ground, declared.spec.network, declared.kind, declared.image)
+            return Source(template, declared.ground, declared.spec.network, declared.kind, declared.image)
         snapshot = await self._snapshots.get(account, template, "Template or snapshot")
-        return Source(snapshot.template, snapshot.network, snapshot.kind, snapshot.image)
+        return Source(snapshot.template, snapshot.ground, snapshot.network, snapshot.kind, snapshot.image)
 
     async def _used(self, account: str, id_: str) -> Live:
         live = self._lives.get(id_)

@@ -44,6 +44,7 @@ class Snapshots:
             name=name,
             sandbox=record.id,
             template=record.template,
+            ground=record.ground,
             network=record.network,
             kind=SnapshotKind(image.kind),
             size_bytes=image.size_bytes,

@@ -50,6 +50,7 @@ sandboxes = Table(
     Column("account", String(12), nullable=False),
     Column("id", String(20), primary_key=True),
     Column("template", String(63), nullable=False),
+    Column("ground", String(63), nullable=False),
     Column("state", String(16), nullable=False),
     Column("metadata", JSON, nullable=False),
     Column("network", String(16), nullable=False),
@@ -79,6 +80,7 @@ snapshots = Table(
     Column("name", String(63)),
     Column("sandbox", String(20), nullable=False),
     Column("template", String(63), nullable=False),
+    Column("ground", String(63), nullable=False),
     Column("network", String(16), nullable=False),
     Column("kind", String(8), nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
@@ -102,6 +104,7 @@ templates = Table(
     Column("kind", String(8)),
     Column("image", String(32)),
     Column("image_bytes", BigInteger, nullable=False),
+    Column("resolved", JSON, nullable=False),
     PrimaryKeyConstraint("account", "name"),
 )
 

@@ -48,6 +48,7 @@ def routes(sandboxes: Sandboxes) -> list[Route]:
             "setUp": spec.set_up,
             "start": spec.start,
             "ready": spec.ready,
+            "warmUp": spec.warm_up,
             "log": found.log,
         }
         return JSONResponse({**_template(found), **shown})
@@ -75,6 +76,7 @@ def _spec(body: Body) -> TemplateSpec:
         set_up=body.text("setUp") or "",
         start=body.text("start") or "",
         ready=body.text("ready") or "",
+        warm_up=body.text("warmUp") or "",
         network=body.text("network") or "none",
     )
 

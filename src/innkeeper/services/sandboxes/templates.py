@@ -28,6 +28,7 @@ from innkeeper.services.sandboxes.model import (
     new_id,
 )
 from innkeeper.services.sandboxes.provisioning import Provisioner, Rules
+from innkeeper.services.sandboxes.quota import Quota
 from innkeeper.services.sandboxes.start_command import begin
 
 _LOG = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class Templates:
         self._provisioner = provisioner
         self._images = images
         self._rules = rules
+        self._quota = Quota(database, rules.image_bytes)
         self._clock = clock
         self._building: set[asyncio.Task[None]] = set()
 
@@ -71,6 +73,7 @@ class Templates:
                 raise Conflict(f"A snapshot named {name} exists already")
             if await store.count_templates(connection, account) >= self._rules.snapshots:
                 raise QuotaExceeded(f"An account keeps at most {self._rules.snapshots} templates")
+        await self._quota.check(account)
         ground = await self._grounds.declare(spec)
         record = TemplateRecord(
             account, name, new_id(), spec, ground, TemplateState.BUILDING, "", self._clock.now()
@@ -140,12 +143,17 @@ class Templates:
         try:
             for path, text in spec.files.items():
                 await files.write(sandbox, path, text.encode())
-            if spec.set_up:
-                await self._run(sandbox, spec.set_up, log)
+            await self._run(sandbox, "setUp", spec.set_up, log)
             await begin(sandbox, spec.start, spec.ready, self._rules.build_seconds)
+            await self._run(sandbox, "warmUp", spec.warm_up, log)
             image = await self._images.take(sandbox, go_on=False)
         finally:
             await asyncio.shield(sandbox.kill())
+        try:
+            await self._quota.check(record.account, image.size_bytes)
+        except BaseException:
+            await asyncio.shield(self._images.delete(image.id))
+            raise
         log.append("ready")
         return {
             "state": TemplateState.READY,
@@ -154,11 +162,13 @@ class Templates:
             "image_bytes": image.size_bytes,
         }
 
-    async def _run(self, sandbox: Sandbox, script: str, log: MutableSequence[str]) -> None:
+    async def _run(self, sandbox: Sandbox, member: str, script: str, log: MutableSequence[str]) -> None:
         """Raises InvalidRequest when it fails."""
+        if not script:
+            return
         log.append(f"$ {script}")
         order = Order(("/bin/bash", "-c", script), self._rules.build_seconds)
         code, said = await commands.finish(sandbox, order)
         log.append(said[-_LOG_CHARACTERS:])
         if code:
-            raise invalid("setUp", f"the command ended with {code}")
+            raise invalid(member, f"the command ended with {code}")

@@ -13,11 +13,12 @@ from innkeeper.engines.sandbox.images import Image, Images
 from innkeeper.engines.sandbox.sandbox import Sandbox, SandboxError, SandboxGone, Usage
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.clock import Clock
-from innkeeper.kernel.errors import Conflict, NotFound, QuotaExceeded
+from innkeeper.kernel.errors import Conflict, NotFound
 from innkeeper.services.sandboxes import store
 from innkeeper.services.sandboxes.lives import Live, Lives
 from innkeeper.services.sandboxes.model import SandboxRecord, SandboxState
 from innkeeper.services.sandboxes.provisioning import Provisioner, Rules
+from innkeeper.services.sandboxes.quota import Quota
 from innkeeper.services.usage.model import Kind, Subject
 from innkeeper.services.usage.service import Metering
 
@@ -39,7 +40,7 @@ class Transitions:
         self._lives = lives
         self._provisioner = provisioner
         self._images = images
-        self._rules = rules
+        self._quota = Quota(database, rules.image_bytes)
         self._host = host
         self._clock = clock
 
@@ -156,14 +157,14 @@ class Transitions:
             async with self._posed(live):
                 return await self._take(live, go_on=True)
         assert record.image is not None  # it is hibernated
-        await self._check_space(record.account)
+        await self._quota.check(record.account)
         try:
             return await self._images.copy(record.image)
         except SandboxError as error:
             raise Conflict(f"Sandbox {record.id} cannot be copied: {error}") from error
 
     async def _take(self, live: Live, *, go_on: bool) -> Image:
-        await self._check_space(live.record.account)
+        await self._quota.check(live.record.account)
         try:
             return await self._images.take(live.sandbox, go_on=go_on)
         except SandboxGone as error:
@@ -222,13 +223,6 @@ class Transitions:
 
         with suppress(NotFound):  # somebody ended it
             await self._lives.in_turn(live.record.account, live.record.id, end)
-
-    async def _check_space(self, account: str) -> None:
-        async with self._database.begin() as connection:
-            taken = await store.image_bytes(connection, account)
-        if taken >= self._rules.image_bytes:
-            most = self._rules.image_bytes
-            raise QuotaExceeded(f"Snapshots and hibernated sandboxes take {taken} bytes; {most} are allowed")
 
     def _begun(self, record: SandboxRecord) -> SandboxRecord:
         """Its time runs from now."""
