@@ -112,8 +112,9 @@ class TestWalls:
 
 
 class TestSnapshots:
+    @pytest.mark.parametrize("keep_running", [True, False])
     async def test_what_cannot_be_snapshotted_is_refused_in_a_line_and_goes_on(
-        self, driver: GvisorDriver, tmp_path: Path
+        self, driver: GvisorDriver, tmp_path: Path, keep_running: bool
     ) -> None:
         (tmp_path / "storage").mkdir()
         async with room(driver, mounts=[Mount(tmp_path / "storage", "/mnt/data", True)]) as sandbox:
@@ -121,7 +122,7 @@ class TestSnapshots:
             process = await sandbox.exec(Command(["sh", "-c", script]))
             await heard(process.stdout, b"up\n")
             with pytest.raises(SandboxError, match=r"^a process has a deleted file of a mount open$"):
-                await sandbox.snapshot(tmp_path / "moment")
+                await sandbox.snapshot(tmp_path / "moment", keep_running=keep_running)
             assert os.listdir(tmp_path / "storage") == []  # noqa: PTH208
             assert list(tmp_path.glob("*moment*")) == []
             process.stdin.write(b"\n")

@@ -37,6 +37,12 @@ for line in sys.stdin:
     print(state.get("x"), flush=True)
 """
 _COUNT = "import itertools\nfor n in itertools.count(): print(n, flush=True)"
+_LOG = """
+import itertools, time
+for n in itertools.count():
+    with open("/mnt/data/log", "a") as log: print(n, file=log)
+    time.sleep(0.001)
+"""
 _SERVER = """
 import asyncio, importlib, sys
 from pathlib import Path
@@ -88,6 +94,16 @@ async def _counted(counter: Process, number: int, lines: int) -> int:
     for expected in range(number, number + lines):
         assert int(await heard(counter.stdout, b"\n")) == expected
     return number + lines
+
+
+async def _grown(log: Path, lines: int) -> None:
+    """Return once it has so many lines more."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        begun = None
+        while begun is None or len(log.read_text().splitlines()) < begun + lines:
+            if log.exists() and begun is None:
+                begun = len(log.read_text().splitlines())
+            await asyncio.sleep(0.01)
 
 
 class SnapshotContract:
@@ -162,14 +178,31 @@ class SnapshotContract:
         for cycle in range(1, 6):
             await sandbox.write_file(f"note-{cycle}", b"%d" % cycle)
             await _told(kernel, f"x.append({cycle})")
-            await sandbox.snapshot(tmp_path / str(cycle))
-            await sandbox.kill()
+            await sandbox.snapshot(tmp_path / str(cycle), keep_running=False)
+            await asyncio.wait_for(sandbox.closed(), PATIENCE_SECONDS)
             sandbox = await driver.restore(tmp_path / str(cycle), SandboxSpec(f"cycle-{cycle}"))
             kernel = sandbox.process(kernel.id)
         assert await _told(kernel, "") == "[1, 2, 3, 4, 5]"
         for cycle in range(1, 6):
             assert await sandbox.read_file(f"note-{cycle}") == b"%d" % cycle
         await sandbox.kill()
+
+    async def test_after_the_last_moment_of_a_sandbox_nothing_goes_on_in_it(
+        self, driver: SandboxDriver, tmp_path: Path
+    ) -> None:
+        await _snapshots(driver)
+        mounts = [Mount(tmp_path / "shared", "/mnt/data", writable=True)]
+        log = tmp_path / "shared" / "log"
+        log.parent.mkdir()
+        sandbox = await driver.create(SandboxSpec("first", mounts))
+        await sandbox.exec(Command(["python3", "-c", _LOG]))
+        await _grown(log, 20)
+        await sandbox.snapshot(tmp_path / "moment", keep_running=False)
+        await asyncio.wait_for(sandbox.closed(), PATIENCE_SECONDS)
+        async with _going_on(driver, tmp_path / "moment", mounts=mounts):
+            await _grown(log, 20)
+        lines = log.read_text().splitlines()
+        assert [int(line) for line in lines] == list(range(len(lines)))
 
     async def test_connections_end_and_can_be_made_again(self, driver: SandboxDriver, tmp_path: Path) -> None:
         """Those of a relay lead to where the sandbox that goes on is told to."""

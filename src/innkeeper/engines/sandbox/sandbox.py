@@ -185,10 +185,11 @@ class Sandbox(Protocol):
         streams attached anew. Raises SandboxError when there is none, or it was taken already."""
         ...
 
-    async def snapshot(self, folder: Path) -> None:
+    async def snapshot(self, folder: Path, *, keep_running: bool = True) -> None:
         """Write all that goes on inside (memory, processes, files in memory) into `folder`, which must not
-        exist, and go on. Connections by `dial` and relays end; streams of processes go on. What lies in
-        mounts is not in it. Raises SandboxError; then there is no folder, and the sandbox is as before."""
+        exist, and go on; or have ended, unless it is to `keep_running`: then nothing goes on inside after the
+        moment that was written. Connections by `dial` and relays end; streams of processes go on. What lies
+        in mounts is not in it. Raises SandboxError; then there is no folder, and the sandbox is as before."""
         ...
 
     async def set_limits(self, limits: Limits) -> None:

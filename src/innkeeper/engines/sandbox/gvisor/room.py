@@ -5,8 +5,8 @@ import os
 import resource
 import shutil
 import socket
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -87,7 +87,7 @@ class GvisorRoom(Room):
         self._streams[process_id].begin()
         return self._restored.pop(process_id)
 
-    async def snapshot(self, folder: Path) -> None:
+    async def snapshot(self, folder: Path, *, keep_running: bool = True) -> None:
         if self._network_kind != "none":
             raise SandboxError(
                 f"a sandbox with the network {self._spec.network.value!r} cannot be snapshotted: "
@@ -95,7 +95,7 @@ class GvisorRoom(Room):
             )
         async with self._changing:
             self._check_open()
-            writing = asyncio.create_task(self._snapshot(folder))
+            writing = asyncio.create_task(self._snapshot(folder, keep_running))
             ending = asyncio.create_task(self._ending.wait())
             try:
                 await asyncio.wait({writing, ending}, return_when=asyncio.FIRST_COMPLETED)
@@ -107,6 +107,10 @@ class GvisorRoom(Room):
             if writing.cancelled():
                 raise SandboxGone("the sandbox ended while it was snapshotted")
             writing.result()
+            if not keep_running:
+                self._ending.set()
+        if not keep_running:
+            await self.kill()
 
     async def dial(self, port: int) -> socket.socket:
         checked_port(port)
@@ -307,37 +311,52 @@ class GvisorRoom(Room):
             exited = self._wire.running(each.id)
             self._restored[each.id] = GvisorProcess(self._wire, each.id, exited, streams)
 
-    async def _snapshot(self, folder: Path) -> None:
+    async def _snapshot(self, folder: Path, keep_running: bool) -> None:
         key = await self._key()
         try:
             with draft(folder, self._cgroup.usage().memory_mib) as path:
                 self._renote(folders=(str(self._folder), str(path)))
-                image = await self._checkpoint(path)
-                await kept(image, key, self._spec, folder)
+                async with self._standing_still(keep_running):
+                    image = await self._checkpoint(path)
+                    if not keep_running:
+                        await kept(image, key, self._spec, folder)
+                if keep_running:
+                    await kept(image, key, self._spec, folder)
         except OSError as error:
             raise SandboxError(f"cannot write a snapshot: {error.strerror}") from error
         finally:
             self._renote(folders=(str(self._folder),))
 
-    async def _checkpoint(self, path: Path) -> Image:
-        """Write the image there. The sandbox stands still meanwhile, and is paused afterwards if it was."""
+    @asynccontextmanager
+    async def _standing_still(self, keep_running: bool) -> AsyncIterator[None]:
+        """Afterwards it goes on, or is paused if it was. If it shall not `keep_running`, its processes stand
+        still even when the image is written, and go on only if that fails."""
         freezer.thaw(self._cgroup.paths)
         try:
             async with self._barrier.shut(CALL_TIMEOUT_SECONDS):
                 await self._wire.quiesce()
                 try:
-                    async with asyncio.timeout(SNAPSHOT_TIMEOUT_SECONDS):
-                        await runsc.printed(
-                            self._runsc("checkpoint", *_LEAVING, f"--image-path={path}", self._container)
-                        )
-                    return Image(path, self._living(), tuple(sorted(self._ports)), self._wire.next_number)
+                    if not keep_running:
+                        await runsc.printed(self._runsc("pause", self._container))
+                    yield
+                except BaseException:
+                    if not keep_running:
+                        await runsc.printed(self._runsc("resume", self._container))
+                    keep_running = True
+                    raise
                 finally:
-                    await self._wire.go_on("continue")
+                    if keep_running:
+                        await self._wire.go_on("continue")
         except TimeoutError:
             raise SandboxError("the snapshot was not done in time") from None
         finally:
-            if self._channel.paused:
+            if self._channel.paused and keep_running:
                 await freezer.freeze(self._cgroup.paths)
+
+    async def _checkpoint(self, path: Path) -> Image:
+        async with asyncio.timeout(SNAPSHOT_TIMEOUT_SECONDS):
+            await runsc.printed(self._runsc("checkpoint", *_LEAVING, f"--image-path={path}", self._container))
+        return Image(path, self._living(), tuple(sorted(self._ports)), self._wire.next_number)
 
     def _living(self) -> tuple[Running, ...]:
         living = {each: self._streams[each] for each in self._wire.alive if each in self._streams}
