@@ -98,12 +98,14 @@ async def _counted(counter: Process, number: int, lines: int) -> int:
 
 async def _grown(log: Path, lines: int) -> None:
     """Return once it has so many lines more."""
+    wanted = len(_lines(log)) + lines
     async with asyncio.timeout(PATIENCE_SECONDS):
-        begun = None
-        while begun is None or len(log.read_text().splitlines()) < begun + lines:
-            if log.exists() and begun is None:
-                begun = len(log.read_text().splitlines())
+        while len(_lines(log)) < wanted:
             await asyncio.sleep(0.01)
+
+
+def _lines(log: Path) -> list[str]:
+    return log.read_text().splitlines() if log.exists() else []
 
 
 class SnapshotContract:
@@ -201,8 +203,8 @@ class SnapshotContract:
         await asyncio.wait_for(sandbox.closed(), PATIENCE_SECONDS)
         async with _going_on(driver, tmp_path / "moment", mounts=mounts):
             await _grown(log, 20)
-        lines = log.read_text().splitlines()
-        assert [int(line) for line in lines] == list(range(len(lines)))
+        lines = _lines(log)
+        assert lines == [str(number) for number in range(len(lines))]
 
     async def test_connections_end_and_can_be_made_again(self, driver: SandboxDriver, tmp_path: Path) -> None:
         """Those of a relay lead to where the sandbox that goes on is told to."""
