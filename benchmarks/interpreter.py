@@ -14,13 +14,21 @@ from benchmarks.inn import Inn
 from benchmarks.measure import Measure
 from innkeeper.engines.sandbox.auto import AutoDriver
 from innkeeper.engines.sandbox.pool import Bounds
-from innkeeper.engines.sandbox.sandbox import Command, Limits, Network, Process, SandboxDriver, SandboxSpec
+from innkeeper.engines.sandbox.sandbox import (
+    Command,
+    Limits,
+    Network,
+    Process,
+    Relay,
+    SandboxDriver,
+    SandboxSpec,
+)
 from innkeeper.services.builder.interpreters import Interpreters
 from innkeeper.services.builder.model import BuildLimits
 from innkeeper.services.builder.service import Builder
 from innkeeper.services.code_interpreter.kernels import Cell
 from innkeeper.services.code_interpreter.room import Room
-from innkeeper.services.code_interpreter.rooms import Prepare, Rooms, Rules
+from innkeeper.services.code_interpreter.rooms import Prepare, Reach, Rooms, Rules
 from innkeeper.settings import Settings
 
 _SESSIONS = 20
@@ -32,7 +40,8 @@ _READY_SECONDS = 120.0
 _LOOK_SECONDS = 0.05
 _MEMORY_SHARE = 0.1
 _CELL = "1 + 1"
-_NETWORK = Network.NONE
+_REACH = Reach(Network.NONE)
+_HOME = Relay(9, "127.0.0.1", 9)  # for sessions with a role, which these have not
 _FLOOR = "a pipe through it"
 
 
@@ -54,8 +63,8 @@ async def _in_the_engine(inn: Inn) -> list[Measure]:
     data: Path = inn.server.data_dir
     driver = AutoDriver(data / "benchmark")
     builder = Builder(data / "code-interpreter", BuildLimits(), Interpreters())
-    rooms = Rooms(driver, builder, data / "code-interpreter", _rules(settings, ready=1))
-    without_pool = Rooms(driver, builder, data / "code-interpreter", _rules(settings, ready=0))
+    rooms = Rooms(driver, builder, data / "code-interpreter", _rules(settings, ready=1), _HOME)
+    without_pool = Rooms(driver, builder, data / "code-interpreter", _rules(settings, ready=0), _HOME)
     try:
         begin = await _begin(inn, rooms)
         room = await _room(rooms)
@@ -99,12 +108,12 @@ def _rules(settings: Settings, ready: int) -> Rules:
 async def _begin(inn: Inn, rooms: Rooms) -> Samples:
     samples = Samples()
     for _ in range(inn.rounds(_SESSIONS)):
-        rooms.pool.want(_NETWORK)
+        rooms.pool.want(_REACH)
         async with asyncio.timeout(_READY_SECONDS):
-            while not rooms.pool.shelves()[_NETWORK].ready:  # noqa: ASYNC110 (nobody tells)
+            while not rooms.pool.shelves()[_REACH].ready:  # noqa: ASYNC110 (nobody tells)
                 await asyncio.sleep(_LOOK_SECONDS)
         began = time.perf_counter()
-        room = await rooms.open(has_network=False)
+        room = await rooms.open(_REACH, {})
         samples.floor.append((time.perf_counter() - began) * 1e3)
         await room.python.run(Cell(_CELL))
         samples.ours.append((time.perf_counter() - began) * 1e3)
@@ -113,7 +122,7 @@ async def _begin(inn: Inn, rooms: Rooms) -> Samples:
 
 
 async def _room(rooms: Rooms) -> Room:
-    room = await rooms.open(has_network=False)
+    room = await rooms.open(_REACH, {})
     await room.python.run(Cell("import pandas"))
     return room
 
@@ -156,7 +165,7 @@ async def _waiting(inn: Inn, driver: SandboxDriver, rooms: Rooms) -> list[Measur
     missed, held = Samples(), []
     for number in range(inn.rounds(_WAITING)):
         began = time.perf_counter()
-        room = await rooms.open(has_network=False)
+        room = await rooms.open(_REACH, {})
         await room.python.run(Cell(_CELL))
         missed.ours.append((time.perf_counter() - began) * 1e3)
         await room.sandbox.pause()

@@ -63,7 +63,7 @@ class Innkeeper:
         )
         self.runtime = Runtime(office, settings, home)
         office.owners["runtime"] = office.owners["runtime-endpoint"] = self.runtime.runtimes
-        self.code = office.owners["code-interpreter-custom"] = code_interpreters(office, settings)
+        self.code = office.owners["code-interpreter-custom"] = code_interpreters(office, settings, home)
         self.sandboxes = named_sandboxes(office, settings)
         self.e2b = e2b_api(office, settings, self.sandboxes)
         doors = self.runtime.sessions.door, self.code.sessions.door

@@ -116,7 +116,7 @@ class Settings(BaseSettings):
     code_interpreter_packages: Annotated[
         tuple[str, ...],
         Field(description="Python packages that sessions of the code interpreter find ready, as JSON."),
-    ] = ("numpy", "pandas", "matplotlib", "openpyxl", "pip")
+    ] = ("numpy", "pandas", "matplotlib", "openpyxl", "boto3", "awscli", "pip")
     code_interpreter_imports: Annotated[
         tuple[str, ...],
         Field(description="Python modules that sandboxes of the pool have loaded already, as JSON."),

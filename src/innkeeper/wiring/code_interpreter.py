@@ -6,15 +6,17 @@ from innkeeper.engines.sandbox.pool import Bounds
 from innkeeper.services.builder.interpreters import Interpreters
 from innkeeper.services.builder.model import BuildLimits
 from innkeeper.services.builder.service import Builder
+from innkeeper.services.code_interpreter.roles import ExecutionRoles
 from innkeeper.services.code_interpreter.rooms import Prepare, Rooms, Rules
 from innkeeper.services.code_interpreter.service import CodeInterpreters
 from innkeeper.services.code_interpreter.sessions import Sessions as CodeSessions
+from innkeeper.services.runtime.environment import Home
 from innkeeper.settings import Settings
 from innkeeper.wiring.engines import session_limits
 from innkeeper.wiring.office import Office
 
 
-def code_interpreters(office: Office, settings: Settings) -> CodeInterpreters:
+def code_interpreters(office: Office, settings: Settings, home: Home) -> CodeInterpreters:
     engines, folder = office.engines, settings.data_dir / "code-interpreter"
     limits = BuildLimits(timeout_seconds=settings.build_timeout_seconds)
     rules = Rules(
@@ -28,8 +30,9 @@ def code_interpreters(office: Office, settings: Settings) -> CodeInterpreters:
         pool=Bounds(settings.code_interpreter_pool_count, settings.code_interpreter_pool_memory_share),
     )
     builder = Builder(folder, limits, Interpreters(settings.python_exact))
-    rooms = Rooms(engines.sandboxes, builder, folder, rules)
-    sessions = CodeSessions(engines.database, rooms, office.metering, office.host, engines.clock)
+    roles = ExecutionRoles(office.accounts, home.host, home.port)
+    rooms = Rooms(engines.sandboxes, builder, folder, rules, roles.relay)
+    sessions = CodeSessions(engines.database, rooms, roles, office.metering, office.host, engines.clock)
     return CodeInterpreters(
         engines.database, office.accounts, office.tags, office.policies, sessions, engines.clock
     )

@@ -160,6 +160,12 @@ class Accounts:
             await store.add_session(connection, session, sealed)
         return RoleCredentials(session.access_key_id, secret, token, expires_at, session.caller)
 
+    async def revoke(self, access_key_id: str) -> None:
+        """End the credentials of a role's session before their time."""
+        async with self._database.begin() as connection:
+            await store.delete_session(connection, access_key_id)
+        self._credentials.forget(access_key_id)
+
     async def assume_role(
         self, caller: Caller, role_arn: str, session_name: str, seconds: int, external_id: str = ""
     ) -> RoleCredentials:

@@ -143,6 +143,10 @@ async def find_session(connection: AsyncConnection, access_key_id: str) -> tuple
     return session, row.sealed
 
 
+async def delete_session(connection: AsyncConnection, access_key_id: str) -> None:
+    await connection.execute(delete(role_sessions).where(role_sessions.c.access_key_id == access_key_id))
+
+
 async def delete_sessions_of_role(connection: AsyncConnection, account: str, role: str) -> None:
     await connection.execute(
         delete(role_sessions).where(role_sessions.c.account == account, role_sessions.c.role == role)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from innkeeper.engines.sandbox.sandbox import Command, Process, Sandbox, SandboxError
 from innkeeper.kernel.call import Document
@@ -46,9 +46,9 @@ class RunningCommand:
         self.stdout, self.stderr = Output(), Output()
 
     @classmethod
-    async def start(cls, sandbox: Sandbox, command: str) -> "RunningCommand":
+    async def start(cls, sandbox: Sandbox, command: str, environment: Mapping[str, str]) -> "RunningCommand":
         """Raises SandboxError."""
-        process = await sandbox.exec(Command(("/bin/bash", "-c", command)))
+        process = await sandbox.exec(Command(("/bin/bash", "-c", command), environment))
         process.stdin.close()
         return cls(process)
 

@@ -34,6 +34,11 @@ class CodeInterpreter:
         mode: str = self.configuration["networkConfiguration"]["networkMode"]
         return mode == "PUBLIC"
 
+    @property
+    def role(self) -> str | None:
+        """The ARN of its execution role."""
+        return self.configuration.get("executionRoleArn")
+
 
 @dataclass(frozen=True, slots=True)
 class SessionRecord:

@@ -21,15 +21,17 @@ class Room:
     def __init__(self, sandbox: Sandbox, python: str, templates: Templates, timeout_seconds: float) -> None:
         self.sandbox = sandbox
         self.timeout_seconds = timeout_seconds
-        self.tasks = Tasks(sandbox)
+        self.tasks = Tasks(self.command)
         self.files = Files(sandbox, (python, f"{PROGRAMS}/files.py"))
         self.python = self._kernel(python, python, "python_worker.py")
         self._python = python
         self._templates = templates
         self._node: Kernel | None = None
+        self._environment: Mapping[str, str] = {}
 
     def settle(self, environment: Mapping[str, str]) -> None:
         """Make it the session's own, with these variables and random numbers of its own."""
+        self._environment = environment
         self.python.settle(environment)
 
     async def node(self) -> Kernel:
@@ -39,11 +41,13 @@ class Room:
                 node = await self._templates.node.get()
             except BuildFailed as error:
                 raise ToolFailed(error.message) from error
-            self._node = self._node or self._kernel(self._python, node.launch.argv[0], "node_worker.js")
+            if self._node is None:
+                self._node = self._kernel(self._python, node.launch.argv[0], "node_worker.js")
+                self._node.settle(self._environment)
         return self._node
 
     async def command(self, command: str) -> RunningCommand:
-        return await RunningCommand.start(self.sandbox, command)
+        return await RunningCommand.start(self.sandbox, command, self._environment)
 
     async def close(self) -> None:
         await self.sandbox.kill()

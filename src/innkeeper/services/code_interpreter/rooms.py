@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +15,7 @@ from innkeeper.engines.sandbox.sandbox import (
     Limits,
     Mount,
     Network,
+    Relay,
     Sandbox,
     SandboxDriver,
     SandboxError,
@@ -26,7 +27,7 @@ from innkeeper.services.builder.model import TASK_FOLDER, Build, BuildFailed
 from innkeeper.services.builder.service import Builder
 from innkeeper.services.code_interpreter.golden import GoldenSnapshots
 from innkeeper.services.code_interpreter.kernels import Cell
-from innkeeper.services.code_interpreter.model import WORKING_FOLDER
+from innkeeper.services.code_interpreter.model import WORKING_FOLDER, CodeInterpreter
 from innkeeper.services.code_interpreter.results import ToolFailed
 from innkeeper.services.code_interpreter.room import PROGRAMS, Room
 from innkeeper.services.code_interpreter.template import Templates
@@ -44,6 +45,7 @@ _ENVIRONMENT = {
     "PIP_USER": "1",
     "PIP_BREAK_SYSTEM_PACKAGES": "1",
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    "AWS_EC2_METADATA_DISABLED": "true",
     "MPLCONFIGDIR": "/tmp/matplotlib",  # noqa: S108 (the sandbox's own)
 }
 
@@ -71,17 +73,33 @@ class Rules:
     pool: Bounds
 
 
-class Rooms:
-    """`root` holds the programs that we write for the sandboxes."""
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What a session can connect to: `home` is this server."""
 
-    def __init__(self, driver: SandboxDriver, builder: Builder, root: Path, rules: Rules) -> None:
+    network: Network
+    home: bool = False
+
+    @classmethod
+    def of(cls, interpreter: CodeInterpreter) -> "Reach":
+        network = Network.PUBLIC if interpreter.has_network else Network.NONE
+        return cls(network, interpreter.role is not None)
+
+
+class Rooms:
+    """`root` holds the programs that we write for the sandboxes; `home` is the way to this server."""
+
+    def __init__(
+        self, driver: SandboxDriver, builder: Builder, root: Path, rules: Rules, home: Relay
+    ) -> None:
         self._driver = driver
+        self._home = home
         self._builder = builder
         self._programs = root / "bin"
         self.rules = rules
         self._templates = Templates(builder, rules.packages)
         self._golden = GoldenSnapshots(driver, root / "golden", INSIDE, rules.imports)
-        self.pool: Pool[Network, Room] = Pool(self._make_ahead, rules.pool)
+        self.pool: Pool[Reach, Room] = Pool(self._make_ahead, rules.pool)
         self._checked = False
         self._preparing: asyncio.Task[None] | None = None
 
@@ -95,17 +113,16 @@ class Rooms:
         if self.rules.prepare is not Prepare.NOTHING:
             self._preparing = asyncio.create_task(self._prepare())
 
-    async def open(self, has_network: bool) -> Room:
+    async def open(self, reach: Reach, environment: Mapping[str, str]) -> Room:
         """Raises InvalidRequest where the operator does not allow it, Unavailable when it cannot be done."""
         await self._check_isolation()
-        network = Network.PUBLIC if has_network else Network.NONE
-        room = await self.pool.claim(network)
+        room = await self.pool.claim(reach)
         if room is None:
             try:
-                room = await self._make(network)
+                room = await self._make(reach)
             except (BuildFailed, SandboxError) as error:
                 raise Unavailable(f"The session could not be started: {error}") from error
-        room.settle({})
+        room.settle(environment)
         return room
 
     async def close(self) -> None:
@@ -126,18 +143,18 @@ class Rooms:
             return
         if self.rules.prepare is Prepare.SANDBOXES:
             for network in Network.NONE, Network.PUBLIC:
-                self.pool.want(network)
+                self.pool.want(Reach(network))
 
-    async def _make(self, network: Network) -> Room:
+    async def _make(self, reach: Reach) -> Room:
         """One whose Python has the modules loaded where there is a golden snapshot, else has begun to start.
         Raises BuildFailed, SandboxError."""
-        python, spec = await self._planned(network)
+        python, spec = await self._planned(reach)
         return await self._copy(python, spec) or await self._start(python, spec)
 
-    async def _make_ahead(self, network: Network) -> Room:
+    async def _make_ahead(self, reach: Reach) -> Room:
         """One whose Python has the modules loaded. Raises SandboxError."""
         try:
-            python, spec = await self._planned(network)
+            python, spec = await self._planned(reach)
         except BuildFailed as error:
             raise SandboxError(str(error)) from error
         copy = await self._copy(python, spec)
@@ -155,10 +172,10 @@ class Rooms:
             raise
         return room
 
-    async def _planned(self, network: Network) -> tuple[Build, SandboxSpec]:
+    async def _planned(self, reach: Reach) -> tuple[Build, SandboxSpec]:
         python = await self._templates.python.get()
         await asyncio.to_thread(_write_programs, self._programs, python.launch.argv[0])
-        return python, await self._spec(network, python)
+        return python, await self._spec(reach, python)
 
     async def _copy(self, python: Build, spec: SandboxSpec) -> Room | None:
         copy = await self._golden.copy(spec)
@@ -191,7 +208,7 @@ class Rooms:
             )
         self._checked = True
 
-    async def _spec(self, network: Network, python: Build) -> SandboxSpec:
+    async def _spec(self, reach: Reach, python: Build) -> SandboxSpec:
         folders = set(python.launch.mounts)
         with contextlib.suppress(BuildFailed):  # told to whoever runs a cell of JavaScript
             folders.update((await self._templates.node.get()).launch.mounts)
@@ -205,15 +222,16 @@ class Rooms:
             ],
             environment={**python.launch.environment, **_ENVIRONMENT},
             limits=self.rules.limits,
-            network=network,
+            network=reach.network,
+            relays=[self._home] if reach.home else [],
             working_directory=WORKING_FOLDER,
         )
 
 
 def _write_programs(folder: Path, python: str) -> None:
-    """`python` and `pip` as people call them, whatever the interpreter is called and wherever it lies."""
+    """`python`, `pip` and `aws` as people call them, whatever the interpreter is called, wherever it lies."""
     folder.mkdir(parents=True, exist_ok=True)
-    programs = {"python": "", "python3": "", "pip": "-m pip", "pip3": "-m pip"}
+    programs = {"python": "", "python3": "", "pip": "-m pip", "pip3": "-m pip", "aws": "-m awscli"}
     for name, arguments in programs.items():
         text = f'#!/bin/sh\nexec {shlex.quote(python)} {arguments} "$@"\n'
         path = folder / name

@@ -1,6 +1,7 @@
 """The sessions of this host: started, found, listed and ended."""
 
 import asyncio
+from contextlib import AsyncExitStack
 
 from innkeeper.engines.sandbox.sandbox import SandboxError, Usage
 from innkeeper.engines.store.client_tokens import claim
@@ -18,8 +19,9 @@ from innkeeper.services.code_interpreter.model import (
     SessionStatus,
     check_extras,
 )
+from innkeeper.services.code_interpreter.roles import ExecutionRoles, Grant
 from innkeeper.services.code_interpreter.room import Room
-from innkeeper.services.code_interpreter.rooms import Rooms
+from innkeeper.services.code_interpreter.rooms import Reach, Rooms
 from innkeeper.services.usage.model import Kind, Subject
 from innkeeper.services.usage.service import Metering
 from innkeeper.services.web.service import Door
@@ -31,18 +33,28 @@ _ID_LENGTH = 26
 class Session:
     """A live session. `watch` ends it when its time is over, or its sandbox is."""
 
-    def __init__(self, record: SessionRecord, room: Room) -> None:
+    def __init__(self, record: SessionRecord, room: Room, grant: Grant) -> None:
         self.record = record
         self.room = room
+        self.grant = grant
         self.end_reason = ""
         self.ended = asyncio.Event()
         self.watch: asyncio.Task[None] | None = None
 
 
 class Sessions:
-    def __init__(self, database: Database, rooms: Rooms, metering: Metering, host: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        rooms: Rooms,
+        roles: ExecutionRoles,
+        metering: Metering,
+        host: str,
+        clock: Clock,
+    ) -> None:
         self._database = database
         self._rooms = rooms
+        self._roles = roles
         self._metering = metering
         self._host = host
         self._clock = clock
@@ -72,17 +84,7 @@ class Sessions:
         record = self._new_record(account, interpreter, parameters)
         self._starting += 1
         try:
-            room = await self._rooms.open(interpreter.has_network)
-            try:
-                kept = await self._insert(record, parameters)
-            except BaseException:
-                await asyncio.shield(room.close())
-                raise
-            if kept.id == record.id:
-                self._begin(Session(record, room))
-            else:
-                await room.close()  # the request is a repeat, and its session is there
-            return kept
+            return await self._start(record, interpreter, parameters)
         finally:
             self._starting -= 1
 
@@ -140,6 +142,20 @@ class Sessions:
         await asyncio.gather(*(self._end(session, "the server was stopped") for session in live))
         await self._rooms.close()
 
+    async def _start(
+        self, record: SessionRecord, interpreter: CodeInterpreter, parameters: Document
+    ) -> SessionRecord:
+        async with AsyncExitStack() as undo:
+            grant = await self._roles.grant(interpreter, record)
+            undo.push_async_callback(self._roles.revoke, grant)
+            room = await self._rooms.open(Reach.of(interpreter), grant.variables)
+            undo.push_async_callback(room.close)
+            kept = await self._insert(record, parameters)
+            if kept.id == record.id:  # else the request is a repeat, and its session is there
+                undo.pop_all()
+                self._begin(Session(record, room, grant))
+            return kept
+
     def _new_record(self, account: str, interpreter: CodeInterpreter, parameters: Document) -> SessionRecord:
         now = self._clock.now()
         return SessionRecord(
@@ -195,6 +211,7 @@ class Sessions:
         usage = await _usage(session.room)
         await self._metering.end(session.record.id)
         try:
+            await self._roles.revoke(session.grant)
             await session.room.close()
         finally:
             self._live.pop(session.record.id, None)

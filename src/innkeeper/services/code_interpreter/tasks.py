@@ -1,9 +1,10 @@
 """Commands that go on in the background: started, looked at, stopped."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
 
-from innkeeper.engines.sandbox.sandbox import Sandbox, SandboxError
+from innkeeper.engines.sandbox.sandbox import SandboxError
 from innkeeper.kernel.call import Document
 from innkeeper.kernel.ids import random_suffix
 from innkeeper.services.code_interpreter import results
@@ -64,15 +65,15 @@ class Task:
 class Tasks:
     """Those of one session. Of ended ones the newest are kept. Raises ToolFailed for an unknown id."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
+    def __init__(self, begin: Callable[[str], Awaitable[RunningCommand]]) -> None:
+        self._begin = begin
         self._tasks: dict[str, Task] = {}
 
     async def start(self, command: str) -> Document:
         running = [task for task in self._tasks.values() if not task.watch.done()]
         if len(running) >= _RUNNING_MAX:
             raise ToolFailed(f"{_RUNNING_MAX} tasks are running already; stop one with stopTask")
-        task = Task(await RunningCommand.start(self._sandbox, command))
+        task = Task(await self._begin(command))
         self._tasks[task.id] = task
         ended = [id_ for id_, task in self._tasks.items() if task.watch.done()]
         for id_ in ended[: max(0, len(self._tasks) - _KEPT_MAX)]:
