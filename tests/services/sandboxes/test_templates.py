@@ -23,11 +23,15 @@ def built(lodging: Lodging, name: str, **members: object) -> str:
     return str(shown["state"])
 
 
+def log(lodging: Lodging, name: str) -> str:
+    return str(lodging.api.call("GET", f"/-/v1/templates/{name}")["log"])
+
+
 def test_sandboxes_begin_where_their_template_ended(lodging: Lodging) -> None:
     files = {"app/hello.py": "print('hello')"}
     commands = {"setUp": "cp app/hello.py app/copy.py", "start": SERVICE, "ready": "test -s beat"}
     state = built(lodging, "web", files=files, **commands, warmUp="cp beat warm")
-    assert state == "READY", lodging.api.call("GET", "/-/v1/templates/web")["log"]
+    assert state == "READY", log(lodging, "web")
     first = lodging.create(template="web", timeoutSeconds=600)
     assert lodging.get(first)["template"] == "web"
     assert lodging.sh(first, "python app/copy.py; test -s warm") == "hello\n"
@@ -43,6 +47,17 @@ def test_sandboxes_begin_where_their_template_ended(lodging: Lodging) -> None:
     lodging.kill(first)
 
 
+def test_packages_are_there_for_the_programs_that_want_them(lodging: Lodging) -> None:
+    assert built(lodging, "packed", npm=["is-odd@3", "cowsay"]) == "READY", log(lodging, "packed")
+    resolved = lodging.api.call("GET", "/-/v1/templates/packed")["resolved"]
+    assert resolved["npm"]["is-odd"].startswith("3.0.1 sha512-")
+    id_ = lodging.create(template="packed")
+    assert lodging.sh(id_, "node -p 'require(`is-odd`)(7)'; cowsay moo | grep -c moo") == "true\n1\n"
+    lodging.put(id_, "odd.mjs", b"import isOdd from 'is-odd'; console.log(isOdd(8))")
+    assert lodging.sh(id_, "node odd.mjs") == "false\n"
+    lodging.kill(id_)
+
+
 @pytest.mark.parametrize("server", ["bubblewrap"], indirect=True)
 def test_what_cannot_be_built_says_why(lodging: Lodging, server: RunningServer, tmp_path: Path) -> None:
     for members, rule in (
@@ -50,6 +65,7 @@ def test_what_cannot_be_built_says_why(lodging: Lodging, server: RunningServer, 
         ({"name": "Big"}, "lowercase letters"),
         ({"name": "a", "apt": ["vim"]}, "apt.*root file system"),
         ({"name": "a", "base": "debian"}, "base or code-interpreter"),
+        ({"name": "a", "npm": ["user/repository"]}, "names of packages"),
         ({"name": "a", "pip": ["--index-url=http://x"]}, "names of packages"),
     ):
         with pytest.raises(CommandFailed, match=rule):
@@ -76,7 +92,7 @@ def test_what_templates_are_counts_as_images_do(tmp_path: Path) -> None:
     try:
         lodging = Lodging(running)
         assert built(lodging, "large", setUp="head -c 100000 /dev/urandom > large") == "FAILED"
-        assert "1000 are allowed" in lodging.api.call("GET", "/-/v1/templates/large")["log"]
+        assert "1000 are allowed" in log(lodging, "large")
         assert not list((tmp_path / "named-sandboxes/images").glob("*"))
     finally:
         running.stop()

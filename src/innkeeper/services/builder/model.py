@@ -1,7 +1,7 @@
 """The words of a build: what turning a code archive into a launchable folder takes and gives."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 TASK_FOLDER = "/var/task"
@@ -51,4 +51,15 @@ class Build:
     digest: str
     path: Path
     launch: Launch
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A folder of installed packages, to mount read-only. `resolved` are its packages with their versions and
+    checksums, by their names."""
+
+    path: Path
+    size_bytes: int
+    resolved: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

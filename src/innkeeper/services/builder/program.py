@@ -9,6 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _OUTPUT_MAX_BYTES = 65_536
+_ENDING_LINES = 20
+_ENDING_CHARACTERS = 2_000
+_PASSED = (
+    *("HOME", "PATH", "LANG", "XDG_CONFIG_HOME", "NETRC"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS"),
+)
+_PASSED_SUFFIXES = ("_PROXY", "_proxy")
 # A server that is killed takes the program along, by the kernel's hand (setpriv(1)).
 _DIES_WITH_US = ("/usr/bin/setpriv", "--pdeathsig", "KILL", "--")
 
@@ -19,6 +26,21 @@ class Outcome:
 
     code: int
     output: str
+
+    @property
+    def ending(self) -> str:
+        """Its last lines."""
+        return "\n".join(self.output.splitlines()[-_ENDING_LINES:])[-_ENDING_CHARACTERS:]
+
+
+def reaching_out(prefixes: tuple[str, ...]) -> dict[str, str]:
+    """What a program needs of the server's environment to reach its registry, and what begins with these:
+    the rest holds the server's secrets."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in _PASSED or name.startswith(prefixes) or name.endswith(_PASSED_SUFFIXES)
+    }
 
 
 async def run(

@@ -13,9 +13,9 @@ import shutil
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 from weakref import WeakValueDictionary
 
 from innkeeper.services.builder.dependencies import (
@@ -25,17 +25,19 @@ from innkeeper.services.builder.dependencies import (
     remove,
     vendored_records,
 )
+from innkeeper.services.builder.folder import folders, make_readable, size
 from innkeeper.services.builder.interpreters import Interpreter, Interpreters
 from innkeeper.services.builder.launch import plan_launch
-from innkeeper.services.builder.model import TASK_FOLDER, Build, BuildFailed, BuildLimits
+from innkeeper.services.builder.layers import Layers
+from innkeeper.services.builder.model import TASK_FOLDER, Build, BuildFailed, BuildLimits, Layer
+from innkeeper.services.builder.npm import Npm
 from innkeeper.services.builder.program import run
 from innkeeper.services.builder.requirements import read_requirements
+from innkeeper.services.builder.thread import in_thread
 from innkeeper.services.builder.unpack import unpack
 from innkeeper.services.builder.uv import Uv
 
 _COMPILE_TIMEOUT_SECONDS = 120.0
-_Given = ParamSpec("_Given")
-_Result = TypeVar("_Result")
 
 
 class Builder:
@@ -53,23 +55,25 @@ class Builder:
         self._limits = limits
         self._interpreters = interpreters
         self._uv = Uv(root / "cache", limits.timeout_seconds, source_builds)
+        self._layers = Layers(root, limits)
+        self._npm = Npm(root / "cache" / "npm", limits.timeout_seconds)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._places = asyncio.Semaphore(limits.concurrent_builds)
 
     async def sweep(self) -> None:
         """Remove what an earlier server left unfinished; call before the first build."""
-        await _in_thread(shutil.rmtree, self._unfinished, ignore_errors=True)
+        await in_thread(shutil.rmtree, self._unfinished, ignore_errors=True)
 
     async def build(self, archive: Path, runtime: str, entry_point: Sequence[str]) -> Build:
         """The folder for a zip file, made now or found from before. Raises BuildFailed."""
         interpreter = await self._interpreters.find(runtime)
-        digest = await _in_thread(_digest, archive, interpreter, self._limits)
+        digest = await in_thread(_digest, archive, interpreter, self._limits)
         lock = self._locks.setdefault(digest, asyncio.Lock())
         async with lock:
-            if not await _in_thread((self._builds / digest).is_dir):
+            if not await in_thread((self._builds / digest).is_dir):
                 async with self._places:
                     await self._make(digest, archive, interpreter)
-            return await _in_thread(self._describe, digest, interpreter, entry_point)
+            return await in_thread(self._describe, digest, interpreter, entry_point)
 
     async def prepare(self, files: Mapping[str, str], runtime: str, entry_point: str) -> Build:
         """The build of a few files of our own, by their names: a `requirements.txt` says which packages."""
@@ -80,20 +84,26 @@ class Builder:
                     packed.writestr(zipfile.ZipInfo(name), text)  # no date in it: the same bytes every time
             return await self.build(archive, runtime, (entry_point,))
 
+    async def npm(self, packages: Sequence[str]) -> Layer:
+        """Packages of npm and what they need, in a `node_modules`. Raises BuildFailed."""
+        node = await self._interpreters.find("NODE_22")
+        asked = ("npm", node.tag, *sorted(packages))
+        return await self._layers.find(asked, partial(self._npm.install, packages))
+
     async def find(self, digest: str, runtime: str, entry_point: Sequence[str]) -> Build | None:
         """An earlier build, without its archive; None when it is gone or its interpreter has changed."""
         interpreter = await self._interpreters.find(runtime)
-        present = await _in_thread((self._builds / digest).is_dir)
+        present = await in_thread((self._builds / digest).is_dir)
         if not present or not digest.endswith(f"-{interpreter.tag}"):
             return None
-        return await _in_thread(self._describe, digest, interpreter, entry_point)
+        return await in_thread(self._describe, digest, interpreter, entry_point)
 
     async def prune(self, keep: set[str], unused_seconds: float = 3600.0) -> None:
         """Remove the builds that are not in `keep` and that nobody asked for lately."""
-        for folder in await _in_thread(_folders, self._builds):
-            used = (await _in_thread(folder.stat)).st_mtime
+        for folder in await in_thread(folders, self._builds):
+            used = (await in_thread(folder.stat)).st_mtime
             if folder.name not in keep and used + unused_seconds <= time.time():
-                await _in_thread(self._discard, folder)
+                await in_thread(self._discard, folder)
 
     def _describe(self, digest: str, interpreter: Interpreter, entry_point: Sequence[str]) -> Build:
         folder = self._builds / digest
@@ -104,34 +114,34 @@ class Builder:
         return Build(digest, code, launch, (*interpreter.notes, *kept, *notes))
 
     async def _make(self, digest: str, archive: Path, interpreter: Interpreter) -> None:
-        workspace = await _in_thread(self._workspace)
+        workspace = await in_thread(self._workspace)
         try:
             async with asyncio.timeout(self._limits.timeout_seconds):
                 notes = await self._fill(workspace, archive, interpreter)
-            await _in_thread(self._keep, workspace, digest, notes)
+            await in_thread(self._keep, workspace, digest, notes)
         except TimeoutError as error:
             raise BuildFailed(f"the build took longer than {self._limits.timeout_seconds:g} s") from error
         finally:
-            await _in_thread(shutil.rmtree, workspace, ignore_errors=True)
+            await in_thread(shutil.rmtree, workspace, ignore_errors=True)
 
     async def _fill(self, workspace: Path, archive: Path, interpreter: Interpreter) -> list[str]:
         code = workspace / "build" / "code"
         code.parent.mkdir()
-        await _in_thread(unpack, archive, code, self._limits)
+        await in_thread(unpack, archive, code, self._limits)
         if interpreter.language != "python":
             return []
         notes = await self._add_packages(workspace, code, interpreter)
-        size = await _in_thread(_size, code)
-        if size > self._limits.unpacked_bytes:
+        total = await in_thread(size, code)
+        if total > self._limits.unpacked_bytes:
             most = self._limits.unpacked_bytes
-            raise BuildFailed(f"with its packages the code has {size} bytes; {most} are allowed")
+            raise BuildFailed(f"with its packages the code has {total} bytes; {most} are allowed")
         await _compile(code, interpreter)
         return notes
 
     async def _add_packages(self, workspace: Path, code: Path, interpreter: Interpreter) -> list[str]:
-        if records := await _in_thread(vendored_records, code):
+        if records := await in_thread(vendored_records, code):
             return await self._replace_misfits(workspace, code, records, interpreter)
-        wanted = await _in_thread(read_requirements, code)
+        wanted = await in_thread(read_requirements, code)
         if wanted is None or not wanted.lines:
             return []
         if (code / PACKAGES_FOLDER).exists():
@@ -143,14 +153,14 @@ class Builder:
     async def _replace_misfits(
         self, workspace: Path, code: Path, records: list[Path], interpreter: Interpreter
     ) -> list[str]:
-        packages = await _in_thread(misfits, records, interpreter)
+        packages = await in_thread(misfits, records, interpreter)
         if not packages:
             return []
         pins = [package.pin for package in packages]
         fresh = await self._install(workspace, pins, interpreter, dependencies=False)
         for package in packages:
-            await _in_thread(remove, package, code)
-        await _in_thread(overlay, fresh, code)
+            await in_thread(remove, package, code)
+        await in_thread(overlay, fresh, code)
         return [f"packed for another platform or Python, replaced for {interpreter.tag}: {', '.join(pins)}"]
 
     async def _install(
@@ -171,7 +181,7 @@ class Builder:
     def _keep(self, workspace: Path, digest: str, notes: list[str]) -> None:
         folder = workspace / "build"
         (folder / "notes.json").write_text(json.dumps(notes), "utf-8")
-        _make_readable(folder)
+        make_readable(folder)
         os.sync()  # a power cut after the rename must not leave empty files behind a finished build
         self._builds.mkdir(parents=True, exist_ok=True)
         try:
@@ -197,18 +207,6 @@ async def _compile(code: Path, interpreter: Interpreter) -> None:
         return
 
 
-async def _in_thread(
-    function: Callable[_Given, _Result], *arguments: _Given.args, **options: _Given.kwargs
-) -> _Result:
-    """Like `asyncio.to_thread`, but a cancellation waits for the thread: no cleaning up while it writes."""
-    task = asyncio.ensure_future(asyncio.to_thread(function, *arguments, **options))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
-
-
 def _digest(archive: Path, interpreter: Interpreter, limits: BuildLimits) -> str:
     """The archive's SHA-256 and the interpreter's tag."""
     size = archive.stat().st_size
@@ -216,18 +214,3 @@ def _digest(archive: Path, interpreter: Interpreter, limits: BuildLimits) -> str
         raise BuildFailed(f"the code archive has {size} bytes; {limits.archive_bytes} are allowed")
     with archive.open("rb") as file:
         return f"{hashlib.file_digest(file, 'sha256').hexdigest()}-{interpreter.tag}"
-
-
-def _folders(parent: Path) -> list[Path]:
-    return [path for path in parent.iterdir() if path.is_dir()] if parent.is_dir() else []
-
-
-def _size(folder: Path) -> int:
-    return sum(path.lstat().st_size for path in folder.rglob("*"))
-
-
-def _make_readable(folder: Path) -> None:
-    """Whoever the sandbox runs as may read and enter, whatever the server's umask; nobody else writes."""
-    for path in (folder, *folder.rglob("*")):
-        enter = path.is_dir() or path.stat().st_mode & 0o100
-        path.chmod(0o755 if enter else 0o644)

@@ -1,20 +1,12 @@
 """The `uv` program (https://docs.astral.sh/uv/): installs packages for other interpreters than ours."""
 
-import os
-from collections.abc import Sequence
 from pathlib import Path
 
 from uv import find_uv_bin
 
 from innkeeper.services.builder.interpreters import Interpreter
 from innkeeper.services.builder.model import BuildFailed
-from innkeeper.services.builder.program import run
-
-# The server's environment holds its secrets: uv gets only what it needs to reach its index.
-_PASSED = ("HOME", "PATH", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "XDG_CONFIG_HOME", "NETRC")
-_PASSED_SUFFIXES = ("_PROXY", "_proxy")
-_FAILURE_LINES = 20
-_FAILURE_CHARACTERS = 2_000
+from innkeeper.services.builder.program import reaching_out, run
 
 
 class Uv:
@@ -56,17 +48,8 @@ class Uv:
             folder=requirements.parent,
         )
         if outcome.code != 0:
-            raise BuildFailed(f"installing the packages failed:\n{_ending(outcome.output.splitlines())}")
+            raise BuildFailed(f"installing the packages failed:\n{outcome.ending}")
 
     def _environment(self) -> dict[str, str]:
-        passed = {
-            name: value
-            for name, value in os.environ.items()
-            if name in _PASSED or name.startswith("UV_") or name.endswith(_PASSED_SUFFIXES)
-        }
         ours = {"UV_CACHE_DIR": str(self._cache), "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
-        return {**passed, **ours, "NO_COLOR": "1"}
-
-
-def _ending(lines: Sequence[str]) -> str:
-    return "\n".join(lines[-_FAILURE_LINES:])[-_FAILURE_CHARACTERS:]
+        return {**reaching_out(("UV_",)), **ours, "NO_COLOR": "1"}

@@ -6,21 +6,23 @@ import hashlib
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
 from innkeeper.engines.sandbox.sandbox import Mount
 from innkeeper.kernel.errors import NotFound, Unavailable
-from innkeeper.services.builder.model import TASK_FOLDER, Build, BuildFailed
+from innkeeper.services.builder.model import TASK_FOLDER, Build, BuildFailed, Layer
 from innkeeper.services.builder.service import Builder
 from innkeeper.services.sandboxes.model import BUILT_IN, CODE_TEMPLATE, TemplateSpec
 
 HOME = "/home/agent"
 _BIN = "/opt/innkeeper-bin"
+_MODULES = "/node_modules"  # at the root, where Node.js finds it from every folder
 _PYTHON, _NODE = "PYTHON_3_12", "NODE_22"
+_GROUND = ("base", "pip", "npm", "start", "ready")  # the members of a template that make its ground
 _ENVIRONMENT = {
-    "PATH": f"{_BIN}:{HOME}/.local/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+    "PATH": f"{_BIN}:{HOME}/.local/bin:{_MODULES}/.bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
     # What is installed inside goes into a folder of its own, and counts.
     "PYTHONNOUSERSITE": "",
     "PYTHONUSERBASE": f"{HOME}/.local",
@@ -33,12 +35,14 @@ _ENVIRONMENT = {
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """`start` and `ready` are the commands of a template's sandboxes that have no processes yet."""
+    """`start` and `ready` are the commands of a template's sandboxes that have no processes yet; `layers` the
+    packages, by who manages them, that were installed for it."""
 
     mounts: Sequence[Mount]
     environment: Mapping[str, str]
     start: str = ""
     ready: str = ""
+    layers: Mapping[str, Layer] = field(default_factory=dict)
 
 
 class Grounds:
@@ -70,7 +74,7 @@ class Grounds:
     async def declare(self, spec: TemplateSpec) -> str:
         """The ground of a template, to be found by what this gives. The same for the same packages and
         commands; it is on disk, so that sandboxes that stand on it outlive the server."""
-        told = json.dumps({"base": spec.base, "pip": spec.pip, "start": spec.start, "ready": spec.ready})
+        told = json.dumps({member: getattr(spec, member) for member in _GROUND})
         name = f"{spec.base}-{hashlib.sha256(told.encode()).hexdigest()[:20]}"
         await asyncio.to_thread(_declare, self._declared / name, told)
         return name
@@ -87,7 +91,7 @@ class Grounds:
             told = json.loads((self._declared / template).read_text("utf-8"))
         except FileNotFoundError as error:
             raise NotFound(f"Template or snapshot {template} does not exist") from error
-        return TemplateSpec(told["base"], tuple(told["pip"]), start=told["start"], ready=told["ready"])
+        return TemplateSpec.of(told)
 
     async def _make(self, spec: TemplateSpec) -> Ground:
         packages = [*(self._packages if spec.base == CODE_TEMPLATE else ()), *spec.pip]
@@ -105,7 +109,12 @@ class Grounds:
         mounts += [Mount(folder, str(folder)) for folder in sorted(folders)]
         if spec.base == CODE_TEMPLATE:
             mounts.append(Mount(self._programs, "/opt/innkeeper"))
-        return Ground(mounts, {**python.launch.environment, **_ENVIRONMENT}, spec.start, spec.ready)
+        layers: dict[str, Layer] = {}
+        if spec.npm:
+            layers["npm"] = await self._builder.npm(spec.npm)
+            mounts.append(Mount(layers["npm"].path / "node_modules", _MODULES))
+        environment = {**python.launch.environment, **_ENVIRONMENT}
+        return Ground(mounts, environment, spec.start, spec.ready, layers)
 
 
 def _declare(path: Path, told: str) -> None:

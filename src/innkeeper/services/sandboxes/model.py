@@ -3,10 +3,11 @@
 import re
 import secrets
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from innkeeper.kernel.errors import FieldError, InvalidRequest
 
@@ -22,7 +23,10 @@ _TEXTS_MAX = 64
 _TEXT_MAX_CHARACTERS = 4096
 _KEY = re.compile(r'[^"\\\x00-\x1f]{1,128}')
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
-_PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9._,-]+\])?([=<>!~]=?[A-Za-z0-9.*+!,=<>~]+)?")
+_PIP_PACKAGE = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9._,-]+\])?([=<>!~]=?[A-Za-z0-9.*+!,=<>~]+)?"
+)
+_NPM_PACKAGE = re.compile(r"(@[a-z0-9][a-z0-9._-]*/)?[a-zA-Z0-9][a-zA-Z0-9._-]*(@[A-Za-z0-9.*+<>=^~-]+)?")
 _SCRIPT_MAX_CHARACTERS = 16_384
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
@@ -124,18 +128,25 @@ class SnapshotRecord:
 
 @dataclass(frozen=True, slots=True)
 class TemplateSpec:
-    """`base` is a built-in template; `pip` names Python packages, `files` texts by their paths. `set_up` runs
-    before `start`, which goes on in the background until `ready` succeeds; then runs `warm_up`. All four are
-    shell commands."""
+    """`base` is a built-in template; `pip` and `npm` name packages of Python and of Node.js, `files` texts by
+    their paths. `set_up` runs before `start`, which goes on in the background until `ready` succeeds; then
+    runs `warm_up`. All four are shell commands."""
 
     base: str = BASE_TEMPLATE
     pip: tuple[str, ...] = ()
+    npm: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     set_up: str = ""
     start: str = ""
     ready: str = ""
     warm_up: str = ""
     network: str = "none"
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> "TemplateSpec":
+        """Out of JSON that one was put into."""
+        lists = {name: tuple(value) for name, value in told.items() if isinstance(value, list)}
+        return cls(**{**told, **lists})
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,11 +193,10 @@ def check_template(name: str, spec: TemplateSpec) -> None:
         raise invalid("base", f"must be {' or '.join(BUILT_IN)}")
     if spec.network not in ("none", "public"):
         raise invalid("network", "must be none or public")
-    if len(spec.pip) > _TEXTS_MAX or len(spec.files) > _TEXTS_MAX:
-        raise invalid("pip, files", f"have at most {_TEXTS_MAX} entries each")
-    for package in spec.pip:
-        if not _PACKAGE.fullmatch(package):
-            raise invalid("pip", "must be names of packages, with versions such as ==1.2 if need be")
+    if len(spec.files) > _TEXTS_MAX:
+        raise invalid("files", f"has at most {_TEXTS_MAX} entries")
+    _check_packages("pip", spec.pip, _PIP_PACKAGE, "==1.2")
+    _check_packages("npm", spec.npm, _NPM_PACKAGE, "@1.2")
     for script in (spec.set_up, spec.start, spec.ready, spec.warm_up):
         if len(script) > _SCRIPT_MAX_CHARACTERS:
             raise invalid(
@@ -231,6 +241,13 @@ def check_filter(metadata: Mapping[str, str]) -> None:
 
 def invalid(member: str, rule: str) -> InvalidRequest:
     return InvalidRequest(f"Value at '{member}' is not allowed: {rule}", (FieldError(member, rule),))
+
+
+def _check_packages(member: str, packages: Sequence[str], form: re.Pattern[str], version: str) -> None:
+    if len(packages) > _TEXTS_MAX:
+        raise invalid(member, f"has at most {_TEXTS_MAX} entries")
+    if not all(map(form.fullmatch, packages)):
+        raise invalid(member, f"must be names of packages, with versions such as {version} if need be")
 
 
 def _check_texts(member: str, texts: Mapping[str, str], key: re.Pattern[str], rule: str) -> None:

@@ -284,9 +284,8 @@ def _snapshot(row: RowMapping) -> SnapshotRecord:
 
 
 def _template(row: RowMapping) -> TemplateRecord:
-    spec = {**row["spec"], "pip": tuple(row["spec"]["pip"])}
     told = {
-        "spec": TemplateSpec(**spec),
+        "spec": TemplateSpec.of(row["spec"]),
         "state": TemplateState(row["state"]),
         "kind": SnapshotKind(row["kind"]) if row["kind"] else None,
     }

@@ -18,7 +18,6 @@ from innkeeper.services.sandboxes.service import Sandboxes
 
 _NOT_HERE = {
     "apt": "needs a root file system of its own, which cannot be built here yet",
-    "npm": "run `npm install` in setUp, with network public",
 }
 
 
@@ -44,11 +43,13 @@ def routes(sandboxes: Sandboxes) -> list[Route]:
         spec = found.spec
         shown = {
             "pip": list(spec.pip),
+            "npm": list(spec.npm),
             "files": sorted(spec.files),
             "setUp": spec.set_up,
             "start": spec.start,
             "ready": spec.ready,
             "warmUp": spec.warm_up,
+            "resolved": found.resolved,
             "log": found.log,
         }
         return JSONResponse({**_template(found), **shown})
@@ -72,6 +73,7 @@ def _spec(body: Body) -> TemplateSpec:
     return TemplateSpec(
         base=body.text("base") or BASE_TEMPLATE,
         pip=tuple(body.words("pip")),
+        npm=tuple(body.words("npm")),
         files=body.texts("files"),
         set_up=body.text("setUp") or "",
         start=body.text("start") or "",

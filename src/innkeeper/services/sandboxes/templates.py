@@ -139,6 +139,11 @@ class Templates:
     async def _made(self, record: TemplateRecord, log: MutableSequence[str]) -> dict[str, object]:
         """What the record is told when it is ready."""
         spec = record.spec
+        layers = (await self._grounds.find(record.ground)).layers
+        for layer in layers.values():
+            log.extend(layer.notes)
+        laid_bytes = sum(layer.size_bytes for layer in layers.values())
+        await self._quota.check(record.account, laid_bytes)
         sandbox = await self._provisioner.open(record.id, record.ground, self._rules.most, spec.network)
         try:
             for path, text in spec.files.items():
@@ -150,7 +155,7 @@ class Templates:
         finally:
             await asyncio.shield(sandbox.kill())
         try:
-            await self._quota.check(record.account, image.size_bytes)
+            await self._quota.check(record.account, laid_bytes + image.size_bytes)
         except BaseException:
             await asyncio.shield(self._images.delete(image.id))
             raise
@@ -159,7 +164,8 @@ class Templates:
             "state": TemplateState.READY,
             "kind": image.kind,
             "image": image.id,
-            "image_bytes": image.size_bytes,
+            "image_bytes": laid_bytes + image.size_bytes,
+            "resolved": {manager: layer.resolved for manager, layer in layers.items()},
         }
 
     async def _run(self, sandbox: Sandbox, member: str, script: str, log: MutableSequence[str]) -> None:
