@@ -2,12 +2,14 @@
 
 import asyncio
 import os
+import secrets
 import sys
 from pathlib import Path
 
 import pytest
 
 from innkeeper.engines.sandbox.contract_room import PATIENCE_SECONDS, heard, room, shell
+from innkeeper.engines.sandbox.gvisor import control
 from innkeeper.engines.sandbox.gvisor.driver import GvisorDriver, missing
 from innkeeper.engines.sandbox.gvisor.room import GvisorRoom
 from innkeeper.engines.sandbox.sandbox import Command, Limits, SandboxError, SandboxSpec
@@ -15,6 +17,8 @@ from tests.engines.sandbox.test_gvisor import vanished
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason="; ".join(missing()) or "it can be used here")
 
+RUN = secrets.token_hex(4)
+"""Of names that must be this machine's only ones."""
 SERVER = """
 import asyncio, sys
 from pathlib import Path
@@ -22,15 +26,15 @@ from innkeeper.engines.sandbox.gvisor.driver import GvisorDriver
 from innkeeper.engines.sandbox.sandbox import SandboxSpec
 
 async def serve():
-    state, folder = map(Path, sys.argv[1:])
+    state, folder, RUN = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
     driver = GvisorDriver(state)
     driver.spares = 1
-    await (await driver.create(SandboxSpec("first"))).snapshot(folder)
-    await driver.restore(folder, SandboxSpec("second"))
+    await (await driver.create(SandboxSpec(f"first-{RUN}"))).snapshot(folder)
+    await driver.restore(folder, SandboxSpec(f"second-{RUN}"))
     while not list(state.glob("bundles/spare-*/pid")):
         await asyncio.sleep(0.05)
     await asyncio.sleep(0.2)
-    await driver.restore(folder, SandboxSpec("third"))
+    await driver.restore(folder, SandboxSpec(f"third-{RUN}"))
     print("ready", flush=True)
     await asyncio.sleep(1000)
 
@@ -49,30 +53,34 @@ async def ready(state_dir: Path, count: int) -> list[Path]:
             await asyncio.sleep(0.05)
 
 
-async def test_what_is_restored_into_a_spare_is_like_any_other(tmp_path: Path) -> None:
+@pytest.mark.parametrize("builds", [control.BUILDS, frozenset()], ids=["known", "unknown"])
+async def test_what_is_restored_into_a_spare_is_like_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, builds: frozenset[str]
+) -> None:
+    """Sentries of known builds are told directly what to do, others by runsc."""
+    monkeypatch.setattr(control, "BUILDS", builds)
     state_dir = tmp_path / "state"
     driver = GvisorDriver(state_dir)
     driver.spares = 1
     async with room(driver) as sandbox:
         shouting = await sandbox.exec(Command(["sh", "-c", "read x; echo $x $x; read y; echo $y"]))
         await sandbox.snapshot(tmp_path / "moment")
-    await (await driver.restore(tmp_path / "moment", SandboxSpec("first"))).kill()
+    await (await driver.restore(tmp_path / "moment", SandboxSpec(f"first-{RUN}"))).kill()
     (bundle,) = await ready(state_dir, 1)
-    spec = SandboxSpec("second", environment={"NAME": "second"}, limits=Limits(memory_mib=512))
+    spec = SandboxSpec(f"second-{RUN}", environment={"NAME": "second"}, limits=Limits(memory_mib=512))
     second = await driver.restore(tmp_path / "moment", spec)
     assert isinstance(second, GvisorRoom)
     assert bundle.exists()
-    assert second.id == "second"
+    assert second.id == f"second-{RUN}"
     process = second.process(shouting.id)
     process.stdin.write(b"a\n")
     assert await heard(process.stdout, b"\n") == b"a a\n"
     assert (await shell(second, "echo $NAME")).text == "second"
-    await second.snapshot(tmp_path / "later")
     with pytest.raises(SandboxError, match="exists already"):
-        await driver.restore(tmp_path / "later", spec)
-    await second.kill()
+        await driver.restore(tmp_path / "moment", spec)
+    await second.snapshot(tmp_path / "later", keep_running=False)
     assert not bundle.exists()
-    third = await driver.restore(tmp_path / "later", SandboxSpec("third"))
+    third = await driver.restore(tmp_path / "later", SandboxSpec(f"third-{RUN}"))
     process = third.process(shouting.id)
     process.stdin.write(b"b\n")
     assert await heard(process.stdout, b"\n") == b"b\n"
@@ -85,7 +93,7 @@ async def test_a_server_that_dies_leaves_none_behind(tmp_path: Path) -> None:
     """A sentry that was made ahead does not end with the server by itself."""
     state_dir = tmp_path / "state"
     server = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", SERVER, str(state_dir), str(tmp_path / "moment")),
+        *(sys.executable, "-c", SERVER, str(state_dir), str(tmp_path / "moment"), RUN),
         stdout=asyncio.subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
@@ -96,7 +104,7 @@ async def test_a_server_that_dies_leaves_none_behind(tmp_path: Path) -> None:
     await server.wait()
     later = GvisorDriver(state_dir)
     found = await later.reap()
-    assert {"first", "second", "third"} < set(found)
+    assert {f"first-{RUN}", f"second-{RUN}", f"third-{RUN}"} < set(found)
     assert any(each.startswith("spare-") for each in found)
     await vanished(state_dir)
     assert [path for part in ("sandboxes", "bundles") for path in (state_dir / part).iterdir()] == []

@@ -196,7 +196,7 @@ class SnapshotContract:
         mounts = [Mount(tmp_path / "shared", "/mnt/data", writable=True)]
         log = tmp_path / "shared" / "log"
         log.parent.mkdir()
-        sandbox = await driver.create(SandboxSpec("first", mounts))
+        sandbox = await driver.create(SandboxSpec(f"test-{secrets.token_hex(6)}", mounts))
         await sandbox.exec(Command(["python3", "-c", _LOG]))
         await _grown(log, 20)
         await sandbox.snapshot(tmp_path / "moment", keep_running=False)

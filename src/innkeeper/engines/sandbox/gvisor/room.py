@@ -15,7 +15,7 @@ from innkeeper.engines.sandbox import freezer, launch
 from innkeeper.engines.sandbox.calls import CALL_TIMEOUT_SECONDS, Calls
 from innkeeper.engines.sandbox.cgroups import Cgroup
 from innkeeper.engines.sandbox.child import KILL_TIMEOUT_SECONDS, ChildProcess, WatchedProcess
-from innkeeper.engines.sandbox.gvisor import bundle, files, namespace, runsc
+from innkeeper.engines.sandbox.gvisor import bundle, control, files, namespace, runsc
 from innkeeper.engines.sandbox.gvisor.barrier import Barrier
 from innkeeper.engines.sandbox.gvisor.doors import Door, Doors
 from innkeeper.engines.sandbox.gvisor.process import GvisorProcess, start
@@ -39,9 +39,6 @@ from innkeeper.engines.sandbox.sandbox import (
 
 HEADROOM_MIB = 128
 """What gVisor itself takes of a sandbox's memory."""
-SNAPSHOT_TIMEOUT_SECONDS = 300.0
-
-_LEAVING = ("--leave-running", "--compression=none")
 _HOST_TASKS = 4096  # threads that gVisor may have on the host beside those that run the agent's
 
 
@@ -202,9 +199,9 @@ class GvisorRoom(Room):
             self._record = replace(self._record, id=spec.id)
             self._spec, self._limits, self.image = spec, spec.limits, image
             self._cgroup.change(self._around(spec.limits))
-            words = self._runsc("restore", "--detach", f"--image-path={image.folder}", *self._in_bundle())
+            sentry = await self._sentry()
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(runsc.printed(words))
+                tasks.create_task(sentry.restore(image.folder))
                 tasks.create_task(self._begin(None))
         except (OSError, ExceptionGroup) as error:
             await self.kill()
@@ -284,6 +281,11 @@ class GvisorRoom(Room):
     def _runsc(self, *words: str) -> list[str]:
         return runsc.command(self._folder / "state", self._network_kind, *words)
 
+    async def _sentry(self) -> runsc.Sentry:
+        build = (await self._key()).build
+        state = self._folder / "state"
+        return control.sentry(state, self._network_kind, self._container, self._folder, build)
+
     async def _greeted(self, started: ChildProcess | None) -> None:
         try:
             if self.image is None:
@@ -312,12 +314,13 @@ class GvisorRoom(Room):
             self._restored[each.id] = GvisorProcess(self._wire, each.id, exited, streams)
 
     async def _snapshot(self, folder: Path, keep_running: bool) -> None:
-        key = await self._key()
+        key, sentry = await self._key(), await self._sentry()
         try:
             with draft(folder, self._cgroup.usage().memory_mib) as path:
                 self._renote(folders=(str(self._folder), str(path)))
-                async with self._standing_still(keep_running):
-                    image = await self._checkpoint(path)
+                async with self._standing_still(sentry, keep_running):
+                    await sentry.checkpoint(path)
+                    image = Image(path, self._living(), tuple(sorted(self._ports)), self._wire.next_number)
                     if not keep_running:
                         await kept(image, key, self._spec, folder)
                 if keep_running:
@@ -328,7 +331,7 @@ class GvisorRoom(Room):
             self._renote(folders=(str(self._folder),))
 
     @asynccontextmanager
-    async def _standing_still(self, keep_running: bool) -> AsyncIterator[None]:
+    async def _standing_still(self, sentry: runsc.Sentry, keep_running: bool) -> AsyncIterator[None]:
         """Afterwards it goes on, or is paused if it was. If it shall not `keep_running`, its processes stand
         still even when the image is written, and go on only if that fails."""
         freezer.thaw(self._cgroup.paths)
@@ -337,11 +340,11 @@ class GvisorRoom(Room):
                 await self._wire.quiesce()
                 try:
                     if not keep_running:
-                        await runsc.printed(self._runsc("pause", self._container))
+                        await sentry.pause()
                     yield
                 except BaseException:
                     if not keep_running:
-                        await runsc.printed(self._runsc("resume", self._container))
+                        await sentry.resume()
                     keep_running = True
                     raise
                 finally:
@@ -352,11 +355,6 @@ class GvisorRoom(Room):
         finally:
             if self._channel.paused and keep_running:
                 await freezer.freeze(self._cgroup.paths)
-
-    async def _checkpoint(self, path: Path) -> Image:
-        async with asyncio.timeout(SNAPSHOT_TIMEOUT_SECONDS):
-            await runsc.printed(self._runsc("checkpoint", *_LEAVING, f"--image-path={path}", self._container))
-        return Image(path, self._living(), tuple(sorted(self._ports)), self._wire.next_number)
 
     def _living(self) -> tuple[Running, ...]:
         living = {each: self._streams[each] for each in self._wire.alive if each in self._streams}

@@ -1,11 +1,16 @@
 """Command lines of runsc(1)."""
 
+import asyncio
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 from innkeeper.engines.sandbox.child import ChildProcess
 from innkeeper.engines.sandbox.sandbox import SandboxError
+
+TIMEOUT_SECONDS = 300.0
+"""For what is asked of a sentry."""
 
 _LINE_MAX = 200
 _CAUSES = {
@@ -21,6 +26,53 @@ def command(state: Path, network: str, *words: str) -> list[str]:
     It ends when the thread ends that started it."""
     flags = (f"--root={state}", "--platform=systrap", f"--network={network}")
     return [*_MORTAL, "runsc", *flags, "--overlay2=none", "--host-uds=open", "--ignore-cgroups", *words]
+
+
+class Sentry(Protocol):
+    """What is asked of the kernel of one sandbox. All raise SandboxError."""
+
+    async def checkpoint(self, image: Path) -> None:
+        """Write all that it holds into this folder, and go on as before, paused or not."""
+        ...
+
+    async def restore(self, image: Path) -> None:
+        """Go on from an image, as one that was created and not started. Return once it does."""
+        ...
+
+    async def pause(self) -> None:
+        """Have all processes stand still."""
+        ...
+
+    async def resume(self) -> None: ...
+
+
+class CommandLine:
+    """A `Sentry` asked by runsc(1), as any build can."""
+
+    def __init__(self, state: Path, network: str, container: str, bundle: Path) -> None:
+        self._state = state
+        self._network = network
+        self._container = container
+        self._bundle = bundle
+
+    async def checkpoint(self, image: Path) -> None:
+        await self._told("checkpoint", "--leave-running", "--compression=none", f"--image-path={image}")
+
+    async def restore(self, image: Path) -> None:
+        await self._told("restore", "--detach", f"--image-path={image}", f"--bundle={self._bundle}")
+
+    async def pause(self) -> None:
+        await self._told("pause")
+
+    async def resume(self) -> None:
+        await self._told("resume")
+
+    async def _told(self, *words: str) -> None:
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                await printed(command(self._state, self._network, *words, self._container))
+        except TimeoutError:
+            raise SandboxError(f"runsc was not done in {TIMEOUT_SECONDS:g} s") from None
 
 
 async def build() -> str:
