@@ -112,3 +112,16 @@ class FileContract:
         assert (storage / "sub/file").read_text() == "kept\n"
         assert (storage / "by-us").read_text() == "too"
         assert [path.name for path in code.iterdir()] == ["main.py"]
+
+    async def test_layers_lie_over_the_programs_of_the_host(
+        self, driver: SandboxDriver, tmp_path: Path
+    ) -> None:
+        for place, text in (("usr/bin/ours", "#!/bin/sh\necho hello"), ("etc/ours/of", "us")):
+            (tmp_path / place).parent.mkdir(parents=True)
+            (tmp_path / place).write_text(text)
+            (tmp_path / place).chmod(0o755)
+        async with room(driver, layers=[tmp_path]) as sandbox:
+            said = await shell(sandbox, "ours; cat /etc/ours/of; id -un; ls /usr/bin/env; touch /usr/bin/x")
+            assert said.text.split() == ["hello", "usagent", "/usr/bin/env"]
+        async with room(driver) as sandbox:
+            assert (await shell(sandbox, "ls /usr/bin/ours /etc/ours")).text == ""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from innkeeper.engines.sandbox import rootfs, seccomp
+from innkeeper.engines.sandbox.overlay import laying
 from innkeeper.engines.sandbox.rootfs import USER_ID, guest_command, view
 from innkeeper.engines.sandbox.sandbox import SandboxSpec
 
@@ -50,6 +51,7 @@ def command(
     return [
         *entering(most, doors),
         *_SURROUNDED,
+        *laying(spec.layers, etc),
         *("bwrap", *_ISOLATION, "--info-fd", str(info), "--seccomp", str(filter_), *view(spec, etc)),
         *("--", *guest_command(control, _open_files(spec, most))),
     ]

@@ -90,7 +90,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class SandboxSpec:
-    """`id` is unique on this host: letters, digits, `-` and `_`, up to 64."""
+    """`id` is unique on this host: letters, digits, `-` and `_`, up to 64. `layers` are folders whose `usr`
+    and `etc` are laid over the host's, the first of them uppermost."""
 
     id: str
     mounts: Sequence[Mount] = ()
@@ -100,6 +101,7 @@ class SandboxSpec:
     egress: Egress = Egress()
     relays: Sequence[Relay] = ()
     working_directory: str = "/home/agent"
+    layers: Sequence[Path] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import json
 import os
+import platform
 import shutil
 import tempfile
 import time
@@ -18,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from weakref import WeakValueDictionary
 
+from innkeeper.services.builder.apt import Apt
 from innkeeper.services.builder.dependencies import (
     PACKAGES_FOLDER,
     misfits,
@@ -56,6 +58,7 @@ class Builder:
         self._interpreters = interpreters
         self._uv = Uv(root / "cache", limits.timeout_seconds, source_builds)
         self._layers = Layers(root, limits)
+        self._apt = Apt(root / "cache" / "apt", limits.timeout_seconds)
         self._npm = Npm(root / "cache" / "npm", limits.timeout_seconds)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._places = asyncio.Semaphore(limits.concurrent_builds)
@@ -89,6 +92,12 @@ class Builder:
         node = await self._interpreters.find("NODE_22")
         asked = ("npm", node.tag, *sorted(packages))
         return await self._layers.find(asked, partial(self._npm.install, packages))
+
+    async def apt(self, packages: Sequence[str]) -> Layer:
+        """Packages of this host's distribution that it has not itself, and what they need, as a tree to lay
+        over its own. Raises BuildFailed."""
+        asked = ("apt", platform.freedesktop_os_release().get("VERSION_ID", ""), *sorted(packages))
+        return await self._layers.find(asked, partial(self._apt.install, packages))
 
     async def find(self, digest: str, runtime: str, entry_point: Sequence[str]) -> Build | None:
         """An earlier build, without its archive; None when it is gone or its interpreter has changed."""

@@ -20,7 +20,7 @@ HOME = "/home/agent"
 _BIN = "/opt/innkeeper-bin"
 _MODULES = "/node_modules"  # at the root, where Node.js finds it from every folder
 _PYTHON, _NODE = "PYTHON_3_12", "NODE_22"
-_GROUND = ("base", "pip", "npm", "start", "ready")  # the members of a template that make its ground
+_GROUND = ("base", "pip", "npm", "apt", "start", "ready")  # the members of a template that make its ground
 _ENVIRONMENT = {
     "PATH": f"{_BIN}:{HOME}/.local/bin:{_MODULES}/.bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
     # What is installed inside goes into a folder of its own, and counts.
@@ -113,6 +113,8 @@ class Grounds:
         if spec.npm:
             layers["npm"] = await self._builder.npm(spec.npm)
             mounts.append(Mount(layers["npm"].path / "node_modules", _MODULES))
+        if spec.apt:
+            layers["apt"] = await self._builder.apt(spec.apt)
         environment = {**python.launch.environment, **_ENVIRONMENT}
         return Ground(mounts, environment, spec.start, spec.ready, layers)
 

@@ -27,6 +27,7 @@ _PIP_PACKAGE = re.compile(
     r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9._,-]+\])?([=<>!~]=?[A-Za-z0-9.*+!,=<>~]+)?"
 )
 _NPM_PACKAGE = re.compile(r"(@[a-z0-9][a-z0-9._-]*/)?[a-zA-Z0-9][a-zA-Z0-9._-]*(@[A-Za-z0-9.*+<>=^~-]+)?")
+_APT_PACKAGE = re.compile(r"[a-z0-9][a-z0-9.+-]*[a-z0-9.+](=[A-Za-z0-9.+:~-]+)?")
 _SCRIPT_MAX_CHARACTERS = 16_384
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
@@ -128,13 +129,14 @@ class SnapshotRecord:
 
 @dataclass(frozen=True, slots=True)
 class TemplateSpec:
-    """`base` is a built-in template; `pip` and `npm` name packages of Python and of Node.js, `files` texts by
-    their paths. `set_up` runs before `start`, which goes on in the background until `ready` succeeds; then
-    runs `warm_up`. All four are shell commands."""
+    """`base` is a built-in template; `pip`, `npm` and `apt` name packages of Python, of Node.js and of the
+    host's distribution, `files` texts by their paths. `set_up` runs before `start`, which goes on in the
+    background until `ready` succeeds; then runs `warm_up`. All four are shell commands."""
 
     base: str = BASE_TEMPLATE
     pip: tuple[str, ...] = ()
     npm: tuple[str, ...] = ()
+    apt: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     set_up: str = ""
     start: str = ""
@@ -197,6 +199,7 @@ def check_template(name: str, spec: TemplateSpec) -> None:
         raise invalid("files", f"has at most {_TEXTS_MAX} entries")
     _check_packages("pip", spec.pip, _PIP_PACKAGE, "==1.2")
     _check_packages("npm", spec.npm, _NPM_PACKAGE, "@1.2")
+    _check_packages("apt", spec.apt, _APT_PACKAGE, "=1.2-3")
     for script in (spec.set_up, spec.start, spec.ready, spec.warm_up):
         if len(script) > _SCRIPT_MAX_CHARACTERS:
             raise invalid(

@@ -109,6 +109,7 @@ class Provisioner:
             limits=replace(self._rules.limits, cpu_cores=limits.cpu_cores, memory_mib=limits.memory_mib),
             network=Network(network),
             working_directory=HOME,
+            layers=[ground.layers["apt"].path] if "apt" in ground.layers else [],
         )
 
     async def _check_isolation(self) -> None:

@@ -12,13 +12,8 @@ from innkeeper.services.sandboxes.model import (
     TemplateRecord,
     TemplateSpec,
     check_template,
-    invalid,
 )
 from innkeeper.services.sandboxes.service import Sandboxes
-
-_NOT_HERE = {
-    "apt": "needs a root file system of its own, which cannot be built here yet",
-}
 
 
 def routes(sandboxes: Sandboxes) -> list[Route]:
@@ -44,6 +39,7 @@ def routes(sandboxes: Sandboxes) -> list[Route]:
         shown = {
             "pip": list(spec.pip),
             "npm": list(spec.npm),
+            "apt": list(spec.apt),
             "files": sorted(spec.files),
             "setUp": spec.set_up,
             "start": spec.start,
@@ -67,13 +63,11 @@ def routes(sandboxes: Sandboxes) -> list[Route]:
 
 
 def _spec(body: Body) -> TemplateSpec:
-    for member, why in _NOT_HERE.items():
-        if body.words(member):
-            raise invalid(member, why)
     return TemplateSpec(
         base=body.text("base") or BASE_TEMPLATE,
         pip=tuple(body.words("pip")),
         npm=tuple(body.words("npm")),
+        apt=tuple(body.words("apt")),
         files=body.texts("files"),
         set_up=body.text("setUp") or "",
         start=body.text("start") or "",

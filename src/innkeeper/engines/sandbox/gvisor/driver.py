@@ -60,7 +60,9 @@ class GvisorDriver(RoomDriver[GvisorRoom]):
         await super().close()
 
     async def _spare(self, spec: SandboxSpec) -> GvisorRoom:
-        bare = SandboxSpec(f"spare-{secrets.token_hex(6)}", mounts=spec.mounts, limits=spec.limits)
+        bare = SandboxSpec(
+            f"spare-{secrets.token_hex(6)}", mounts=spec.mounts, limits=spec.limits, layers=spec.layers
+        )
         room = await self._admit(bare)
         room.spare = True
         await room.open(self._records, self._etc)

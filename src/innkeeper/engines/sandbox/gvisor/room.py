@@ -22,6 +22,7 @@ from innkeeper.engines.sandbox.gvisor.process import GvisorProcess, start
 from innkeeper.engines.sandbox.gvisor.snapshot import Image, Key, Running, draft, kept
 from innkeeper.engines.sandbox.gvisor.streams import StandardStreams
 from innkeeper.engines.sandbox.gvisor.wire import Wire
+from innkeeper.engines.sandbox.overlay import laying
 from innkeeper.engines.sandbox.records import ProcessMark, Record, Records
 from innkeeper.engines.sandbox.relay import RelayServer
 from innkeeper.engines.sandbox.room import Room, checked_port, unreachable
@@ -66,6 +67,7 @@ class GvisorRoom(Room):
         self._streams: dict[int, StandardStreams] = {}
         self._restored: dict[int, GvisorProcess] = {}
         self._processes = 0
+        self._around_runsc: list[str] = []
 
     async def exec(self, command: Command) -> GvisorProcess:
         environment = {**ENVIRONMENT, **self._spec.environment, **command.environment}
@@ -174,6 +176,8 @@ class GvisorRoom(Room):
         self._network_kind = "host" if holder else "none"
         path = namespace.path(holder) if holder else None
         await self._write_bundle(etc, path)
+        if laid := laying(self._spec.layers, etc):
+            self._around_runsc = ["unshare", "--mount", "--", *laid]
         self._doors = Doors(bundle.doors(self._folder))
         self._belongings.callback(self._close_doors)
         if self.spare:
@@ -266,10 +270,9 @@ class GvisorRoom(Room):
 
     def _start(self, *words: str) -> ChildProcess:
         heard, said = self._wire.guest_ends
+        command = [*self._entering(), *self._around_runsc, *self._runsc(*words, *self._in_bundle())]
         try:
-            started = ChildProcess(
-                [*self._entering(), *self._runsc(*words, *self._in_bundle())], stdin=heard, stdout=said
-            )
+            started = ChildProcess(command, stdin=heard, stdout=said)
         finally:
             self._wire.let_go()
         self._belongings.push_async_callback(started.kill)

@@ -58,4 +58,4 @@ class Spares:
 
 
 def _kind(spec: SandboxSpec) -> Any:
-    return fitting(spec), [str(mount.source) for mount in spec.mounts]
+    return fitting(spec), [str(mount.source) for mount in spec.mounts], list(map(str, spec.layers))

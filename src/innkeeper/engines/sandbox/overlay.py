@@ -1,0 +1,47 @@
+"""Folders laid over the host's programs, for one sandbox alone.
+
+The mounts are made in a mount namespace around it, which ends with it:
+https://docs.kernel.org/filesystems/overlayfs.html#multiple-lower-layers
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from innkeeper.engines.sandbox.sandbox import SandboxError
+
+_LAY = """
+while [ "$1" != -- ]; do mount -t overlay -o "ro,lowerdir=$1" overlay "$2" || exit; shift 2; done
+shift
+exec "$@"
+"""
+_MEANINGFUL = frozenset(":,\\")
+
+
+def laying(layers: Sequence[Path], etc: Path) -> list[str]:
+    """What to put before a command, in a mount namespace of its own, so that it sees them. `etc` is what is
+    to be the sandbox's /etc, and goes before theirs. Raises SandboxError for a path that cannot be laid."""
+    if not layers:
+        return []
+    words = [word for pair in _overlays(layers, etc) for word in pair]
+    return ["/bin/sh", "-c", _LAY, "layers", *words, "--"]
+
+
+def _overlays(layers: Sequence[Path], etc: Path) -> Iterator[tuple[str, str]]:
+    """The folders of each mount, the uppermost first, and where it goes."""
+    for layer in layers:
+        if not layer.is_dir():
+            raise SandboxError(f"cannot lay {layer} over the host's programs: there is no such folder")
+    if parts := _parts(layers, "usr"):
+        yield ":".join((*parts, "/usr")), "/usr"
+    if parts := _parts(layers, "etc"):
+        yield ":".join((_plain(etc), *parts)), str(etc)
+
+
+def _parts(layers: Sequence[Path], name: str) -> list[str]:
+    return [_plain(layer / name) for layer in layers if (layer / name).is_dir()]
+
+
+def _plain(path: Path) -> str:
+    if _MEANINGFUL.intersection(str(path)):
+        raise SandboxError(f"cannot lay {path} over the host's programs: its name has :, a comma or \\ in it")
+    return str(path.absolute())
