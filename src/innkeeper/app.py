@@ -88,16 +88,19 @@ class Innkeeper:
         self.office.metering.open()
         self._watch = asyncio.create_task(self.runtime.expiry.run())
 
+    async def end_sessions(self) -> None:
+        """All that there are, and with them the streams of what goes on in them."""
+        await asyncio.gather(self.runtime.sessions.close(), self.code.sessions.close())
+        await self.e2b.close()
+        await self.sandboxes.close()
+
     async def close(self) -> None:
         """End every session and let go of everything."""
         if self._watch is not None:
             self._watch.cancel()
             with suppress(asyncio.CancelledError):
                 await self._watch
-        await self.runtime.sessions.close()
-        await self.code.sessions.close()
-        await self.e2b.close()
-        await self.sandboxes.close()
+        await self.end_sessions()
         await self.office.metering.close()
         await self.runtime.authorizer.close()
         await self.engines.sandboxes.close()

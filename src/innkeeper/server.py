@@ -10,11 +10,12 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from innkeeper.app import VERSION, Innkeeper
 from innkeeper.bounded_http import bounded_http
@@ -69,7 +70,7 @@ async def _opened(inn: Innkeeper) -> str:
 
 async def _serve_http(inn: Innkeeper, settings: Settings, listener: socket.socket) -> None:
     config = uvicorn.Config(
-        inn.http,
+        _cut_off(inn.http),
         http=bounded_http(settings.request_head_max_bytes, settings.request_arrival_timeout_seconds),
         log_config=None,
         access_log=False,
@@ -80,11 +81,32 @@ async def _serve_http(inn: Innkeeper, settings: Settings, listener: socket.socke
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
-    await _Server(config).serve(sockets=[listener])
+    await _Server(config, inn.end_sessions).serve(sockets=[listener])
+
+
+def _cut_off(app: ASGIApp) -> ASGIApp:
+    """What does not end in time while the server stops is cut off by uvicorn, which says how many there were:
+    nothing has failed that a traceback could explain."""
+
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        with suppress(asyncio.CancelledError):
+            await app(scope, receive, send)
+
+    return run
 
 
 class _Server(uvicorn.Server):
-    """uvicorn lets the signal that stops it kill the process in the end: we have sessions to end first."""
+    """uvicorn lets the signal that stops it kill the process in the end: we have sessions to end first.
+
+    They end while requests are still answered: who shows what goes on in one would go on as long as that.
+    """
+
+    def __init__(self, config: uvicorn.Config, end_sessions: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(config)
+        self._end_sessions = end_sessions
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await asyncio.gather(super().shutdown(sockets), self._end_sessions())
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

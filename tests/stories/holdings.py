@@ -1,5 +1,6 @@
 """What a server holds of its machine, to be compared before and after its guests have come and gone."""
 
+import json
 import os
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -101,3 +102,11 @@ def _links(folder: Path) -> list[str]:
         except FileNotFoundError:
             continue
     return found
+
+
+def recorded(server: RunningServer) -> set[int]:
+    """The processes of its sandboxes that the host can name, by what their drivers wrote down."""
+    notes = (
+        path for path in (server.data_dir / "sandboxes").rglob("*.json") if path.parent.name == "sandboxes"
+    )
+    return {each["pid"] for note in notes for each in json.loads(note.read_text())["processes"]}
