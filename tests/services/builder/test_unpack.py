@@ -106,6 +106,25 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
     assert not (tmp_path / "code").exists()
 
 
+def test_a_bomb_of_folders_is_refused(tmp_path: Path) -> None:
+    """A few names can ask for millions of folders, and for ones that are too deep to be walked through."""
+    assert "1500 folders deep" in refusal(tmp_path, packed(("a/" * 1499 + "x", b"")))
+    wide = packed(*((f"{number}/" * 40 + "x", b"") for number in range(2)))
+    assert "more than 50 entries" in refusal_again(tmp_path, wide)
+
+
+def test_a_bomb_of_entries_that_share_their_bytes_is_refused(tmp_path: Path) -> None:
+    """Each entry of the table leads to the same compressed bytes."""
+    whole = packed(("kernel", bytes(40_000_000)))
+    start = whole.index(b"PK\x01\x02")
+    entry, end = whole[start : whole.index(b"PK\x05\x06")], bytearray(whole[-22:])
+    names = [entry.replace(b"kernel", b"file%02d" % number) for number in range(40)]
+    struct.pack_into("<HHI", end, 8, 40, 40, sum(map(len, names)))
+    assert "200 times" in refusal(
+        tmp_path, whole[:start] + b"".join(names) + end, BuildLimits(unpacked_bytes=1 << 40)
+    )
+
+
 def test_a_bomb_that_lies_about_its_size_is_refused(tmp_path: Path) -> None:
     honest = packed(("zeros", bytes(1_000_000)))
     lie = honest.replace(struct.pack("<I", 1_000_000), struct.pack("<I", 1_000))

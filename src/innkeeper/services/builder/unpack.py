@@ -18,6 +18,7 @@ from innkeeper.services.builder.model import BuildFailed, BuildLimits
 _CHUNK = 1 << 20
 _RATIO_FLOOR_BYTES = 50_000_000
 _DIRECTORY_BYTES_PER_ENTRY = 160  # the fixed 46, and a name and extra fields of usual length
+_DEPTH_MAX = 64  # folders in folders; nobody's code is deeper, and who walks through it may go down each
 _ENCRYPTED = 0x1
 _UNIX = 3
 _SHAPE_ERRORS = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
@@ -69,9 +70,14 @@ def _entries(
     if declared > max(_RATIO_FLOOR_BYTES, archive.stat().st_size * limits.ratio):
         raise BuildFailed(f"the code archive inflates to more than {limits.ratio} times its own size")
     entries = {}
+    places: set[PurePosixPath] = set()
     for info in infos:
         _check_kind(info)
-        entries[_safe_name(info)] = info
+        name = _safe_name(info)
+        entries[name] = info
+        places.update((name, *name.parents))
+        if len(places) > limits.entries + 1:  # the last is the folder of them all
+            raise _too_many(limits.entries)
     entries.pop(PurePosixPath(), None)
     return entries
 
@@ -83,6 +89,8 @@ def _safe_name(info: zipfile.ZipInfo) -> PurePosixPath:
     path = PurePosixPath(name)
     if path.is_absolute() or re.match(r"[A-Za-z]:", name) or ".." in path.parts:
         raise BuildFailed(f"{name[:200]!r} leads out of the archive; names must be relative and without '..'")
+    if len(path.parts) > _DEPTH_MAX:
+        raise BuildFailed(f"{name[:200]!r} is {len(path.parts)} folders deep; {_DEPTH_MAX} are allowed")
     return path
 
 
