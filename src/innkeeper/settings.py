@@ -110,7 +110,8 @@ class Settings(BaseSettings):
     untrusted_code_in_namespaces: Annotated[
         bool,
         Field(
-            description="Run the code interpreter's sessions also in sandboxes that share the host's kernel."
+            description="Run code of strangers (code interpreter, named sandboxes, E2B) also where sandboxes "
+            "share the host's kernel; agents are the operator's own code, and run anyway."
         ),
     ] = False
     code_interpreter_packages: Annotated[

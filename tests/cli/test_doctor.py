@@ -24,6 +24,17 @@ def test_doctor_really_starts_a_sandbox(run: Run) -> None:
     assert "sandbox      ok " in run("doctor").stdout
 
 
+@pytest.mark.skipif(not shutil.which("bwrap"), reason="needs bubblewrap")
+def test_doctor_says_where_untrusted_code_is_refused_and_what_to_do(run: Run) -> None:
+    refused = run("doctor", INNKEEPER_SANDBOX_DRIVER="bubblewrap")
+    assert refused.returncode == 0
+    assert "untrusted    warning" in refused.stdout
+    assert "untrusted: install gVisor" in refused.stderr
+    assert "INNKEEPER_UNTRUSTED_CODE_IN_NAMESPACES=true" in refused.stderr
+    settings = {"INNKEEPER_SANDBOX_DRIVER": "bubblewrap", "INNKEEPER_UNTRUSTED_CODE_IN_NAMESPACES": "true"}
+    assert "untrusted    ok" in run("doctor", **settings).stdout
+
+
 def test_doctor_says_which_model_lacks_its_key(run: Run) -> None:
     models = json.dumps({"mine": {"kind": "openai", "api_key_variable": "NO_SUCH_KEY"}})
     said = run("doctor", INNKEEPER_MODELS=models)

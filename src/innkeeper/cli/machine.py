@@ -44,7 +44,7 @@ def checks(settings: "Settings") -> Iterator[Check]:
     yield _program("bwrap", "bubblewrap", State.MISSING)
     yield _program("slirp4netns", "slirp4netns", State.WARNING)
     yield _program("nft", "nftables", State.WARNING)
-    yield from _sandbox(settings.sandbox_driver)
+    yield from _sandbox(settings.sandbox_driver, settings.untrusted_code_in_namespaces)
     yield _uv()
     yield _postgresql()
     yield _disk(settings.data_dir)
@@ -64,7 +64,7 @@ def _program(name: str, package: str, otherwise: State) -> Check:
     return Check(name, otherwise, "not found", f"apt-get install {package}")
 
 
-def _sandbox(name: str) -> Iterator[Check]:
+def _sandbox(name: str, shared_kernel: bool) -> Iterator[Check]:
     """Really starts an empty sandbox, the only honest way to know whether this kernel allows one."""
     drivers = {entry.name: entry for entry in entry_points(group="innkeeper.sandbox_drivers")}
     if name not in drivers:
@@ -83,10 +83,24 @@ def _sandbox(name: str) -> Iterator[Check]:
     networks = ", ".join(sorted(found.networks))
     state = State.WARNING if problems else State.OK
     yield Check("sandbox", state, f"{used}, {found.isolation}; networks: {networks}", problems)
+    yield _strangers(found, shared_kernel)
     if found.enforces_limits and found.measures_usage:
         yield Check("limits", State.OK, "CPU and memory are limited and measured")
     else:
         yield Check("limits", State.WARNING, "CPU and memory are not fully limited and measured", problems)
+
+
+def _strangers(found: "Capabilities", shared_kernel: bool) -> Check:
+    """Whether the code interpreter and named sandboxes may be had here."""
+    from innkeeper.engines.sandbox.sandbox import Isolation
+    from innkeeper.engines.sandbox.trust import CURE
+
+    if found.isolation is not Isolation.KERNEL_SHARED:
+        return Check("untrusted", State.OK, "runs behind a kernel of its own")
+    if shared_kernel:
+        return Check("untrusted", State.OK, "runs on the host's kernel: you have said that it may")
+    detail = "is refused: no code interpreter and no named sandboxes, for sandboxes share the host's kernel"
+    return Check("untrusted", State.WARNING, detail, CURE)
 
 
 async def _probe(entry: EntryPoint) -> tuple[str, "Capabilities"]:

@@ -17,7 +17,7 @@ import pytest
 import uvloop
 
 import innkeeper
-from innkeeper.engines.sandbox import cgroups
+from innkeeper.engines.sandbox import cgroups, landlock
 from innkeeper.engines.sandbox.bubblewrap import BubblewrapDriver
 from innkeeper.engines.sandbox.cgroups import Cgroup
 from innkeeper.engines.sandbox.contract import SandboxContract
@@ -218,6 +218,13 @@ class TestView:
             if Path("/etc/ssl/certs").exists():
                 assert (await shell(sandbox, "ls /etc/ssl/certs | wc -l")).text != "0"
             assert (await shell(sandbox, "ls /etc/ssl/private /root")).code != 0
+
+    @pytest.mark.skipif(bool(landlock.missing()), reason="no Landlock here")
+    async def test_landlock_is_in_force(self, driver: BubblewrapDriver) -> None:
+        """Its refusal, EACCES, comes before that of the user namespace, EPERM."""
+        device = "import os; os.mknod('/tmp/disk', 0o60666, os.makedev(8, 0))"
+        async with room(driver) as sandbox:
+            assert b"PermissionError: [Errno 13]" in (await run(sandbox, "python3", "-c", device)).err
 
     async def test_the_public_network_has_a_name_server(self, driver: BubblewrapDriver) -> None:
         if Network.PUBLIC not in (await driver.probe()).networks:

@@ -258,6 +258,7 @@ def test_untrusted_code_needs_the_operators_word(tmp_path: Path) -> None:
         data = server.client("bedrock-agentcore")
         code, message = refused(data.start_code_interpreter_session, codeInterpreterIdentifier=SYSTEM)
         assert code == "ValidationException"
+        assert "install gVisor" in message
         assert "INNKEEPER_UNTRUSTED_CODE_IN_NAMESPACES" in message
     finally:
         server.stop()

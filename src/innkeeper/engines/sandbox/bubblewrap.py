@@ -9,6 +9,7 @@ folder is: an agent may leave a set-user-id program there, which is powerless in
 
 import shutil
 
+from innkeeper.engines.sandbox import landlock
 from innkeeper.engines.sandbox.cgroups import Cgroup
 from innkeeper.engines.sandbox.driver import RoomDriver
 from innkeeper.engines.sandbox.room import Room
@@ -23,6 +24,9 @@ class BubblewrapDriver(RoomDriver[Room]):
 
     def missing(self) -> list[str]:
         return [] if shutil.which("bwrap") else ["no sandboxes: `apt-get install bubblewrap`"]
+
+    def lacking(self) -> list[str]:
+        return landlock.missing()
 
     def room(self, spec: SandboxSpec, cgroup: Cgroup) -> Room:
         return Room(spec, cgroup, self._rooms.discard)

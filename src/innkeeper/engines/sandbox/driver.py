@@ -45,6 +45,10 @@ class RoomDriver(ABC, Generic[Kept]):
     def missing(self) -> list[str]:
         """What keeps this machine from having such sandboxes at all, and the cure."""
 
+    def lacking(self) -> list[str]:
+        """What this machine does not have that would make their walls stronger, and the cure."""
+        return []
+
     @abstractmethod
     def room(self, spec: SandboxSpec, cgroup: Cgroup) -> Kept:
         """One that is not open yet, and leaves `_rooms` when it has ended. Raises OSError, SandboxError."""
@@ -65,7 +69,7 @@ class RoomDriver(ABC, Generic[Kept]):
             measures_usage=limited,
             can_pause=any(hierarchy.freezes for hierarchy in self._hierarchies),
             can_snapshot=self.can_snapshot and bool(networks),
-            problems=(*problems, *self._problems),
+            problems=(*problems, *self._problems, *self.lacking()),
         )
 
     async def create(self, spec: SandboxSpec) -> Kept:

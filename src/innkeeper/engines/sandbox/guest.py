@@ -1,21 +1,17 @@
-"""Process 1 of a sandbox: does what the host asks over the control socket, and reaps the dead.
+"""Process 1 of a sandbox: does what the host asks, and reaps the dead.
 
-Runs inside with no privileges, on whatever Python >= 3.9 is visible there, and uses the standard library
-only. Its words with the host are described in `calls.py`. It holds the one way out of the sandbox, so the
-code that runs beside it under the same user must not reach its memory or descriptors: it is not dumpable.
+Runs inside, on whatever Python >= 3.9 is visible there, and uses the standard library only. Its words with
+the host are described in `calls.py`; what carries them, each driver has of its own.
 """
 
 from __future__ import annotations
 
 import _socket  # `socket` and `signal` load `enum` and `re`: a third of the time a sandbox takes to start
-import ctypes
 import errno
 import fcntl
 import os
-import resource
 import select
 import struct
-import sys
 import termios
 
 TYPE_CHECKING = False
@@ -31,11 +27,6 @@ REPLY = struct.Struct("!iii")
 EVENT = -1
 AT_DIRECTORY = 1
 AT_PROGRAM = 2
-
-_PR_SET_DUMPABLE = 4
-# The kernel counts these for all sandboxes of a server together, so none may take them all: pending signals,
-# of which each timer holds one, and bytes in POSIX message queues.
-_SHARED = ((resource.RLIMIT_SIGPENDING, 4096), (resource.RLIMIT_MSGQUEUE, 0))
 
 
 class Guest:
@@ -145,47 +136,6 @@ class Guest:
         self._reply(EVENT, pid, code)
 
 
-class SocketGuest(Guest):
-    """Over the control socket, which carries descriptors too."""
-
-    def __init__(self, control: _socket.socket, open_files: int) -> None:
-        super().__init__(control.fileno())
-        self._control = control
-        self._open_files = open_files
-
-    def _enter(self) -> None:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (self._open_files, self._open_files))
-
-    def _reply(self, request: int, error: int, value: int, passed: int = -1) -> None:
-        ancillary = []
-        if passed >= 0:
-            ancillary = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, struct.pack("i", passed))]
-        try:
-            self._control.sendmsg([REPLY.pack(request, error, value)], ancillary)
-        finally:
-            if passed >= 0:
-                os.close(passed)
-
-    def _answer(self) -> bool:
-        """Handle one request; False when the host has closed the socket."""
-        data, ancillary, _, _ = self._control.recvmsg(
-            REQUEST_MAX_BYTES, _socket.CMSG_SPACE(3 * 4), _socket.MSG_CMSG_CLOEXEC
-        )
-        if not data:
-            return False
-        passed = [number for _, _, packed in ancillary for (number,) in struct.iter_unpack("i", packed)]
-        operation, number, *fields = data.split(b"\0")
-        request = int(number)
-        try:
-            self._do(operation, request, fields, passed)
-        except OSError as error:
-            self._reply(request, error.errno or errno.EIO, 0)
-        finally:
-            for fd in passed:
-                os.close(fd)
-        return True
-
-
 def _open_terminal(size: bytes) -> tuple[int, int]:
     columns, rows = size.split()
     master, slave = os.openpty()
@@ -250,31 +200,3 @@ def open_file(path: bytes, flags: int) -> int:
     if flags & os.O_CREAT:
         os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120 (`pathlib` is slow to load)
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, 0o644)
-
-
-def _leave_to_others() -> None:
-    for limit, most in _SHARED:
-        _, hard = resource.getrlimit(limit)
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(limit, (most, most))
-
-
-def main() -> None:
-    inherited, open_files = map(int, sys.argv[1:])
-    control = _socket.socket(fileno=inherited)
-    os.set_inheritable(control.fileno(), False)
-    for handled in (_signal.SIGINT, _signal.SIGPIPE, _signal.SIGXFSZ):
-        _signal.signal(handled, _signal.SIG_DFL)
-    os.umask(0o022)
-    _leave_to_others()
-    guest = SocketGuest(control, open_files)
-    if ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
-        sys.exit("cannot make the guest agent private")
-    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    for number in range(3):
-        os.dup2(null, number)
-    guest.serve()
-
-
-if __name__ == "__main__":
-    main()

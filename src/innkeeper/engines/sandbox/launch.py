@@ -53,7 +53,7 @@ def command(
         *_SURROUNDED,
         *laying(spec.layers, etc),
         *("bwrap", *_ISOLATION, "--info-fd", str(info), "--seccomp", str(filter_), *view(spec, etc)),
-        *("--", *guest_command(control, _open_files(spec, most))),
+        *("--", *guest_command(spec, control, _open_files(spec, most))),
     ]
 
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from innkeeper.engines.sandbox import guest
+from innkeeper.engines.sandbox import guest, landlock, socket_guest
 from innkeeper.engines.sandbox.network import NAME_SERVER
 from innkeeper.engines.sandbox.sandbox import Mount, SandboxError, SandboxSpec
 
@@ -27,7 +27,12 @@ ENVIRONMENT = {
     "TMPDIR": TEMPORARY,
 }
 
-_GUEST = "/run/innkeeper/guest.py"
+_LIBRARY = "/run/innkeeper/lib"
+_GUEST = (guest, landlock, socket_guest)
+_START = (
+    f"import sys; sys.path.insert(0, {_LIBRARY!r}); "
+    "from innkeeper.engines.sandbox.socket_guest import main; main()"
+)
 PROGRAM_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _SHARED_ETC = (
     "alternatives",
@@ -87,7 +92,8 @@ def view(spec: SandboxSpec, etc: Path) -> list[str]:
     arguments += ["--remount-ro", "/dev", *_scratch(TEMPORARY, "1777", size), *_scratch(HOME, "0755", size)]
     arguments += ["--symlink", HOME, HOME_ALIAS]
     arguments += ["--dir", "/var", "--symlink", TEMPORARY, f"/var{TEMPORARY}"]
-    arguments += ["--ro-bind", guest.__file__, _GUEST]
+    for module in _GUEST:
+        arguments += ["--ro-bind", str(module.__file__), f"{_LIBRARY}/{module.__name__.replace('.', '/')}.py"]
     if not interpreter().is_relative_to("/usr"):
         arguments += ["--ro-bind", sys.base_prefix, sys.base_prefix]
     for mount in spec.mounts:
@@ -95,9 +101,12 @@ def view(spec: SandboxSpec, etc: Path) -> list[str]:
     return [*arguments, "--remount-ro", "/proc", "--remount-ro", "/", "--chdir", "/"]
 
 
-def guest_command(control: int, open_files: int) -> list[str]:
-    """What runs as process 1, with the control socket's descriptor and what it lets the agent have."""
-    return [str(interpreter()), "-I", "-S", "-E", _GUEST, str(control), str(open_files)]
+def guest_command(spec: SandboxSpec, control: int, open_files: int) -> list[str]:
+    """What runs as process 1, with the control socket's descriptor, what it lets the agent have, and where
+    anything may be written at all."""
+    writable = ["/dev", "/proc", TEMPORARY, HOME, *(mount.target for mount in spec.mounts if mount.writable)]
+    told = (str(control), str(open_files), *writable)
+    return [str(interpreter()), "-I", "-S", "-E", "-c", _START, *told]
 
 
 def _hidden(etc: Path) -> Iterator[str]:

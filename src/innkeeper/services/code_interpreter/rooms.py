@@ -11,7 +11,6 @@ from pathlib import Path
 
 from innkeeper.engines.sandbox.pool import Bounds, Pool
 from innkeeper.engines.sandbox.sandbox import (
-    Isolation,
     Limits,
     Mount,
     Network,
@@ -21,6 +20,7 @@ from innkeeper.engines.sandbox.sandbox import (
     SandboxError,
     SandboxSpec,
 )
+from innkeeper.engines.sandbox.trust import Trust
 from innkeeper.kernel.errors import InvalidRequest, Unavailable
 from innkeeper.kernel.ids import random_suffix
 from innkeeper.services.builder.model import TASK_FOLDER, Build, BuildFailed
@@ -100,7 +100,7 @@ class Rooms:
         self._templates = Templates(builder, rules.packages)
         self._golden = GoldenSnapshots(driver, root / "golden", INSIDE, rules.imports)
         self.pool: Pool[Reach, Room] = Pool(self._make_ahead, rules.pool)
-        self._checked = False
+        self._trust = Trust(driver, rules.shared_kernel)
         self._preparing: asyncio.Task[None] | None = None
 
     async def sweep(self) -> None:
@@ -115,7 +115,7 @@ class Rooms:
 
     async def open(self, reach: Reach, environment: Mapping[str, str]) -> Room:
         """Raises InvalidRequest where the operator does not allow it, Unavailable when it cannot be done."""
-        await self._check_isolation()
+        await self._trust.check()
         room = await self.pool.claim(reach)
         if room is None:
             try:
@@ -134,7 +134,7 @@ class Rooms:
 
     async def _prepare(self) -> None:
         try:
-            await self._check_isolation()
+            await self._trust.check()
             await self._templates.python.get()
         except InvalidRequest:
             return  # nobody may start a session: whoever tries is told why
@@ -196,17 +196,6 @@ class Rooms:
 
     def _room(self, sandbox: Sandbox, python: Build) -> Room:
         return Room(sandbox, python.launch.argv[0], self._templates, self.rules.cell_timeout_seconds)
-
-    async def _check_isolation(self) -> None:
-        if self._checked or self.rules.shared_kernel:
-            return
-        if (await self._driver.probe()).isolation is Isolation.KERNEL_SHARED:
-            raise InvalidRequest(
-                "This server's sandboxes share the kernel with the host, which is too weak a wall for code "
-                "of strangers. If you trust whoever may start sessions, allow it with the setting "
-                "INNKEEPER_UNTRUSTED_CODE_IN_NAMESPACES=true"
-            )
-        self._checked = True
 
     async def _spec(self, reach: Reach, python: Build) -> SandboxSpec:
         folders = set(python.launch.mounts)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from innkeeper.engines.sandbox.images import Images
 from innkeeper.engines.sandbox.sandbox import (
-    Isolation,
     Limits,
     Network,
     Sandbox,
@@ -15,8 +14,9 @@ from innkeeper.engines.sandbox.sandbox import (
     SandboxError,
     SandboxSpec,
 )
+from innkeeper.engines.sandbox.trust import Trust
 from innkeeper.engines.vault.vault import Vault
-from innkeeper.kernel.errors import InvalidRequest, Unavailable
+from innkeeper.kernel.errors import Unavailable
 from innkeeper.services.sandboxes.grounds import HOME, Ground, Grounds
 from innkeeper.services.sandboxes.model import SandboxLimits, SandboxRecord
 from innkeeper.services.sandboxes.start_command import begin
@@ -54,12 +54,12 @@ class Provisioner:
         self._images = images
         self._vault = vault
         self._rules = rules
-        self._checked = False
+        self._trust = Trust(driver, rules.shared_kernel)
 
     async def start(self, record: SandboxRecord, image: str | None) -> Sandbox:
         """Raises NotFound when its template is gone, InvalidRequest where the operator does not allow it,
         Unavailable when it cannot be done; then nothing of the attempt is left."""
-        await self._check_isolation()
+        await self._trust.check()
         ground = await self._grounds.find(record.ground)
         spec = self._spec(record.id, ground, record.limits, record.network, self.opened(record))
         try:
@@ -76,7 +76,7 @@ class Provisioner:
 
     async def open(self, id_: str, ground: str, limits: SandboxLimits, network: str) -> Sandbox:
         """One that a template is built in: its start command does not run yet. Raises as `start`."""
-        await self._check_isolation()
+        await self._trust.check()
         found = await self._grounds.find(ground)
         try:
             return await self._driver.create(self._spec(id_, found, limits, network, {}))
@@ -111,16 +111,6 @@ class Provisioner:
             working_directory=HOME,
             layers=[ground.layers["apt"].path] if "apt" in ground.layers else [],
         )
-
-    async def _check_isolation(self) -> None:
-        if self._checked or self._rules.shared_kernel:
-            return
-        if (await self._driver.probe()).isolation is Isolation.KERNEL_SHARED:
-            raise InvalidRequest(
-                "This server's sandboxes share the host's kernel: they are for trusted code alone, and the "
-                "operator has not said that it is, by INNKEEPER_UNTRUSTED_CODE_IN_NAMESPACES=true"
-            )
-        self._checked = True
 
 
 def _context(account: str) -> str:
