@@ -31,7 +31,7 @@ PROTOCOLS = {
     "store": {"database", "client_tokens", "migration"},
     "jobs": {"jobs"},
     "cluster": {"cluster"},
-    "sandbox": {"sandbox", "pool", "client", "bridge", "images"},
+    "sandbox": {"sandbox", "pool", "client", "bridge", "images", "trust"},
     "models": {"model"},
     "embedders": {"embedder"},
     "blobs": {"blobs"},
