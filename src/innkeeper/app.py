@@ -27,6 +27,7 @@ from innkeeper.services.account.iam_operations import IamOperations
 from innkeeper.services.account.operations import StsOperations
 from innkeeper.services.buckets.operations import S3Handler
 from innkeeper.services.code_interpreter.operations import CodeInterpreterOperations
+from innkeeper.services.memory.operations import MemoryOperations
 from innkeeper.services.model_gateway.operations import ModelGatewayOperations
 from innkeeper.services.model_gateway.routes import routes as model_routes
 from innkeeper.services.model_gateway.service import ModelGateway
@@ -44,6 +45,7 @@ from innkeeper.settings import Settings
 from innkeeper.wiring.code_interpreter import code_interpreters
 from innkeeper.wiring.e2b import e2b_api, e2b_routes
 from innkeeper.wiring.engines import Engines, open_model
+from innkeeper.wiring.memory import memories
 from innkeeper.wiring.office import Office
 from innkeeper.wiring.runtime import Runtime
 from innkeeper.wiring.sandboxes import named_sandboxes
@@ -64,6 +66,7 @@ class Innkeeper:
         self.runtime = Runtime(office, settings, home)
         office.owners["runtime"] = office.owners["runtime-endpoint"] = self.runtime.runtimes
         self.code = office.owners["code-interpreter-custom"] = code_interpreters(office, settings, home)
+        self.memories = office.owners["memory"] = memories(office, settings)
         self.sandboxes = named_sandboxes(office, settings)
         self.e2b = e2b_api(office, settings, self.sandboxes)
         doors = self.runtime.sessions.door, self.code.sessions.door
@@ -151,6 +154,7 @@ def agentcore_operations(inn: Innkeeper) -> tuple[object, ...]:
     return (
         *inn.runtime.operations(),
         CodeInterpreterOperations(inn.code),
+        MemoryOperations(inn.memories),
         TagOperations(inn.office.tags),
         ResourcePolicyOperations(inn.office.policies),
     )

@@ -207,6 +207,12 @@ class Settings(BaseSettings):
         ),
     ] = 50_000_000_000
 
+    memory_max_count: Annotated[int, Field(description="Memories that an account may have.")] = 150
+    memory_max_strategies: Annotated[int, Field(description="Strategies that a memory may have.")] = 6
+    memory_event_max_bytes: Annotated[int, Field(description="Largest payload of one event, as JSON.")] = (
+        10_000_000
+    )
+
     e2b_domain: Annotated[
         str,
         Field(description="Domain of E2B's clients, as their E2B_DOMAIN: `api.` and sandboxes lie below it."),

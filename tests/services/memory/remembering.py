@@ -1,0 +1,29 @@
+"""A memory of a running server, as a program with boto3 has it."""
+
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from tests.running import RunningServer
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+class Remembering:
+    def __init__(self, server: RunningServer, keys: tuple[str, str] | None = None) -> None:
+        self.server = server
+        self.control = server.client("bedrock-agentcore-control", keys)
+        self.data = server.client("bedrock-agentcore", keys)
+
+    def create(self, **members: Any) -> str:
+        """The id of a new memory."""
+        wanted = {"name": new_name(), "eventExpiryDuration": 30, **members}
+        made: str = self.control.create_memory(**wanted)["memory"]["id"]
+        return made
+
+    def get(self, memory: str) -> Any:
+        return self.control.get_memory(memoryId=memory)["memory"]
+
+
+def new_name() -> str:
+    return f"memory_{uuid.uuid4().hex[:12]}"
