@@ -31,7 +31,7 @@ PROTOCOLS = {
     "store": {"database", "client_tokens", "migration"},
     "jobs": {"jobs"},
     "cluster": {"cluster"},
-    "sandbox": {"sandbox", "pool", "client", "bridge", "images", "trust"},
+    "sandbox": {"sandbox", "pool", "client", "bridge", "images", "trust", "egress"},
     "models": {"model"},
     "embedders": {"embedder"},
     "blobs": {"blobs"},

@@ -1,14 +1,29 @@
 """What the stories of E2B's SDKs need of a server."""
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+import pytest
 from e2b_code_interpreter import Sandbox
 
 from tests.running import RunningServer
 
 SETTLE_SECONDS = 60.0
+
+
+@contextlib.contextmanager
+def serving(folder: Path, settings: Mapping[str, str]) -> Iterator[RunningServer]:
+    """A running server, and an environment that leads the SDKs to it."""
+    running = RunningServer(folder, settings).start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("E2B_API_KEY", api_key(running, running.keys))
+        patch.setenv("E2B_API_URL", f"{running.url}/-/e2b")
+        patch.setenv("E2B_SANDBOX_URL", f"{running.url}/-/e2b/sandbox")
+        yield running
+    running.stop()
 
 
 def api_key(server: RunningServer, keys: tuple[str, str]) -> str:

@@ -25,7 +25,7 @@ from e2b.sandbox.commands.command_handle import PtySize
 from e2b_code_interpreter import AsyncSandbox, Sandbox
 
 from tests.running import RunningServer, clean_environment
-from tests.stories.e2b_serving import SETTLE_SECONDS, api_key, has_memory, until
+from tests.stories.e2b_serving import SETTLE_SECONDS, api_key, has_memory, serving, until
 from tests.stories.terminal import ROOT, Terminal
 from tests.stories.test_docs import blocks
 from tests.stories.tls_front import Certificates, tls_front
@@ -40,14 +40,8 @@ SETTINGS = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """A running server, and an environment that leads the SDKs to it."""
-    running = RunningServer(tmp_path_factory.mktemp("e2b"), SETTINGS).start()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("E2B_API_KEY", api_key(running, running.keys))
-        patch.setenv("E2B_API_URL", f"{running.url}/-/e2b")
-        patch.setenv("E2B_SANDBOX_URL", f"{running.url}/-/e2b/sandbox")
+    with serving(tmp_path_factory.mktemp("e2b"), SETTINGS) as running:
         yield running
-    running.stop()
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,9 @@ pytestmark = pytest.mark.parametrize("server", ["bubblewrap"], indirect=True)
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"timeoutSeconds": 0}, "timeoutSeconds.*1 to 86400"),
     ({"timeoutSeconds": "9"}, "timeoutSeconds.*whole number"),
-    ({"network": "listed"}, "network.*none or public"),
+    ({"network": "some"}, "network.*none, public, listed"),
+    ({"network": "public", "egress": {"domains": ["example.com"]}}, "egress.*network listed"),
+    ({"network": "listed", "egress": {"domains": ["no domain"]}}, "egress.*no domain"),
     ({"environment": {"A B": "x"}}, "environment.*letters, digits"),
     ({"metadata": {'"': "x"}}, "metadata.*characters"),
     ({"metadata": {"a": 1}}, "metadata.*object of texts"),

@@ -40,6 +40,7 @@ def api(e2b: E2b) -> Router:
         ("POST", f"{of_one}/pause", _pause(e2b)),
         ("POST", f"{of_one}/timeout", _set_timeout(e2b)),
         ("POST", f"{of_one}/refreshes", _set_timeout(e2b)),
+        ("PUT", f"{of_one}/network", _set_network(e2b)),
         ("GET", f"{of_one}/metrics", _metrics(e2b)),
         ("POST", f"{of_one}/fork", _fork(e2b)),
         ("POST", f"{of_one}/snapshots", _snapshot(e2b)),
@@ -118,6 +119,14 @@ def _set_timeout(e2b: E2b) -> Work:
         return Response(status_code=204)
 
     return set_timeout
+
+
+def _set_network(e2b: E2b) -> Work:
+    async def set_network(account: str, request: Request) -> Response:
+        await e2b.set_network(account, request.path_params["id"], await _body(request))
+        return Response(status_code=204)
+
+    return set_network
 
 
 def _metrics(e2b: E2b) -> Work:

@@ -9,6 +9,7 @@ from typing import Any
 
 from innkeeper.kernel.call import Document
 from innkeeper.kernel.errors import InnkeeperError, InvalidRequest
+from innkeeper.services.e2b import network
 from innkeeper.services.sandboxes.model import (
     BASE_TEMPLATE,
     CODE_TEMPLATE,
@@ -36,7 +37,6 @@ _USERS = ("", "user", "root", "agent")
 _PATH_MAX_BYTES = 4096
 _ID = re.compile(r"[a-z0-9]{20}")
 _SHOWN_MAX = 128
-_EVERYWHERE = "0.0.0.0/0"
 
 
 class Refused(InnkeeperError):
@@ -155,17 +155,12 @@ def listed(record: SandboxRecord) -> Document:
 
 def _network(body: Mapping[str, Any], default: str | None) -> str | None:
     """None: as the snapshot has it that the sandbox is made from."""
-    network = _member(body, "network", dict, {})
-    for name in ("allowOut", "rules", "egressProxy", "dnsServers"):
-        if network.get(name):
-            raise InvalidRequest(f"`network.{name}` is not supported")
-    denied = network.get("denyOut") or []
-    if denied not in ([], [_EVERYWHERE]):
-        raise InvalidRequest(f"`network.denyOut` can only be {_EVERYWHERE}")
     allowed = _member(body, "allow_internet_access", bool, None)
-    if denied or allowed is False:
-        return "none"
-    return "public" if allowed else default
+    if network.has_rules(_member(body, "network", dict, {})):
+        return "listed"
+    if allowed is None:
+        return default
+    return "public" if allowed else "none"
 
 
 def _texts(body: Mapping[str, Any], name: str) -> dict[str, str]:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from innkeeper.engines.sandbox.sandbox import Usage
+from innkeeper.engines.sandbox.sandbox import Network, Usage
 from innkeeper.kernel.call import Document
 from innkeeper.kernel.clock import Clock
-from innkeeper.kernel.errors import InnkeeperError, InvalidRequest, NotFound
+from innkeeper.kernel.errors import Conflict, InnkeeperError, InvalidRequest, NotFound
 from innkeeper.kernel.page import Page, PageRequest
-from innkeeper.services.e2b import model
+from innkeeper.services.e2b import model, network
 from innkeeper.services.e2b.guests import Guests
 from innkeeper.services.e2b.keys import Keys
 from innkeeper.services.e2b.model import Refused
@@ -66,7 +66,7 @@ class E2b:
         if public is not None and public is not self.rules.public_ports:
             rule = "open to all" if self.rules.public_ports else "reached with the traffic access token alone"
             raise InvalidRequest(f"this server's sandboxes have ports that are {rule}: leave it at that")
-        record = await self._sandboxes.create(account, new)
+        record = await self._sandboxes.create(account, new, network.wanted(body))
         if new.template not in model.BUILT_IN:
             await self._inherit(account, new.template, record)
         return self._created(record)
@@ -74,7 +74,10 @@ class E2b:
     async def get(self, account: str, sandbox_id: str) -> Document:
         record = await self._there(account, sandbox_id)
         tokens = self._created(record)
-        return {**model.listed(record), "envdAccessToken": tokens["envdAccessToken"]}
+        shown = {**model.listed(record), "envdAccessToken": tokens["envdAccessToken"]}
+        if record.network == Network.LISTED:
+            shown["network"] = network.shown(self._sandboxes.egress(record))
+        return shown
 
     async def find(self, account: str, wanted: Wanted, page: PageRequest) -> Page[Document]:
         states = [state for name in wanted.states for state in _states(name)]
@@ -113,6 +116,18 @@ class E2b:
     async def set_timeout(self, account: str, sandbox_id: str, body: Mapping[str, Any]) -> None:
         await self._there(account, sandbox_id)
         await self._sandboxes.set_timeout(account, sandbox_id, model.timeout(body))
+
+    async def set_network(self, account: str, sandbox_id: str, body: Mapping[str, Any]) -> None:
+        """Raises InvalidRequest, Conflict for a sandbox that was made without rules."""
+        record = await self._there(account, sandbox_id)
+        if record.network != Network.LISTED:
+            raise Conflict(
+                f"Sandbox {sandbox_id} was made without rules for its network, which stays as it is; "
+                "create it with `network`, for example with deny_out"
+            )
+        network.has_rules(body)
+        egress = network.egress(body, body.get("allow_internet_access"))
+        await self._sandboxes.set_egress(account, sandbox_id, egress)
 
     async def metrics(self, account: str, sandbox_id: str) -> list[Document]:
         """One measurement, of now; the processor's share is that since the sandbox was started."""

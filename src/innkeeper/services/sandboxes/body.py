@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from starlette.requests import Request
 
+from innkeeper.engines.sandbox.sandbox import Egress
 from innkeeper.kernel.call import Document
 from innkeeper.kernel.errors import InvalidRequest
 from innkeeper.services.sandboxes.model import invalid
@@ -55,6 +56,10 @@ class Body:
         if not isinstance(value, list) or not all(map(_is_text, value)) or len(value) > _WORDS_MAX:
             raise invalid(name, f"must be a list of at most {_WORDS_MAX} texts")
         return value
+
+    def egress(self) -> Egress:
+        """All of it: what a sandbox may reach."""
+        return Egress(self.words("domains"), self.words("cidrs"))
 
     def part(self, name: str) -> "Body | None":
         value = self._members.get(name)

@@ -19,6 +19,7 @@ FORKS_MAX = 100
 
 _ID_CHARACTERS = string.ascii_lowercase + string.digits
 _ID_LENGTH = 20
+_NETWORKS = ("none", "public", "listed")
 _TEXTS_MAX = 64
 _TEXT_MAX_CHARACTERS = 4096
 _KEY = re.compile(r'[^"\\\x00-\x1f]{1,128}')
@@ -69,8 +70,9 @@ class SandboxLimits:
 
 @dataclass(frozen=True, slots=True)
 class NewSandbox:
-    """`template` is a template's name, or a snapshot's name or id. `network` is `none` or `public`; without,
-    it is that of the snapshot, or `none`. Without `limits` it gets all that the operator allows."""
+    """`template` is a template's name, or a snapshot's name or id. `network` is `none`, `public` or
+    `listed`; without, it is that of the snapshot, or `none`. Without `limits` it gets all that the operator
+    allows."""
 
     template: str = BASE_TEMPLATE
     timeout_seconds: int = DEFAULT_TIMEOUT_SECONDS
@@ -84,8 +86,8 @@ class NewSandbox:
 @dataclass(frozen=True, slots=True)
 class SandboxRecord:
     """`template` is the name that it was made from, `ground` what it stands on; `image` is what it can be
-    woken from, on disk; `environment` is sealed. CPU seconds and memory are those until it was last
-    hibernated or ended: `Sandboxes.usage` knows those of now."""
+    woken from, on disk; `environment` and `egress` are sealed. CPU seconds and memory are those until it was
+    last hibernated or ended: `Sandboxes.usage` knows those of now."""
 
     account: str
     id: str
@@ -106,6 +108,7 @@ class SandboxRecord:
     image: str | None = None
     image_bytes: int = 0
     environment: bytes | None = field(default=None, repr=False)
+    egress: bytes | None = field(default=None, repr=False)
     cpu_seconds: float = 0.0
     memory_peak_mib: float = 0.0
 
@@ -125,6 +128,7 @@ class SnapshotRecord:
     size_bytes: int
     image: str
     created_at: datetime
+    egress: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +183,7 @@ class Source:
     network: str = "none"
     kind: SnapshotKind | None = None
     image: str | None = None
+    egress: bytes | None = field(default=None, repr=False)
 
 
 def network_of(wanted: str | None, source: Source) -> str:
@@ -217,8 +222,8 @@ def check_new(new: NewSandbox, most: SandboxLimits, max_timeout_seconds: int) ->
     check_timeout(new.timeout_seconds, max_timeout_seconds)
     _check_texts("metadata", new.metadata, _KEY, 'keys have 1 to 128 characters, without " and \\')
     _check_texts("environment", new.environment, _VARIABLE, "names are letters, digits and _")
-    if new.network not in (None, "none", "public"):
-        raise invalid("network", "must be none or public")
+    if new.network not in (None, *_NETWORKS):
+        raise invalid("network", f"must be one of {', '.join(_NETWORKS)}")
     limits = new.limits or most
     if not 0 < limits.cpu_cores <= most.cpu_cores:
         raise invalid("limits.cpuCores", f"must be more than 0 and at most {most.cpu_cores:g}")

@@ -3,22 +3,25 @@
 import asyncio
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
+from innkeeper.engines.sandbox.egress.listing import Listing
 from innkeeper.engines.sandbox.images import Images
 from innkeeper.engines.sandbox.sandbox import (
+    Egress,
     Limits,
     Network,
     Sandbox,
     SandboxDriver,
     SandboxError,
     SandboxSpec,
+    Secret,
 )
 from innkeeper.engines.sandbox.trust import Trust
 from innkeeper.engines.vault.vault import Vault
 from innkeeper.kernel.errors import Unavailable
 from innkeeper.services.sandboxes.grounds import HOME, Ground, Grounds
-from innkeeper.services.sandboxes.model import SandboxLimits, SandboxRecord
+from innkeeper.services.sandboxes.model import SandboxLimits, SandboxRecord, invalid
 from innkeeper.services.sandboxes.start_command import begin
 
 
@@ -62,6 +65,7 @@ class Provisioner:
         await self._trust.check()
         ground = await self._grounds.find(record.ground)
         spec = self._spec(record.id, ground, record.limits, record.network, self.opened(record))
+        spec = replace(spec, egress=self.egress(record))
         try:
             sandbox = await (self._images.restore(image, spec) if image else self._driver.create(spec))
         except SandboxError as error:
@@ -96,6 +100,21 @@ class Provisioner:
         variables: dict[str, str] = json.loads(self._vault.open(record.environment, _context(record.account)))
         return variables
 
+    def sealed_egress(self, account: str, egress: Egress) -> bytes:
+        """What a record's sandbox may reach, with its secrets. Raises InvalidRequest."""
+        try:
+            Listing.of(egress)
+        except SandboxError as error:
+            raise invalid("egress", str(error)) from error
+        return self._vault.seal(json.dumps(asdict(egress)).encode(), _egress_context(account))
+
+    def egress(self, record: SandboxRecord) -> Egress:
+        """What a record's sandbox may reach where its network is listed."""
+        if record.egress is None:
+            return Egress()
+        told = json.loads(self._vault.open(record.egress, _egress_context(record.account)))
+        return Egress(told["domains"], told["cidrs"], [Secret(**secret) for secret in told["secrets"]])
+
     async def close(self) -> None:
         await self._grounds.close()
 
@@ -115,3 +134,7 @@ class Provisioner:
 
 def _context(account: str) -> str:
     return f"sandbox-environment/{account}"
+
+
+def _egress_context(account: str) -> str:
+    return f"sandbox-egress/{account}"

@@ -61,7 +61,9 @@ def file_routes(sandboxes: Sandboxes, file_max_bytes: int) -> list[Route]:
 def _life_routes(sandboxes: Sandboxes) -> list[Route]:
     async def create(request: Request) -> Response:
         body = await Body.of(request)
-        made = await sandboxes.create(request.state.caller.account, _new(body))
+        egress = body.part("egress")
+        listed = egress.egress() if egress else None
+        made = await sandboxes.create(request.state.caller.account, _new(body), listed)
         return JSONResponse(_sandbox(made), 201)
 
     async def list_all(request: Request) -> Response:
@@ -119,6 +121,10 @@ def _change_routes(sandboxes: Sandboxes) -> list[Route]:
             raise invalid("timeoutSeconds", "is needed")
         return JSONResponse(_sandbox(await sandboxes.set_timeout(*_named(request), seconds)))
 
+    async def set_egress(request: Request) -> Response:
+        egress = (await Body.of(request)).egress()
+        return JSONResponse(_sandbox(await sandboxes.set_egress(*_named(request), egress)))
+
     async def snapshot(request: Request) -> Response:
         name = (await Body.of(request)).text("name")
         return JSONResponse(_snapshot(await sandboxes.snapshot(*_named(request), name)), 201)
@@ -133,6 +139,7 @@ def _change_routes(sandboxes: Sandboxes) -> list[Route]:
         "hibernate": hibernate,
         "resume": resume,
         "timeout": put_off,
+        "egress": set_egress,
         "snapshot": snapshot,
         "fork": fork,
     }

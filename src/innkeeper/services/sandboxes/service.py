@@ -12,10 +12,10 @@ from datetime import timedelta
 from functools import partial
 
 from innkeeper.engines.sandbox.images import Images
-from innkeeper.engines.sandbox.sandbox import Sandbox, Usage
+from innkeeper.engines.sandbox.sandbox import Egress, Network, Sandbox, SandboxError, Usage
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.clock import Clock
-from innkeeper.kernel.errors import Conflict, NotFound
+from innkeeper.kernel.errors import Conflict, NotFound, Unavailable
 from innkeeper.kernel.page import Page, PageRequest
 from innkeeper.services.sandboxes import store
 from innkeeper.services.sandboxes.lives import Live, Lives
@@ -31,6 +31,7 @@ from innkeeper.services.sandboxes.model import (
     check_filter,
     check_new,
     check_timeout,
+    invalid,
     network_of,
     new_id,
 )
@@ -99,9 +100,12 @@ class Sandboxes:
         await self.templates.close()
         await self._provisioner.close()
 
-    async def create(self, account: str, new: NewSandbox) -> SandboxRecord:
-        """Raises InvalidRequest, NotFound (no such template), QuotaExceeded, Unavailable."""
+    async def create(self, account: str, new: NewSandbox, egress: Egress | None = None) -> SandboxRecord:
+        """With the network `listed`, `egress` is what it may reach; without, that of the snapshot. Raises
+        InvalidRequest, NotFound (no such template), QuotaExceeded, Unavailable."""
         limits = check_new(new, self._rules.most, self._rules.timeout_seconds)
+        if egress is not None and new.network != Network.LISTED:
+            raise invalid("egress", "needs the network listed")
         source = await self._source(account, new.template)
         now = self._clock.now()
         record = SandboxRecord(
@@ -120,6 +124,7 @@ class Sandboxes:
             ends_at=now,
             changed_at=now,
             environment=self._provisioner.sealed(account, new.environment),
+            egress=self._provisioner.sealed_egress(account, egress) if egress else source.egress,
         )
         (made,) = await self._lives.whole(self._transitions.start([record], source.image))
         return made
@@ -187,6 +192,27 @@ class Sandboxes:
 
         return await self._lives.in_turn(account, id_, put_off)
 
+    def egress(self, record: SandboxRecord) -> Egress:
+        """What it may reach where its network is `listed`."""
+        return self._provisioner.egress(record)
+
+    async def set_egress(self, account: str, id_: str, egress: Egress) -> SandboxRecord:
+        """Put another list in the place of the one in force. Raises NotFound, InvalidRequest; Conflict where
+        its network is not `listed`."""
+        sealed = self._provisioner.sealed_egress(account, egress)
+
+        async def change(record: SandboxRecord) -> SandboxRecord:
+            if record.network != Network.LISTED:
+                raise Conflict(f"Sandbox {id_} has network {record.network}, which no list changes")
+            if live := self._lives.get(id_):
+                try:
+                    await live.sandbox.set_egress(egress)
+                except SandboxError as error:
+                    raise Unavailable(f"The network could not be changed: {error}") from error
+            return await self._lives.update(record, egress=sealed)
+
+        return await self._lives.in_turn(account, id_, change)
+
     async def kill(self, account: str, id_: str) -> SandboxRecord:
         """Raises NotFound, also when it has ended."""
         end = partial(self._transitions.terminate, reason="it was killed")
@@ -227,7 +253,14 @@ class Sandboxes:
                 raise Conflict(f"Template {template} is {declared.state}")
             return Source(template, declared.ground, declared.spec.network, declared.kind, declared.image)
         snapshot = await self._snapshots.get(account, template, "Template or snapshot")
-        return Source(snapshot.template, snapshot.ground, snapshot.network, snapshot.kind, snapshot.image)
+        return Source(
+            snapshot.template,
+            snapshot.ground,
+            snapshot.network,
+            snapshot.kind,
+            snapshot.image,
+            snapshot.egress,
+        )
 
     async def _used(self, account: str, id_: str) -> Live:
         live = self._lives.get(id_)

@@ -50,6 +50,7 @@ class Snapshots:
             size_bytes=image.size_bytes,
             image=image.id,
             created_at=self._clock.now(),
+            egress=record.egress,
         )
         try:
             async with self._database.begin() as connection:

@@ -66,6 +66,7 @@ sandboxes = Table(
     Column("image", String(32)),
     Column("image_bytes", BigInteger, nullable=False),
     Column("environment", LargeBinary),
+    Column("egress", LargeBinary),
     Column("cpu_seconds", Float, nullable=False),
     Column("memory_peak_mib", Float, nullable=False),
     Index(None, "account", "started_at"),
@@ -86,6 +87,7 @@ snapshots = Table(
     Column("size_bytes", BigInteger, nullable=False),
     Column("image", String(32), nullable=False),
     Column("created_at", Moment, nullable=False),
+    Column("egress", LargeBinary),
     PrimaryKeyConstraint("account", "id"),
     UniqueConstraint("account", "name"),
 )
