@@ -45,7 +45,9 @@ class Settings(BaseSettings):
     sandbox_spares: Annotated[
         int,
         Field(
-            ge=0, description="Bare gVisor sandboxes kept ready, about 25 MiB each, once one was restored."
+            ge=0,
+            description="Bare gVisor sandboxes kept ready, about 25 MiB each, for each of the four kinds "
+            "restored last.",
         ),
     ] = 2
     log_level: Annotated[

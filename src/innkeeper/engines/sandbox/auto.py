@@ -33,6 +33,11 @@ class AutoDriver:
         driver, _ = await self._choice()
         return await driver.create(spec)
 
+    def expect(self, spec: SandboxSpec) -> None:
+        if self._chosen is not None:
+            self._chosen[0].spares = self.spares
+            self._chosen[0].expect(spec)
+
     async def restore(self, folder: Path, spec: SandboxSpec) -> Sandbox:
         driver, _ = await self._choice()
         driver.spares = self.spares

@@ -264,12 +264,17 @@ class SnapshotContract:
         async with room(driver) as sandbox:
             await sandbox.write_file("note", b"kept")
             await sandbox.snapshot(folder)
+            await sandbox.snapshot(tmp_path / "draft", durable=False)
+            brief = (tmp_path / "draft").rename(tmp_path / "brief")
             with pytest.raises(SandboxError, match="exists already"):
                 await sandbox.snapshot(folder)
             with pytest.raises(SandboxError):
                 await sandbox.snapshot(tmp_path / "no such" / "folder")
             assert await sandbox.read_file("note") == b"kept"
         later: SandboxDriver = type(driver)(state_dir.with_name("later"))  # type: ignore[call-arg]
+        async with _going_on(driver, brief) as other:
+            assert await other.read_file("note") == b"kept"
+        await _refused(later, brief, "server")
         async with _going_on(later, folder, limits=Limits(memory_mib=512, cpu_cores=1)) as other:
             assert await other.read_file("note") == b"kept"
         await _refused(later, folder, "scratch_mib", limits=Limits(scratch_mib=7))

@@ -77,6 +77,9 @@ class RoomDriver(ABC, Generic[Kept]):
         await room.open(self._records, self._etc)
         return room
 
+    def expect(self, spec: SandboxSpec) -> None:
+        """Nothing that is done at once can be done ahead."""
+
     async def restore(self, folder: Path, spec: SandboxSpec) -> Kept:
         raise SandboxError(f"the {self.name} driver restores no snapshots; the gvisor driver does")
 

@@ -47,16 +47,17 @@ class Images:
         self._timeout_seconds = timeout_seconds
         self._memory: bool | None = None
 
-    async def take(self, sandbox: Sandbox, *, go_on: bool) -> Image:
+    async def take(self, sandbox: Sandbox, *, go_on: bool, durable: bool = True) -> Image:
         """Unless it is to `go_on`, the sandbox is to be killed next. It may be paused for an image of memory,
-        not for one of files. Raises SandboxError; then there is no image, and the sandbox is as before."""
+        not for one of files. One that is not `durable` serves this server alone. Raises SandboxError; then
+        there is no image, and the sandbox is as before."""
         id_ = uuid4().hex
         draft = self._unfinished / id_
         try:
             await asyncio.to_thread(draft.mkdir, parents=True)
-            note = await self._fill(draft, sandbox, go_on)
+            note = await self._fill(draft, sandbox, go_on, durable)
             await asyncio.to_thread((draft / _NOTE).write_text, json.dumps(note))
-            size = await asyncio.to_thread(_keep, draft, self._images / id_)
+            size = await asyncio.to_thread(_keep, draft, self._images / id_, durable)
         except OSError as error:
             await asyncio.to_thread(shutil.rmtree, draft, ignore_errors=True)
             raise SandboxError(f"no image could be made: {error.strerror or 'it took too long'}") from error
@@ -106,11 +107,11 @@ class Images:
             self._memory = (await self._driver.probe()).can_snapshot
         return self._memory
 
-    async def _fill(self, draft: Path, sandbox: Sandbox, go_on: bool) -> dict[str, str]:
+    async def _fill(self, draft: Path, sandbox: Sandbox, go_on: bool, durable: bool) -> dict[str, str]:
         """The note that goes with it."""
         if await self.of_memory():
             async with asyncio.timeout(self._timeout_seconds):
-                await sandbox.snapshot(draft / _MEMORY)
+                await sandbox.snapshot(draft / _MEMORY, durable=durable)
             return {"kind": ImageKind.MEMORY}
         digest = await files_image.save(
             sandbox, draft / _FILES, self._limit_bytes, self._timeout_seconds, go_on=go_on
@@ -134,18 +135,21 @@ def _read_note(folder: Path) -> dict[str, str]:
     return note
 
 
-def _keep(draft: Path, folder: Path) -> int:
-    """Its size in bytes. It is on disk before it is in its place, and in its place before anyone hears of it:
-    a power cut leaves no image that is told of but empty."""
+def _keep(draft: Path, folder: Path, durable: bool = True) -> int:
+    """Its size in bytes. A durable one is on disk before it is in its place, and in its place before anyone
+    hears of it: a power cut leaves no image that is told of but empty."""
     size = 0
     for path in draft.rglob("*"):
         if path.is_file():
             size += path.stat().st_size
-        _sync(path)
-    _sync(draft)
+        if durable:
+            _sync(path)
     folder.parent.mkdir(parents=True, exist_ok=True)
+    if durable:
+        _sync(draft)
     draft.rename(folder)
-    _sync(folder.parent)
+    if durable:
+        _sync(folder.parent)
     return size
 
 

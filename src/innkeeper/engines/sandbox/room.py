@@ -117,7 +117,7 @@ class Room:
     def process(self, process_id: int) -> SandboxProcess:
         raise SandboxError(f"no process {process_id} was restored with this sandbox")
 
-    async def snapshot(self, folder: Path, *, keep_running: bool = True) -> None:
+    async def snapshot(self, folder: Path, *, keep_running: bool = True, durable: bool = True) -> None:
         raise SandboxError("the bubblewrap driver takes no snapshots of memory; the gvisor driver does")
 
     async def set_limits(self, limits: Limits) -> None:

@@ -187,11 +187,12 @@ class Sandbox(Protocol):
         streams attached anew. Raises SandboxError when there is none, or it was taken already."""
         ...
 
-    async def snapshot(self, folder: Path, *, keep_running: bool = True) -> None:
+    async def snapshot(self, folder: Path, *, keep_running: bool = True, durable: bool = True) -> None:
         """Write all that goes on inside (memory, processes, files in memory) into `folder`, which must not
         exist, and go on; or have ended, unless it is to `keep_running`: then nothing goes on inside after the
         moment that was written. Connections by `dial` and relays end; streams of processes go on. What lies
-        in mounts is not in it. Raises SandboxError; then there is no folder, and the sandbox is as before."""
+        in mounts is not in it. One that is not `durable` is made sooner, and nobody restores it but this
+        driver. Raises SandboxError; then there is no folder, and the sandbox is as before."""
         ...
 
     async def set_limits(self, limits: Limits) -> None:
@@ -258,7 +259,7 @@ class Capabilities:
 
 
 class SandboxDriver(Protocol):
-    """`spares` is how many bare sandboxes may be kept ready to make `restore` faster; 0 at first."""
+    """`spares` is how many bare sandboxes of a kind may be kept ready for `restore`; 0 at first."""
 
     spares: int
 
@@ -271,6 +272,10 @@ class SandboxDriver(Protocol):
 
     async def create(self, spec: SandboxSpec) -> Sandbox:
         """Raises SandboxError; then nothing of the attempt is left."""
+        ...
+
+    def expect(self, spec: SandboxSpec) -> None:
+        """A `restore` with this spec, whatever its id, is about to come: begin what can be done ahead."""
         ...
 
     async def restore(self, folder: Path, spec: SandboxSpec) -> Sandbox:

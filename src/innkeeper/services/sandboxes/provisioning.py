@@ -78,6 +78,11 @@ class Provisioner:
                 raise
         return sandbox
 
+    async def expect(self, record: SandboxRecord) -> None:
+        """Sandboxes like this one are about to be started from an image. Raises as `start`."""
+        ground = await self._grounds.find(record.template)
+        self._driver.expect(self._spec(record.id, ground, record.limits, record.network, {}))
+
     async def open(self, id_: str, ground: str, limits: SandboxLimits, network: str) -> Sandbox:
         """One that a template is built in: its start command does not run yet. Raises as `start`."""
         await self._trust.check()

@@ -91,7 +91,7 @@ class Snapshots:
         """New sandboxes that go on from where this one is, whose turn it is: all of them or none."""
         if not 1 <= count <= FORKS_MAX:
             raise invalid("count", f"must be 1 to {FORKS_MAX}")
-        image = await self._transitions.image(record)
+        image = await self._transitions.image(record, durable=False)
         child = replace(
             record,
             state=SandboxState.RUNNING,

@@ -4,6 +4,7 @@ The caller holds the sandbox's turn (`Lives.in_turn`), and `record` is what the 
 """
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -46,12 +47,9 @@ class Transitions:
 
     async def start(self, records: Sequence[SandboxRecord], image: str | None) -> list[SandboxRecord]:
         """New ones, all of them or none; fresh ones or, with an image, copies of what it is of."""
-        made: list[Sandbox] = []
         with self._lives.place(len(records)):
+            made = await self._started(records, image)
             try:
-                for record in records:
-                    sandbox = await self._provisioner.start(record, image)
-                    made.append(sandbox)
                 begun = [self._begun(record) for record in records]
                 async with self._database.begin() as connection:
                     await store.insert_sandboxes(connection, begun)
@@ -61,6 +59,25 @@ class Transitions:
             for record, sandbox in zip(begun, made, strict=True):
                 self._add(record, sandbox)
         return begun
+
+    async def _started(self, records: Sequence[SandboxRecord], image: str | None) -> list[Sandbox]:
+        """As many at a time as there are processors."""
+        turns = asyncio.Semaphore(os.cpu_count() or 1)
+
+        async def start(record: SandboxRecord) -> Sandbox:
+            async with turns:
+                return await self._provisioner.start(record, image)
+
+        starting = [asyncio.create_task(start(record)) for record in records]
+        try:
+            return await asyncio.gather(*starting)
+        except BaseException:
+            for task in starting:
+                task.cancel()
+            await asyncio.wait(starting)
+            made = [task.result() for task in starting if not task.cancelled() and not task.exception()]
+            await asyncio.gather(*(sandbox.kill() for sandbox in made), return_exceptions=True)
+            raise
 
     async def pause(self, record: SandboxRecord) -> SandboxRecord:
         live = self._lives.get(record.id)
@@ -150,12 +167,15 @@ class Transitions:
             await self._images.delete(record.image)
         return ended
 
-    async def image(self, record: SandboxRecord) -> Image:
-        """One more image of the sandbox, which goes on as it was. Raises Conflict, QuotaExceeded."""
+    async def image(self, record: SandboxRecord, *, durable: bool = True) -> Image:
+        """One more image of the sandbox, which goes on as it was; one that is not `durable` is for copies
+        that are made at once. Raises Conflict, QuotaExceeded."""
+        if not durable:
+            await self._provisioner.expect(record)
         live = self._lives.get(record.id)
         if live is not None:
             async with self._posed(live):
-                return await self._take(live, go_on=True)
+                return await self._take(live, go_on=True, durable=durable)
         assert record.image is not None  # it is hibernated
         await self._quota.check(record.account)
         try:
@@ -163,10 +183,10 @@ class Transitions:
         except SandboxError as error:
             raise Conflict(f"Sandbox {record.id} cannot be copied: {error}") from error
 
-    async def _take(self, live: Live, *, go_on: bool) -> Image:
+    async def _take(self, live: Live, *, go_on: bool, durable: bool = True) -> Image:
         await self._quota.check(live.record.account)
         try:
-            return await self._images.take(live.sandbox, go_on=go_on)
+            return await self._images.take(live.sandbox, go_on=go_on, durable=durable)
         except SandboxGone as error:
             raise NotFound(f"Sandbox {live.record.id} has ended") from error
         except SandboxError as error:

@@ -5,7 +5,6 @@ with that, and `snapshot.py` what is left of a sandbox on disk. The platform is 
 virtualisation: runsc of 2023 or later.
 """
 
-import asyncio
 import os
 import secrets
 import shutil
@@ -13,9 +12,8 @@ from pathlib import Path
 
 from innkeeper.engines.sandbox.cgroups import Cgroup
 from innkeeper.engines.sandbox.driver import RoomDriver, checked
-from innkeeper.engines.sandbox.guest import VERSION
-from innkeeper.engines.sandbox.gvisor import runsc, snapshot
 from innkeeper.engines.sandbox.gvisor.room import GvisorRoom
+from innkeeper.engines.sandbox.gvisor.snapshot import Snapshots
 from innkeeper.engines.sandbox.gvisor.spares import Spares
 from innkeeper.engines.sandbox.sandbox import Isolation, SandboxSpec
 
@@ -30,8 +28,7 @@ class GvisorDriver(RoomDriver[GvisorRoom]):
     def __init__(self, state_dir: Path) -> None:
         super().__init__(state_dir)
         self._bundles = state_dir / "bundles"
-        self._verified = snapshot.Verified()
-        self._key: snapshot.Key | None = None
+        self._snapshots = Snapshots(self.name)
         self._spares = Spares(self._spare)
 
     def missing(self) -> list[str]:
@@ -39,20 +36,22 @@ class GvisorDriver(RoomDriver[GvisorRoom]):
 
     def room(self, spec: SandboxSpec, cgroup: Cgroup) -> GvisorRoom:
         folder = self._bundles / f"{spec.id}.{secrets.token_hex(4)}"
-        return GvisorRoom(spec, cgroup, self._rooms.discard, folder, self.key)
+        return GvisorRoom(spec, cgroup, self._rooms.discard, folder, self._snapshots)
+
+    def expect(self, spec: SandboxSpec) -> None:
+        self._spares.fill(spec, self.spares, soon=True)
 
     async def restore(self, folder: Path, spec: SandboxSpec) -> GvisorRoom:
         checked(spec)
-        image = await asyncio.to_thread(self._verified.open, folder, await self.key(), spec)
-        room = self._spares.take(spec)
+        image = await self._snapshots.open(folder, spec)
+        room = await self._spares.take(spec)
         if room is not None:
             await room.claim(spec, image)
         else:
             room = await self._admit(spec)
             room.image = image
             await room.open(self._records, self._etc)
-        if self.spares:
-            self._spares.refill(spec, self.spares)
+        self._spares.fill(spec, self.spares)
         return room
 
     async def close(self) -> None:
@@ -67,12 +66,6 @@ class GvisorDriver(RoomDriver[GvisorRoom]):
         room.spare = True
         await room.open(self._records, self._etc)
         return room
-
-    async def key(self) -> snapshot.Key:
-        """What the snapshots of this driver on this machine fit."""
-        if self._key is None:
-            self._key = snapshot.Key(self.name, await runsc.build(), snapshot.processor(), VERSION)
-        return self._key
 
 
 def missing() -> list[str]:

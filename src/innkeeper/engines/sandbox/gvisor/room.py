@@ -5,7 +5,7 @@ import os
 import resource
 import shutil
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from innkeeper.engines.sandbox.gvisor import bundle, control, files, namespace, 
 from innkeeper.engines.sandbox.gvisor.barrier import Barrier
 from innkeeper.engines.sandbox.gvisor.doors import Door, Doors
 from innkeeper.engines.sandbox.gvisor.process import GvisorProcess, start
-from innkeeper.engines.sandbox.gvisor.snapshot import Image, Key, Running, draft, kept
+from innkeeper.engines.sandbox.gvisor.snapshot import Image, Running, Snapshots, draft
 from innkeeper.engines.sandbox.gvisor.streams import StandardStreams
 from innkeeper.engines.sandbox.gvisor.wire import Wire
 from innkeeper.engines.sandbox.overlay import laying
@@ -53,14 +53,14 @@ class GvisorRoom(Room):
         cgroup: Cgroup,
         ended: Callable[[Room], None],
         folder: Path,
-        key: Callable[[], Awaitable[Key]],
+        snapshots: Snapshots,
     ) -> None:
         super().__init__(spec, cgroup, ended)
         self.image: Image | None = None
         self.spare = False
         self._container = spec.id
         self._folder = folder
-        self._key = key
+        self._snapshots = snapshots
         self._doors: Doors | None = None
         self._barrier = Barrier()
         self._ports: set[int] = set()
@@ -86,7 +86,7 @@ class GvisorRoom(Room):
         self._streams[process_id].begin()
         return self._restored.pop(process_id)
 
-    async def snapshot(self, folder: Path, *, keep_running: bool = True) -> None:
+    async def snapshot(self, folder: Path, *, keep_running: bool = True, durable: bool = True) -> None:
         if self._network_kind != "none":
             raise SandboxError(
                 f"a sandbox with the network {self._spec.network.value!r} cannot be snapshotted: "
@@ -94,7 +94,7 @@ class GvisorRoom(Room):
             )
         async with self._changing:
             self._check_open()
-            writing = asyncio.create_task(self._snapshot(folder, keep_running))
+            writing = asyncio.create_task(self._snapshot(folder, keep_running, durable))
             ending = asyncio.create_task(self._ending.wait())
             try:
                 await asyncio.wait({writing, ending}, return_when=asyncio.FIRST_COMPLETED)
@@ -285,7 +285,7 @@ class GvisorRoom(Room):
         return runsc.command(self._folder / "state", self._network_kind, *words)
 
     async def _sentry(self) -> runsc.Sentry:
-        build = (await self._key()).build
+        build = (await self._snapshots.key()).build
         state = self._folder / "state"
         return control.sentry(state, self._network_kind, self._container, self._folder, build)
 
@@ -316,8 +316,8 @@ class GvisorRoom(Room):
             exited = self._wire.running(each.id)
             self._restored[each.id] = GvisorProcess(self._wire, each.id, exited, streams)
 
-    async def _snapshot(self, folder: Path, keep_running: bool) -> None:
-        key, sentry = await self._key(), await self._sentry()
+    async def _snapshot(self, folder: Path, keep_running: bool, durable: bool) -> None:
+        sentry = await self._sentry()
         try:
             with draft(folder, self._cgroup.usage().memory_mib) as path:
                 self._renote(folders=(str(self._folder), str(path)))
@@ -325,9 +325,9 @@ class GvisorRoom(Room):
                     await sentry.checkpoint(path)
                     image = Image(path, self._living(), tuple(sorted(self._ports)), self._wire.next_number)
                     if not keep_running:
-                        await kept(image, key, self._spec, folder)
+                        await self._snapshots.keep(image, self._spec, folder, durable)
                 if keep_running:
-                    await kept(image, key, self._spec, folder)
+                    await self._snapshots.keep(image, self._spec, folder, durable)
         except OSError as error:
             raise SandboxError(f"cannot write a snapshot: {error.strerror}") from error
         finally:

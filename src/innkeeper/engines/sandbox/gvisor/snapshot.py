@@ -11,16 +11,18 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from innkeeper.engines.sandbox.guest import VERSION
+from innkeeper.engines.sandbox.gvisor import runsc
 from innkeeper.engines.sandbox.sandbox import SandboxError, SandboxSpec
 
-FORMAT = 1
+FORMAT = 2
 
 _MANIFEST = "manifest.json"
 _CPUINFO = Path("/proc/cpuinfo")
@@ -28,6 +30,7 @@ _FEATURES = ("flags", "Features")
 _MIB = 1 << 20
 _DISK_MARGIN_MIB = 64
 _KNOWN_MAX = 1024
+_Mark = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ def fitting(spec: SandboxSpec) -> dict[str, Any]:
 
 @contextmanager
 def draft(folder: Path, need_mib: float) -> Iterator[Path]:
-    """A new folder beside `folder`, which is gone afterwards, unless `kept` gave it that name. Raises
+    """A new folder beside `folder`, which is gone afterwards, unless `keep` gave it that name. Raises
     SandboxError, also where the disk has no room: runsc cuts an image short without a word."""
     if folder.exists():
         raise SandboxError("the folder for the snapshot exists already")
@@ -100,52 +103,42 @@ def draft(folder: Path, need_mib: float) -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-async def kept(image: Image, key: Key, spec: SandboxSpec, folder: Path) -> None:
-    """Make the draft that `image` is in durable, and give it its name."""
-    keeping = asyncio.create_task(asyncio.to_thread(_keep, image, key, spec, folder))
-    try:
-        await asyncio.shield(keeping)
-    except asyncio.CancelledError:
-        await asyncio.wait({keeping})  # the draft must not be removed while it is still being written
-        await asyncio.to_thread(shutil.rmtree, folder, True)
-        raise
+class Snapshots:
+    """Writes snapshots of this driver, and reads them. One whose checksums were right, or were taken here, is
+    not read again as long as its files are the same, wherever they are moved."""
 
+    def __init__(self, driver: str) -> None:
+        self._driver = driver
+        self._key: Key | None = None
+        self._known: dict[tuple[_Mark, ...], None] = {}
 
-def _keep(image: Image, key: Key, spec: SandboxSpec, folder: Path) -> None:
-    files = sorted(image.folder.iterdir())
-    with ThreadPoolExecutor(2) as pool:  # the disk and the processor work at the same time
-        synced = pool.map(_sync, files)
-        digests = dict(zip((path.name for path in files), pool.map(_digest, files), strict=True))
-        list(synced)
-    document = {
-        "format": FORMAT,
-        "key": asdict(key),
-        "spec": fitting(spec),
-        "processes": [asdict(process) for process in image.processes],
-        "relays": image.relays,
-        "next_stream": image.next_stream,
-        "sha256": digests,
-    }
-    manifest = image.folder / _MANIFEST
-    manifest.write_text(json.dumps(document))
-    for path in (manifest, image.folder):
-        _sync(path)
-    image.folder.rename(folder)
-    _sync(folder.parent)
+    async def key(self) -> Key:
+        """What the snapshots of this driver on this machine fit. Raises SandboxError."""
+        if self._key is None:
+            self._key = Key(self._driver, await runsc.build(), processor(), VERSION)
+        return self._key
 
+    async def keep(self, image: Image, spec: SandboxSpec, folder: Path, durable: bool) -> None:
+        """Give the draft that `image` is in its name. A `durable` one is on disk before; another is read by
+        this server alone, and has no checksums."""
+        key = await self.key()
+        keeping = asyncio.create_task(asyncio.to_thread(_keep, image, key, spec, folder, durable))
+        try:
+            self._remember(await asyncio.shield(keeping))
+        except asyncio.CancelledError:
+            await asyncio.wait({keeping})  # the draft must not be removed while it is still being written
+            await asyncio.to_thread(shutil.rmtree, folder, True)
+            raise
 
-class Verified:
-    """Reads snapshots. One whose checksums were right is not read again as long as its files are the same."""
+    async def open(self, folder: Path, spec: SandboxSpec) -> Image:
+        """Raises SandboxError that says why it is refused."""
+        return await asyncio.to_thread(self._open, folder, await self.key(), spec)
 
-    def __init__(self) -> None:
-        self._known: dict[Path, tuple[tuple[int, ...], ...]] = {}
-
-    def open(self, folder: Path, key: Key, spec: SandboxSpec) -> Image:
-        """Raises SandboxError that says why it is refused. Blocks."""
+    def _open(self, folder: Path, key: Key, spec: SandboxSpec) -> Image:
         document = _read(folder)
         _refuse_others(document["key"], asdict(key), "does not fit this machine")
         _refuse_others(document["spec"], fitting(spec), "does not fit the sandbox")
-        self._verify(folder, document["sha256"])
+        self._verify(folder, document["files"], document["sha256"])
         return Image(
             folder,
             tuple(
@@ -156,16 +149,53 @@ class Verified:
             document["next_stream"],
         )
 
-    def _verify(self, folder: Path, digests: Mapping[str, str]) -> None:
-        marks = tuple(_mark(folder / name) for name in sorted(digests))
-        if self._known.get(folder) == marks:
+    def _verify(self, folder: Path, files: Sequence[str], digests: Mapping[str, str] | None) -> None:
+        marks = tuple(_mark(folder / name) for name in files)
+        if marks in self._known:
             return
+        if digests is None:
+            raise SandboxError("the snapshot was made for the server that took it, which has ended since")
         for name, digest in digests.items():
             if _digest(folder / name) != digest:
                 raise SandboxError(f"the snapshot is damaged: {name} is not what was written")
-        if len(self._known) >= _KNOWN_MAX:
-            self._known.clear()
-        self._known[folder] = marks
+        self._remember(marks)
+
+    def _remember(self, marks: tuple[_Mark, ...]) -> None:
+        self._known[marks] = None
+        while len(self._known) > _KNOWN_MAX:
+            self._known.pop(next(iter(self._known)), None)
+
+
+def _keep(image: Image, key: Key, spec: SandboxSpec, folder: Path, durable: bool) -> tuple[_Mark, ...]:
+    files = sorted(image.folder.iterdir())
+    document = {
+        "format": FORMAT,
+        "key": asdict(key),
+        "spec": fitting(spec),
+        "processes": [asdict(process) for process in image.processes],
+        "relays": image.relays,
+        "next_stream": image.next_stream,
+        "files": [path.name for path in files],
+        "sha256": _synced(files) if durable else None,
+    }
+    manifest = image.folder / _MANIFEST
+    manifest.write_text(json.dumps(document))
+    for path in (manifest, image.folder) if durable else ():
+        _sync(path)
+    marks = tuple(map(_mark, files))
+    image.folder.rename(folder)
+    if durable:
+        _sync(folder.parent)
+    return marks
+
+
+def _synced(files: Sequence[Path]) -> dict[str, str]:
+    """Their checksums, once they are on disk; the disk and the processor work at the same time."""
+    with ThreadPoolExecutor(2) as pool:
+        synced = pool.map(_sync, files)
+        digests = dict(zip((path.name for path in files), pool.map(_digest, files), strict=True))
+        list(synced)
+    return digests
 
 
 def _read(folder: Path) -> dict[str, Any]:
@@ -186,13 +216,13 @@ def _refuse_others(was: Mapping[str, Any], now: Mapping[str, Any], reason: str) 
             raise SandboxError(f"the snapshot {reason}: {name} was {was.get(name)!r}, and is {value!r} here")
 
 
-def _mark(path: Path) -> tuple[int, ...]:
+def _mark(path: Path) -> _Mark:
     """Changes when the file does."""
     try:
         status = path.stat()
     except FileNotFoundError:
         raise SandboxError(f"the snapshot is damaged: {path.name} is missing") from None
-    return status.st_ino, status.st_size, status.st_mtime_ns
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _digest(path: Path) -> str:

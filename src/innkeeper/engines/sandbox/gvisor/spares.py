@@ -1,17 +1,30 @@
 """Bare sentries: gVisor sandboxes with nothing in them yet, made ahead because that is half of a restore.
 
-A sentry has its mounts from its start, so a spare does only for specs with the same. They are made for what
-was restored last.
+A sentry has its mounts from its start, so a spare does only for specs with the same. They are kept for the
+kinds that were restored last.
 """
 
 import asyncio
-import contextlib
+import json
+from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from innkeeper.engines.sandbox.gvisor.room import GvisorRoom
 from innkeeper.engines.sandbox.gvisor.snapshot import fitting
 from innkeeper.engines.sandbox.sandbox import Network, SandboxError, SandboxSpec
+
+_KINDS = 4
+_CALM_SECONDS = 0.25  # whoever has just taken one has its first answer before the next is made
+
+
+@dataclass(slots=True)
+class _Shelf:
+    """Of one kind: `spares` are ready, or being made."""
+
+    spec: SandboxSpec
+    spares: deque[asyncio.Task[GvisorRoom]] = field(default_factory=deque)
 
 
 class Spares:
@@ -19,43 +32,80 @@ class Spares:
 
     def __init__(self, make: Callable[[SandboxSpec], Awaitable[GvisorRoom]]) -> None:
         self._make = make
-        self._ready: list[GvisorRoom] = []
-        self._kind: Any = None
+        self._shelves: dict[Any, _Shelf] = {}
         self._filling: asyncio.Task[None] | None = None
         self._retiring: set[asyncio.Task[None]] = set()
 
-    def take(self, spec: SandboxSpec) -> GvisorRoom | None:
-        while self._ready and self._kind == _kind(spec):
-            spare = self._ready.pop()
-            if spare.alive:
-                return spare
+    async def take(self, spec: SandboxSpec) -> GvisorRoom | None:
+        """One that is ready, or soon is."""
+        shelf = self._shelves.get(_kind(spec))
+        while shelf and shelf.spares:
+            spare = shelf.spares.popleft()
+            try:
+                room = await asyncio.shield(spare)
+            except SandboxError:
+                continue
+            except asyncio.CancelledError:
+                if not spare.cancelled():
+                    shelf.spares.appendleft(spare)
+                raise
+            if room.alive:
+                return room
         return None
 
-    def refill(self, spec: SandboxSpec, count: int) -> None:
-        """In the background, one after the other, so that what was asked for goes before."""
-        if spec.network is not Network.NONE or (self._filling and not self._filling.done()):
+    def fill(self, spec: SandboxSpec, count: int, *, soon: bool = False) -> None:
+        """Have so many of this kind, and of the others, made in the background, one after the other; when
+        it is calm again, unless they are needed `soon`."""
+        if spec.network is not Network.NONE or count == 0:
             return
-        if self._kind != _kind(spec):
-            for spare in self._ready:
-                retiring = asyncio.create_task(spare.kill())
-                self._retiring.add(retiring)
-                retiring.add_done_callback(self._retiring.discard)
-            self._ready = []
-            self._kind = _kind(spec)
-        self._filling = asyncio.create_task(self._fill(spec, count))
+        kind = _kind(spec)
+        self._shelves[kind] = self._shelves.pop(kind, _Shelf(spec))  # the last of the dictionary now
+        while len(self._shelves) > _KINDS:
+            self._retire(self._shelves.pop(next(iter(self._shelves))))
+        if self._filling and (soon or self._filling.done()):
+            self._filling.cancel()
+            self._filling = None
+        if self._filling is None:
+            self._filling = asyncio.create_task(self._fill(count, 0 if soon else _CALM_SECONDS))
 
     async def close(self) -> None:
-        """Make no more; those that are there are ended with the driver's other rooms."""
+        """End those that are there, and make no more."""
         if self._filling:
             self._filling.cancel()
-            await asyncio.wait({self._filling})
-        self._ready.clear()
+        while self._shelves:
+            self._retire(self._shelves.popitem()[1])
+        await asyncio.gather(*self._retiring, return_exceptions=True)
 
-    async def _fill(self, spec: SandboxSpec, count: int) -> None:
-        with contextlib.suppress(SandboxError):  # the next restore says why, if it cannot be made either
-            while len(self._ready) < count:
-                self._ready.append(await self._make(spec))
+    async def _fill(self, count: int, calm_seconds: float) -> None:
+        await asyncio.sleep(calm_seconds)
+        while shelf := self._lacking(count):
+            spare = asyncio.create_task(self._made(shelf.spec))
+            shelf.spares.append(spare)
+            await asyncio.wait({spare})
+            if spare.cancelled() or spare.exception():
+                return  # the next restore says why, if it cannot be made either
+
+    def _lacking(self, count: int) -> _Shelf | None:
+        """The one asked for last of those with less than so many."""
+        return next((each for each in reversed(self._shelves.values()) if len(each.spares) < count), None)
+
+    async def _made(self, spec: SandboxSpec) -> GvisorRoom:
+        return await self._make(spec)
+
+    def _retire(self, shelf: _Shelf) -> None:
+        for spare in shelf.spares:
+            retiring = asyncio.create_task(_end(spare))
+            self._retiring.add(retiring)
+            retiring.add_done_callback(self._retiring.discard)
+
+
+async def _end(spare: asyncio.Task[GvisorRoom]) -> None:
+    spare.cancel()
+    await asyncio.wait({spare})
+    if not spare.cancelled() and not spare.exception():
+        await spare.result().kill()
 
 
 def _kind(spec: SandboxSpec) -> Any:
-    return fitting(spec), [str(mount.source) for mount in spec.mounts], list(map(str, spec.layers))
+    mounts = tuple((str(mount.source), mount.target, mount.writable) for mount in spec.mounts)
+    return mounts, tuple(map(str, spec.layers)), json.dumps(fitting(spec))
