@@ -20,8 +20,9 @@ $(READY): pyproject.toml uv.lock scripts/environment
 	@scripts/environment
 	@touch $@
 
-setup: $(READY) ## Set everything up: system packages (as root) and .venv
+setup: $(READY) ## Set everything up: system packages (as root), .venv, the embedding model
 	@scripts/packages $(TEST_PACKAGES)
+	@$(BIN)/python -m innkeeper.engines.embedders.minilm_install
 
 demo: $(READY) ## Start a server, deploy an agent, talk to it in two sessions, stop
 	@scripts/packages $(RUN_PACKAGES)

@@ -1,0 +1,23 @@
+"""The Embedder protocol: texts as vectors, near to each other where they mean the like."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class EmbedderError(Exception):
+    """The texts could not be embedded; the message says why."""
+
+
+class Embedder(Protocol):
+    """`model` names the weights: vectors of different models can't be compared, and are kept under it."""
+
+    model: str
+
+    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """One row for each text, of length 1. Raises EmbedderError."""
+        ...
+
+    async def close(self) -> None: ...

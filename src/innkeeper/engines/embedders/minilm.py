@@ -1,0 +1,74 @@
+"""all-MiniLM-L6-v2 on the processor, as an int8 ONNX graph: 384 dimensions, the first 256 tokens, English.
+
+One thread: a second one gains nothing at this size, and threads beyond the free cores cost much.
+Source: https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2
+"""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from innkeeper.engines.embedders.embedder import EmbedderError
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+DIMENSIONS = 384
+_TOKENS_MOST = 256
+
+
+class MiniLm:
+    """`folder` holds `model.onnx` and `tokenizer.json` (`install` puts them there). They are loaded, which
+    takes a quarter of a second and 100 MiB, when first asked."""
+
+    model = "all-MiniLM-L6-v2"
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = asyncio.Lock()
+        self._loaded: _Loaded | None = None
+
+    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        async with self._lock:
+            return await asyncio.to_thread(self._embed, texts)
+
+    async def close(self) -> None:
+        async with self._lock:
+            self._loaded = None
+
+    def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        if self._loaded is None:
+            self._loaded = _Loaded(self._folder)
+        return self._loaded.embed(texts)
+
+
+class _Loaded:
+    def __init__(self, folder: Path) -> None:
+        # Heavy, and not needed by who embeds elsewhere.
+        import onnxruntime
+        from tokenizers import Tokenizer
+
+        model, tokenizer = folder / "model.onnx", folder / "tokenizer.json"
+        if not (model.exists() and tokenizer.exists()):
+            raise EmbedderError("the MiniLM model is not installed: run `innkeeper memory install`")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        self._session: InferenceSession = onnxruntime.InferenceSession(str(model), options)
+        self._tokenizer: Tokenizer = Tokenizer.from_file(str(tokenizer))
+        self._tokenizer.enable_truncation(_TOKENS_MOST)
+        self._tokenizer.no_padding()
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """One after the other: in a batch they would share the scale of their int8 numbers, so that a text's
+        vector would depend on who stands beside it; and on one thread a batch is no faster."""
+        vectors = np.zeros((len(texts), DIMENSIONS), np.float32)
+        for row, text in enumerate(texts):
+            encoding = self._tokenizer.encode(text)
+            ids = np.array([encoding.ids], np.int64)
+            mask = np.array([encoding.attention_mask], np.int64)
+            vectors[row] = self._session.run(["vectors"], {"ids": ids, "mask": mask})[0][0]
+        return vectors

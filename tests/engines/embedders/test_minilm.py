@@ -1,0 +1,28 @@
+"""MiniLM: installed from its package, loaded, and near where texts mean the like."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from innkeeper.engines.embedders.embedder import EmbedderError
+from innkeeper.engines.embedders.minilm import DIMENSIONS, MiniLm
+from innkeeper.engines.embedders.minilm_install import default_folder
+
+
+async def test_texts_that_mean_the_like_are_near() -> None:
+    embedder = MiniLm(default_folder())
+    texts = ["How old are you?", "What is your age?", "The train to Oslo leaves at nine. " * 60, ""]
+    vectors = await embedder.embed(texts)
+    assert vectors.shape == (4, DIMENSIONS)
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    near = vectors @ vectors.T
+    assert near[0, 1] > 0.6 > 0.3 > near[0, 2]
+    assert (await embedder.embed([])).shape == (0, DIMENSIONS)
+    assert np.array_equal((await embedder.embed(texts[1:2]))[0], vectors[1])
+    await embedder.close()
+
+
+async def test_without_the_model_the_cure_is_named(tmp_path: Path) -> None:
+    with pytest.raises(EmbedderError, match="innkeeper memory install"):
+        await MiniLm(tmp_path).embed(["hello"])
