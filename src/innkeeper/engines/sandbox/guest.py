@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 else:
     import _signal
 
-VERSION = 2
+VERSION = 3
 REQUEST_MAX_BYTES = 131_072
 REPLY = struct.Struct("!iii")
 EVENT = -1

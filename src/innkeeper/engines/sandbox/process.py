@@ -70,6 +70,9 @@ class SandboxProcess(ABC):
             await self._channel.call("signal", str(self.id), str(int(number)))
 
     @abstractmethod
+    async def go_direct(self) -> None: ...
+
+    @abstractmethod
     async def resize(self, size: TerminalSize) -> None: ...
 
     def close(self) -> None:
@@ -82,6 +85,9 @@ class HeldProcess(SandboxProcess):
     def __init__(self, channel: Calls, pid: int, exited: Exit, streams: Streams) -> None:
         super().__init__(channel, pid, exited, streams)
         self._terminal = streams.terminal
+
+    async def go_direct(self) -> None:
+        """There is nothing between."""
 
     async def resize(self, size: TerminalSize) -> None:
         terminal = self._terminal

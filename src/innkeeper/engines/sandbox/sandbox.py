@@ -140,6 +140,12 @@ class Process(Protocol):
 
     async def resize(self, size: TerminalSize) -> None: ...
 
+    async def go_direct(self) -> None:
+        """Where the driver can, and the process takes part, have `stdin` and `stdout` carried with nothing of
+        ours between, until the next snapshot: see `gvisor/line.py`. To be called while neither of the two has
+        anything to say. Idempotent; raises nothing."""
+        ...
+
     def close(self) -> None:
         """Close our ends of its pipes; the process goes on."""
         ...

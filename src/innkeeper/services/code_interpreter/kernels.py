@@ -110,6 +110,7 @@ class Kernel:
                 self._send(request)
                 await process.stdin.drain()
                 answer = await _line(process.stdout)
+                await process.go_direct()
             return _result(json.loads(answer))
         except _BROKEN as error:
             await self._end(process)

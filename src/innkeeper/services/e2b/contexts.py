@@ -142,9 +142,11 @@ class Context:
             await process.stdin.drain()
         async for line in _lines(process.stdout, deadline):
             answer = json.loads(line)
-            yield answer
             if "exitCode" in answer:
+                await process.go_direct()
+                yield answer
                 return
+            yield answer
 
     def _events(self, answer: Document) -> Iterator[Document]:
         for stream in ("stdout", "stderr"):

@@ -97,6 +97,9 @@ class GvisorGuest(Guest):
         elif operation == b"listen":
             in_thread(self._relay, fields[0], listen(int(fields[1])))
             self._reply(request, 0, 0)
+        elif operation == b"line":
+            self._doors.hand(fields[0], b"\0line-" + fields[1])
+            self._reply(request, 0, 0)
         elif operation in (b"read", b"write"):
             self._transfer(operation == b"read", fields[0], fields[1])
             self._reply(request, 0, 0)

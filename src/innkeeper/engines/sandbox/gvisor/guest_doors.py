@@ -54,6 +54,21 @@ class Doors:
             connection.close()
             raise
 
+    def hand(self, door: bytes, name: bytes) -> None:
+        """Have who listens at this Unix socket of the sandbox take a connection to the door for its own."""
+        kind = _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC | _socket.SOCK_NONBLOCK
+        listener = _socket.socket(_socket.AF_UNIX, kind)
+        try:
+            listener.connect(name)
+            connection = self.knock(door)
+            try:
+                rights = _socket.SOL_SOCKET, _socket.SCM_RIGHTS, struct.pack("i", connection)
+                listener.sendmsg([b"\0"], [rights])
+            finally:
+                self.leave(connection)
+        finally:
+            listener.close()
+
     def know(self, fd: int) -> int:
         with self._changing:
             self._open.add(fd)

@@ -18,9 +18,8 @@ from innkeeper.engines.sandbox.child import KILL_TIMEOUT_SECONDS, ChildProcess, 
 from innkeeper.engines.sandbox.gvisor import bundle, control, files, namespace, runsc
 from innkeeper.engines.sandbox.gvisor.barrier import Barrier
 from innkeeper.engines.sandbox.gvisor.doors import Door, Doors
-from innkeeper.engines.sandbox.gvisor.process import GvisorProcess, start
-from innkeeper.engines.sandbox.gvisor.snapshot import Image, Running, Snapshots, draft
-from innkeeper.engines.sandbox.gvisor.streams import StandardStreams
+from innkeeper.engines.sandbox.gvisor.process import GvisorProcess, Processes
+from innkeeper.engines.sandbox.gvisor.snapshot import Image, Snapshots, draft
 from innkeeper.engines.sandbox.gvisor.wire import Wire
 from innkeeper.engines.sandbox.overlay import laying
 from innkeeper.engines.sandbox.records import ProcessMark, Record, Records
@@ -64,27 +63,17 @@ class GvisorRoom(Room):
         self._doors: Doors | None = None
         self._barrier = Barrier()
         self._ports: set[int] = set()
-        self._streams: dict[int, StandardStreams] = {}
-        self._restored: dict[int, GvisorProcess] = {}
-        self._processes = 0
+        self._processes = Processes(self._wire, self._barrier, self._open_doors)
+        self._count = 0
         self._around_runsc: list[str] = []
 
     async def exec(self, command: Command) -> GvisorProcess:
         environment = {**ENVIRONMENT, **self._spec.environment, **command.environment}
         directory = self._inside(command.working_directory or "")
-        started, streams = await start(self._wire, command, directory, environment)
-        for ended in self._streams.keys() - set(self._wire.alive):
-            del self._streams[ended]
-        self._streams[started.id] = streams
-        return started
+        return await self._processes.start(command, directory, environment)
 
     def process(self, process_id: int) -> GvisorProcess:
-        if process_id not in self._restored:
-            raise SandboxError(
-                f"no process {process_id} was restored with this sandbox, or it was taken already"
-            )
-        self._streams[process_id].begin()
-        return self._restored.pop(process_id)
+        return self._processes.take(process_id)
 
     async def snapshot(self, folder: Path, *, keep_running: bool = True, durable: bool = True) -> None:
         if self._network_kind != "none":
@@ -137,12 +126,12 @@ class GvisorRoom(Room):
         used = await super().usage()
         most = self._limits.memory_mib
         with suppress(SandboxError):
-            self._processes = (await self._channel.call("count")).value
+            self._count = (await self._channel.call("count")).value
         return replace(
             used,
             memory_mib=min(used.memory_mib, most),
             memory_peak_mib=min(used.memory_peak_mib, most),
-            processes=self._processes,
+            processes=self._count,
         )
 
     def _around(self, limits: Limits) -> Limits:
@@ -294,7 +283,7 @@ class GvisorRoom(Room):
             if self.image is None:
                 await self._wire.greeted()
             else:
-                self._adopt(self.image)
+                self._processes.adopt(self.image)
                 await self._wire.go_on("restored")
         except SandboxGone:
             if started is None:
@@ -307,15 +296,6 @@ class GvisorRoom(Room):
         if started is not None:
             started.settled()
 
-    def _adopt(self, image: Image) -> None:
-        """The processes in it, with streams that give and take nothing yet."""
-        self._wire.next_number = image.next_stream
-        for each in image.processes:
-            streams = StandardStreams(self._wire, each.stream, each.terminal, 0, each.open)
-            self._streams[each.id] = streams
-            exited = self._wire.running(each.id)
-            self._restored[each.id] = GvisorProcess(self._wire, each.id, exited, streams)
-
     async def _snapshot(self, folder: Path, keep_running: bool, durable: bool) -> None:
         sentry = await self._sentry()
         try:
@@ -323,7 +303,9 @@ class GvisorRoom(Room):
                 self._renote(folders=(str(self._folder), str(path)))
                 async with self._standing_still(sentry, keep_running):
                     await sentry.checkpoint(path)
-                    image = Image(path, self._living(), tuple(sorted(self._ports)), self._wire.next_number)
+                    image = Image(
+                        path, self._processes.living(), tuple(sorted(self._ports)), self._wire.next_number
+                    )
                     if not keep_running:
                         await self._snapshots.keep(image, self._spec, folder, durable)
                 if keep_running:
@@ -340,6 +322,7 @@ class GvisorRoom(Room):
         freezer.thaw(self._cgroup.paths)
         try:
             async with self._barrier.shut(CALL_TIMEOUT_SECONDS):
+                await self._processes.hang_up()
                 await self._wire.quiesce()
                 try:
                     if not keep_running:
@@ -358,12 +341,6 @@ class GvisorRoom(Room):
         finally:
             if self._channel.paused and keep_running:
                 await freezer.freeze(self._cgroup.paths)
-
-    def _living(self) -> tuple[Running, ...]:
-        living = {each: self._streams[each] for each in self._wire.alive if each in self._streams}
-        return tuple(
-            Running(each, streams.number, streams.terminal, streams.open) for each, streams in living.items()
-        )
 
     def _renote(self, **changed: Any) -> None:
         self._record = replace(self._record, **changed)

@@ -1,9 +1,11 @@
 """Our ends of a process's standard streams, as transports over the wire of its sandbox.
 
-Each stream has a window: what may be on its way before the other side says that it can take more.
+Each stream has a window: what may be on its way before the other side says that it can take more. A process
+that has a line gets its input by that and answers on it, and the wire is quiet.
 """
 
 import asyncio
+import socket
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +18,7 @@ from innkeeper.engines.sandbox.gvisor.guest_wire import (
     WINDOW_BYTES,
     packed,
 )
+from innkeeper.engines.sandbox.gvisor.line import Line
 from innkeeper.engines.sandbox.gvisor.wire import Wire
 
 _PAUSE_BYTES = 65_536
@@ -34,6 +37,8 @@ class Input(asyncio.WriteTransport):
         self._waiting = bytearray()
         self._closing = False
         self._paused = False
+        self._changing = False
+        self.line: Line | None = None
         self.open = True
         self._protocol = asyncio.StreamReaderProtocol(asyncio.StreamReader())
         self._protocol.connection_made(self)
@@ -52,15 +57,41 @@ class Input(asyncio.WriteTransport):
     def write(self, data: Any) -> None:
         if self._closing:
             return
+        if self.line is not None:
+            self.line.write(data)
+            return
         self._waiting += data
         self._send()
-        if len(self._waiting) > _PAUSE_BYTES and not self._paused:
-            self._paused = True
-            self._protocol.pause_writing()
+        if len(self._waiting) > _PAUSE_BYTES:
+            self.pause_writing()
 
     def write_eof(self) -> None:
         self._closing = True
+        if self.line is not None:
+            self.line.close()
         self._send()
+
+    def pause_writing(self) -> None:
+        if not self._paused:
+            self._paused = True
+            self._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        if self._paused:
+            self._paused = False
+            self._protocol.resume_writing()
+
+    async def hang_up(self) -> None:
+        """What is written meanwhile waits until the line is over: it must not get before what went by that.
+        Raises SandboxError."""
+        line, self.line = self.line, None
+        if line is not None:
+            self._changing = True
+            try:
+                await line.hang_up()
+            finally:
+                self._changing = False
+                self._send()
 
     def close(self) -> None:
         """What is waiting is sent first."""
@@ -70,9 +101,8 @@ class Input(asyncio.WriteTransport):
         if kind == CREDIT:
             self._credit += amount
             self._send()
-            if self._paused and len(self._waiting) <= _PAUSE_BYTES:
-                self._paused = False
-                self._protocol.resume_writing()
+            if len(self._waiting) <= _PAUSE_BYTES:
+                self.resume_writing()
         elif kind == DROP:
             self._leave(BrokenPipeError("the process reads no more"))
         return kind in (CREDIT, DROP)
@@ -81,6 +111,8 @@ class Input(asyncio.WriteTransport):
         self._leave(BrokenPipeError("the sandbox has ended"))
 
     def _send(self) -> None:
+        if self._changing:
+            return
         while self._waiting and self._credit > 0:
             chunk = bytes(self._waiting[: min(CHUNK_BYTES, self._credit)])
             del self._waiting[: len(chunk)]
@@ -94,6 +126,8 @@ class Input(asyncio.WriteTransport):
         if self.open:
             self.open = False
             self._closing = True
+            if self.line is not None:
+                self.line.close()
             self._waiting.clear()
             self._wire.detach(self._number)
             self._loop.call_soon(self._protocol.connection_lost, reason)
@@ -109,6 +143,7 @@ class Output(asyncio.ReadTransport):
         self._allowed = credit
         self._owed = 0
         self._paused = False
+        self.line: Line | None = None
         self.open = True
         self.reader = asyncio.StreamReader()
         self.reader.set_transport(self)
@@ -122,10 +157,19 @@ class Output(asyncio.ReadTransport):
 
     def pause_reading(self) -> None:
         self._paused = True
+        if self.line is not None:
+            self.line.pause_reading()
 
     def resume_reading(self) -> None:
         self._paused = False
+        if self.line is not None:
+            self.line.resume_reading()
         self._grant()
+
+    def fed(self, data: bytes) -> None:
+        """By the line."""
+        if self.open:
+            self.reader.feed_data(data)
 
     def begin(self) -> None:
         """Take what a process writes that was restored."""
@@ -188,6 +232,21 @@ class StandardStreams:
     def begin(self) -> None:
         for output in self._outputs:
             output.begin()
+
+    @property
+    def can_have_line(self) -> bool:
+        return self.open == (0, 1, 2) and self._input.line is None and not self._input.get_write_buffer_size()
+
+    async def take_line(self, connection: socket.socket) -> None:
+        shown = self._outputs[0]
+        self._input.line = shown.line = await Line.over(connection, shown.fed, self._input, self._lineless)
+
+    async def hang_up(self) -> None:
+        """Go on without a line. Raises SandboxError when the process does not let go of it."""
+        await self._input.hang_up()
+
+    def _lineless(self) -> None:
+        self._input.line = self._outputs[0].line = None
 
     def close(self) -> None:
         for stream in self._all():

@@ -6,6 +6,9 @@ are gone, if they are. Times in seconds unless named otherwise. A request with `
 meanwhile in lines of its own, `{"stdout", "stderr"}`; other members are for the worker. Two kinds of lines
 have no answer: `"interrupt"`, and `{"settle": {NAME: VALUE}}`, between cells, which adds to the environment.
 
+What is between us and the host may hand us a line, a socket that comes as SCM_RIGHTS to the abstract Unix
+socket `line-PID`: until it ends, it is what stdin and stdout are otherwise.
+
 The cells run in a worker, a process of its own. What it and its children print is read from real pipes, so a
 C extension's output counts too, and its death, its silence and its floods are told as results.
 
@@ -19,8 +22,10 @@ import contextlib
 import ctypes
 import json
 import os
+import select
 import selectors
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -29,6 +34,7 @@ from typing import Any
 
 OUTPUT_MAX_BYTES = 500_000
 REPLY_MAX_BYTES = 32_000_000
+_REQUEST_MAX_BYTES = 1 << 30  # the host has bounded them
 INTERRUPT_GRACE_SECONDS = 2.0
 _LOOK_SECONDS = 0.1
 _CHUNK_BYTES = 65_536
@@ -89,11 +95,13 @@ class Lines:
 
     def read(self) -> list[bytes]:
         """Raises EOFError at the end, or when a line is too long."""
-        for _ in range(_CHUNKS_AT_ONCE):
+        for count in range(_CHUNKS_AT_ONCE):
             try:
                 chunk = os.read(self.fd, _CHUNK_BYTES)
             except BlockingIOError:
                 break
+            if not chunk and count:
+                break  # what came before the end is not lost
             if not chunk or len(self._rest) > self._limit:
                 raise EOFError
             self._rest += chunk
@@ -170,11 +178,16 @@ class Kernel:
     def __init__(self, argv: Sequence[str], replies: int) -> None:
         self._argv = argv
         self._replies = replies
-        self._requests = Lines(0, 1 << 30)  # the host has bounded them
+        self._requests = Lines(0, _REQUEST_MAX_BYTES)
+        self._line: Lines | None = None
+        self._door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._door.bind(f"\0line-{os.getpid()}")
+        self._door.listen()
         self._waiting: list[bytes] = []
         self._cell: Cell | None = None
         self._selector = selectors.DefaultSelector()
-        self._selector.register(self._requests.fd, selectors.EVENT_READ)
+        for fd in (self._requests.fd, self._door.fileno()):
+            self._selector.register(fd, selectors.EVENT_READ)
         self._worker = self._hire()
 
     def serve(self) -> None:
@@ -193,13 +206,42 @@ class Kernel:
         if self._worker.replies.fd in ready:
             self._hear_worker()
         if self._requests.fd in ready:
-            self._hear_host()
+            self._do(self._requests.read())
+        if self._line is not None and self._line.fd in ready:
+            self._hear_line(self._line)
+        if self._door.fileno() in ready:
+            self._take_line()
         self._look_at_clock()
         if not ready and self._cell is not None and self._worker.process.poll() is not None:
             self._lose("")  # a child that it left behind keeps its pipes open
 
-    def _hear_host(self) -> None:
-        for line in self._requests.read():
+    def _hear_line(self, line: Lines) -> None:
+        try:
+            heard = line.read()
+        except (EOFError, OSError):
+            self._hang_up()
+        else:
+            self._do(heard)
+
+    def _take_line(self) -> None:
+        self._hang_up()
+        with contextlib.suppress(OSError):  # it may be somebody who has nothing for us
+            connection, _ = self._door.accept()
+            with connection:
+                connection.settimeout(_LOOK_SECONDS)
+                _, fds, _, _ = socket.recv_fds(connection, 1, 1, socket.MSG_CMSG_CLOEXEC)
+            for fd in fds:
+                self._line = Lines(fd, _REQUEST_MAX_BYTES)
+                self._selector.register(fd, selectors.EVENT_READ)
+
+    def _hang_up(self) -> None:
+        if self._line is not None:
+            self._selector.unregister(self._line.fd)
+            os.close(self._line.fd)
+            self._line = None
+
+    def _do(self, requests: list[bytes]) -> None:
+        for line in requests:
             request = json.loads(line)
             if request == "interrupt":
                 self._interrupt("interrupted")
@@ -293,7 +335,15 @@ class Kernel:
     def _send(self, message: dict[str, Any]) -> None:
         rest = memoryview(json.dumps(message).encode() + b"\n")
         while rest:
-            rest = rest[os.write(self._replies, rest) :]
+            fd = self._line.fd if self._line else self._replies
+            try:
+                rest = rest[os.write(fd, rest) :]
+            except BlockingIOError:
+                select.select((), (fd,), ())
+            except OSError:
+                if self._line is None:
+                    raise
+                self._hang_up()  # what has not got through goes the other way
 
 
 def _cause(code: int) -> str:
