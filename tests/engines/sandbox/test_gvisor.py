@@ -129,14 +129,6 @@ class TestSnapshots:
             assert await heard(process.stdout, b"on\n") == b"on\n"
             process.close()
 
-    async def test_with_connections_of_the_host_it_is_refused(
-        self, driver: GvisorDriver, tmp_path: Path
-    ) -> None:
-        network = max((await driver.probe()).networks)
-        async with room(driver, network=network) as sandbox:
-            with pytest.raises(SandboxError, match=f"the network '{network.value}' cannot be snapshotted"):
-                await sandbox.snapshot(tmp_path / "moment")
-
 
 class TestEnds:
     @pytest.mark.parametrize("name", ["runsc", "runsc-sandbox", "runsc-gofer"])

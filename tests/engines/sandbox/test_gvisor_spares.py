@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from innkeeper.engines.sandbox.contract_internet import tried
 from innkeeper.engines.sandbox.contract_room import PATIENCE_SECONDS, heard, room, shell
 from innkeeper.engines.sandbox.gvisor import control
 from innkeeper.engines.sandbox.gvisor.driver import GvisorDriver, missing
 from innkeeper.engines.sandbox.gvisor.room import GvisorRoom
-from innkeeper.engines.sandbox.sandbox import Command, Limits, SandboxError, SandboxSpec
+from innkeeper.engines.sandbox.sandbox import Command, Limits, Network, SandboxError, SandboxSpec
 from tests.engines.sandbox.test_gvisor import vanished
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason="; ".join(missing()) or "it can be used here")
@@ -62,12 +63,13 @@ async def test_what_is_restored_into_a_spare_is_like_any_other(
     state_dir = tmp_path / "state"
     driver = GvisorDriver(state_dir)
     driver.spares = 1
-    async with room(driver) as sandbox:
+    network = max((await driver.probe()).networks)
+    async with room(driver, network=network) as sandbox:
         shouting = await sandbox.exec(Command(["sh", "-c", "read x; echo $x $x; read y; echo $y"]))
         await sandbox.snapshot(tmp_path / "moment")
-    await (await driver.restore(tmp_path / "moment", SandboxSpec(f"first-{RUN}"))).kill()
+    await (await driver.restore(tmp_path / "moment", SandboxSpec(f"first-{RUN}", network=network))).kill()
     (bundle,) = await ready(state_dir, 1)
-    spec = SandboxSpec(f"second-{RUN}", environment={"NAME": "second"}, limits=Limits(memory_mib=512))
+    spec = SandboxSpec(f"second-{RUN}", (), {"NAME": "second"}, Limits(memory_mib=512), network)
     second = await driver.restore(tmp_path / "moment", spec)
     assert isinstance(second, GvisorRoom)
     assert bundle.exists()
@@ -76,11 +78,13 @@ async def test_what_is_restored_into_a_spare_is_like_any_other(
     process.stdin.write(b"a\n")
     assert await heard(process.stdout, b"\n") == b"a a\n"
     assert (await shell(second, "echo $NAME")).text == "second"
+    if network is not Network.NONE:
+        assert await tried(second, ("169.254.169.254", 80)) == ["ConnectionRefusedError"]  # by its router
     with pytest.raises(SandboxError, match="exists already"):
         await driver.restore(tmp_path / "moment", spec)
     await second.snapshot(tmp_path / "later", keep_running=False)
     assert not bundle.exists()
-    third = await driver.restore(tmp_path / "later", SandboxSpec(f"third-{RUN}"))
+    third = await driver.restore(tmp_path / "later", SandboxSpec(f"third-{RUN}", network=network))
     process = third.process(shouting.id)
     process.stdin.write(b"b\n")
     assert await heard(process.stdout, b"\n") == b"b\n"

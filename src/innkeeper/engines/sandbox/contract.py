@@ -36,6 +36,7 @@ pytest.register_assert_rewrite(
             "life",
             "limits",
             "processes",
+            "reconnections",
             "secrets",
             "snapshots",
             "transitions",
@@ -57,6 +58,7 @@ from innkeeper.engines.sandbox.contract_isolation import IsolationContract
 from innkeeper.engines.sandbox.contract_life import LifeContract
 from innkeeper.engines.sandbox.contract_limits import LimitContract
 from innkeeper.engines.sandbox.contract_processes import ProcessContract
+from innkeeper.engines.sandbox.contract_reconnections import ReconnectionContract
 from innkeeper.engines.sandbox.contract_secrets import SecretContract
 from innkeeper.engines.sandbox.contract_snapshots import SnapshotContract
 from innkeeper.engines.sandbox.contract_transitions import TransitionContract
@@ -73,6 +75,7 @@ class SandboxContract(
     EgressContract,
     SecretContract,
     SnapshotContract,
+    ReconnectionContract,
 ):
     """All of it; a part can be run alone while a driver is being written."""
 

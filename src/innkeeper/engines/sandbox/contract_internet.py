@@ -66,12 +66,14 @@ print(json.dumps([look_up(name) for name in json.loads(sys.argv[1])]))
 
 @dataclass
 class Internet:
-    """`names` is what can be looked up, `asked` what was; `heads` are those of the requests that came."""
+    """`names` is what can be looked up, `asked` what was; `heads` are those of the requests, and `datagrams`
+    all the datagrams, that came."""
 
     names: dict[str, list[str]]
     asked: list[str] = field(default_factory=list)
     heads: list[str] = field(default_factory=list)
-    _servers: list[asyncio.Server] = field(default_factory=list)
+    datagrams: list[bytes] = field(default_factory=list)
+    _servers: list[asyncio.Server | asyncio.DatagramTransport] = field(default_factory=list)
 
     def look_up(self, host: str, *_: object, **__: object) -> list[tuple[Any, ...]]:
         """In the place of `socket.getaddrinfo`."""
@@ -85,7 +87,12 @@ class Internet:
     async def serve(self, listeners: list[socket.socket], certificates: Authority) -> None:
         """On port 443 web servers that prove to be any `….example.test`, and on others an echo."""
         for listener in listeners:
-            if listener.getsockname()[1] == 443:
+            server: asyncio.Server | asyncio.DatagramTransport
+            if listener.type == socket.SOCK_DGRAM:
+                server, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+                    lambda: _Datagrams(self.datagrams), sock=listener
+                )
+            elif listener.getsockname()[1] == 443:
                 context = certificates.choosing(lambda name: name.endswith(".example.test"))
                 server = await asyncio.start_server(self._respond, sock=listener, ssl=context)
             else:
@@ -114,6 +121,18 @@ class Internet:
             await writer.drain()
         writer.write(b"2\r\nok\r\n0\r\n\r\n")
         await writer.drain()
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    def __init__(self, came: list[bytes]) -> None:
+        self._came = came
+
+    def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self._came.append(data)
+        self._transport.sendto(data, addr)
 
 
 async def _body(head: str, reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
@@ -209,6 +228,9 @@ def _networks() -> Iterator[list[socket.socket]]:
         _ip("link set lo up", *(f"address add {each}/32 dev lo" for each in (PUBLIC, OTHER, PRIVATE)))
         places = [(PUBLIC, PORT), (OTHER, PORT), (PRIVATE, PORT), (PUBLIC, 443), (OTHER, 443)]
         listeners = [socket.create_server(place) for place in places]
+        for port in (53, 443):
+            listeners.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            listeners[-1].bind((OTHER, port))
         holder = subprocess.Popen(["sleep", "infinity"])
         stack.callback(holder.wait)
         stack.callback(holder.kill)

@@ -73,7 +73,7 @@ class RoomDriver(ABC, Generic[Kept]):
         )
 
     async def create(self, spec: SandboxSpec) -> Kept:
-        room = await self._admit(spec)
+        room = await self._admit(*await self._trusting(spec))
         await room.open(self._records, self._etc)
         return room
 
@@ -89,19 +89,25 @@ class RoomDriver(ABC, Generic[Kept]):
     async def close(self) -> None:
         await asyncio.gather(*(room.kill() for room in self._rooms))
 
-    async def _admit(self, spec: SandboxSpec) -> Kept:
+    async def _admit(self, spec: SandboxSpec, authority: Authority | None) -> Kept:
         """A room that `close` knows of, but nothing of it on this host yet."""
-        checked(spec)
         try:
             hierarchies = await self._prepared()
-            authority = await self._vouching(spec)
-            trusting = gate.trusting(spec, authority) if authority else spec
-            room = self.room(trusting, Cgroup(hierarchies, spec.id))
+            room = self.room(spec, Cgroup(hierarchies, spec.id))
             room.authority = authority
         except OSError as error:
             raise SandboxError(f"cannot make a sandbox: {error}") from error
         self._rooms.add(room)
         return room
+
+    async def _trusting(self, spec: SandboxSpec) -> tuple[SandboxSpec, Authority | None]:
+        """With what a sandbox with a list needs to believe our proxy. Raises SandboxError for a bad spec."""
+        checked(spec)
+        try:
+            authority = await self._vouching(spec)
+        except OSError as error:
+            raise SandboxError(f"cannot make a sandbox: {error}") from error
+        return (gate.trusting(spec, authority) if authority else spec), authority
 
     async def _prepared(self) -> tuple[Hierarchy, ...]:
         async with self._preparing:

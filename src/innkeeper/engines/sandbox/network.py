@@ -1,4 +1,4 @@
-"""The way out of a sandbox: slirp4netns(1), a TCP/IP stack in user space, on the sandbox's own namespace.
+"""The way out of a sandbox: slirp4netns(1), a TCP/IP stack in user space, on a namespace for it alone.
 
 No interface, route or firewall rule of the host is touched, and no privilege over the host is needed. The
 ranges that no agent may reach are refused by routes inside the namespace, which nobody in there may change:
@@ -24,6 +24,9 @@ from innkeeper.engines.sandbox.sandbox import SandboxError
 # host use it after all: slirp4netns answers in it for its gateway, which leads nowhere, and its name server.
 NETWORK = IPv4Network("192.0.2.0/24")
 NAME_SERVER = "192.0.2.3"
+OWN_ADDRESS = "192.0.2.100"
+"""What slirp4netns calls the other side of its device."""
+DEVICE = "tap0"
 PROXY = "192.0.2.4"
 """Where a sandbox with a list finds our proxy, under the names that have a secret."""
 REFUSED = (
@@ -102,7 +105,7 @@ def _start_slirp(namespace: NetworkNamespace, stack: AsyncExitStack) -> tuple[Ch
                 *("--enable-sandbox", "--enable-seccomp", f"--cidr={NETWORK}"),
                 *(f"--ready-fd={report}", f"--exit-fd={leave}"),
                 *("--netns-type=path", f"--userns-path=/proc/self/fd/{namespace.owner}"),
-                *(f"/proc/self/fd/{namespace.network}", "tap0"),
+                *(f"/proc/self/fd/{namespace.network}", DEVICE),
             ],
             pass_fds=(namespace.network, namespace.owner, report, leave),
         )

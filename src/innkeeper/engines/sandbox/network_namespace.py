@@ -27,8 +27,13 @@ class NetworkNamespace:
     async def of(cls, pid: int, stack: AsyncExitStack) -> "NetworkNamespace":
         """That of a process, until the stack closes it. Raises SandboxError when the process has ended."""
         await _has_users(pid)
+        return cls.at(f"/proc/{pid}/ns/net", stack)
+
+    @classmethod
+    def at(cls, path: str, stack: AsyncExitStack) -> "NetworkNamespace":
+        """The one that the path leads to, until the stack closes it. Raises SandboxError."""
         try:
-            network = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            network = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             stack.callback(os.close, network)
             owner = fcntl.ioctl(network, _NS_GET_USERNS)
             stack.callback(os.close, owner)

@@ -19,6 +19,7 @@ from innkeeper.engines.sandbox.channel import Channel
 from innkeeper.engines.sandbox.child import KILL_TIMEOUT_SECONDS, ChildProcess, WatchedProcess
 from innkeeper.engines.sandbox.egress import gate
 from innkeeper.engines.sandbox.egress.authority import Authority
+from innkeeper.engines.sandbox.egress.firewall import OUTPUT, Post
 from innkeeper.engines.sandbox.egress.gate import Gate
 from innkeeper.engines.sandbox.network_namespace import NetworkNamespace
 from innkeeper.engines.sandbox.process import SandboxProcess
@@ -227,18 +228,16 @@ class Room:
         """The pid of slirp4netns, if the sandbox is to have a network."""
         if self._guest is None or self._spec.network is Network.NONE:
             return ()
-        return (await self._connect(self._guest.pid),)
+        namespace = await NetworkNamespace.of(self._guest.pid, self._belongings)
+        return (await self._connect(namespace, OUTPUT),)
 
-    async def _connect(self, pid: int) -> int:
-        """Give the network namespace of a process its way out; the pid of slirp4netns."""
+    async def _connect(self, namespace: NetworkNamespace, post: Post) -> int:
+        """Give a network namespace its way out; the pid of slirp4netns."""
         stack = self._belongings
         if self.authority is None:
-            async with AsyncExitStack() as borrowed:
-                namespace = await NetworkNamespace.of(pid, borrowed)
-                return (await network.attach(namespace, stack)).pid
-        namespace = await NetworkNamespace.of(pid, stack)
+            return (await network.attach(namespace, stack)).pid
         # The gate is made while the network behind it is.
-        opening = asyncio.create_task(Gate.open(namespace, self._spec.egress, self.authority, stack))
+        opening = asyncio.create_task(Gate.open(namespace, self._spec.egress, self.authority, stack, post))
         try:
             slirp = await network.attach(namespace, stack, gate.ADDRESSES)
             self._gate = await opening

@@ -1,4 +1,4 @@
-"""The rules that a sandbox's packets must pass, in its own network namespace, by nft(8).
+"""The rules that a sandbox's packets must pass, in a network namespace that it has for itself, by nft(8).
 
 Whatever is not let out is refused: TCP by a reset, which every network stack takes for an answer, the rest by
 an error of the call. What may be reached by a name is let out for a while from when the name was answered.
@@ -8,6 +8,7 @@ Connections carry the number of the list that let them out; under the next one t
 import asyncio
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from innkeeper.engines.sandbox.egress.listing import Listing, Range
@@ -27,12 +28,26 @@ _TABLE = "inet innkeeper"
 _OPENING = "tcp flags & (syn | ack) == syn"
 
 
+@dataclass(frozen=True, slots=True)
+class Post:
+    """Where the rules stand: the hook of nft(8), what is none of their business, and what comes to us."""
+
+    hook: str
+    others: tuple[str, ...]
+    ours: tuple[str, ...]
+
+
+OUTPUT = Post("output", (), ('oifname "lo" accept',))
+"""In the namespace in which the connections of the sandbox begin."""
+
+
 class Firewall:
     """`listing` is the list in force."""
 
-    def __init__(self, namespace: NetworkNamespace, listing: Listing) -> None:
+    def __init__(self, namespace: NetworkNamespace, listing: Listing, post: Post = OUTPUT) -> None:
         self.listing = listing
         self._namespace = namespace
+        self._post = post
         self._changing = asyncio.Lock()
         self._generation = 0
         self._open_until: dict[tuple[str, IPv4Address], float] = {}
@@ -44,7 +59,7 @@ class Firewall:
             kept = {key for key in self._open_until if listing.allows(key[0])}
             addresses = {address for _, address in kept}
             generation = self._generation + 1
-            await self._tell(_table(listing.ranges, addresses, generation))
+            await self._tell(_table(self._post, listing.ranges, addresses, generation))
             self.listing = listing
             self._generation = generation
             self._open_until = dict.fromkeys(kept, time.monotonic() + OPEN_SECONDS)
@@ -70,7 +85,9 @@ class Firewall:
         await self._namespace.run(("nft", "-f", "-"), "\n".join(lines) + "\n")
 
 
-def _table(ranges: Sequence[Range], addresses: Iterable[IPv4Address], generation: int) -> Iterator[str]:
+def _table(
+    post: Post, ranges: Sequence[Range], addresses: Iterable[IPv4Address], generation: int
+) -> Iterator[str]:
     known = ", ".join(f"{address} timeout {OPEN_SECONDS}s" for address in sorted(addresses))
     elements = f"elements = {{ {known} }};" if known else ""
     leave = f"ct mark set {generation} accept"
@@ -80,9 +97,10 @@ def _table(ranges: Sequence[Range], addresses: Iterable[IPv4Address], generation
     yield f"set names {{ type ipv4_addr; flags timeout; {elements} }}"
     yield from _untracked()
     yield "chain out {"
-    yield "type filter hook output priority filter; policy drop;"
+    yield f"type filter hook {post.hook} priority filter; policy drop;"
+    yield from post.others
     yield from _moderation()
-    yield 'oifname "lo" accept'
+    yield from post.ours
     yield f"ct state established ct mark {generation} accept"
     yield "ct state established tcp flags & rst == rst accept"
     for each in ranges:

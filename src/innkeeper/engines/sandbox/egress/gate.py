@@ -9,7 +9,7 @@ from pathlib import Path
 
 from innkeeper.engines.sandbox.egress import resolver, sockets
 from innkeeper.engines.sandbox.egress.authority import Authority
-from innkeeper.engines.sandbox.egress.firewall import Firewall
+from innkeeper.engines.sandbox.egress.firewall import OUTPUT, Firewall, Post
 from innkeeper.engines.sandbox.egress.listing import Listing
 from innkeeper.engines.sandbox.egress.name_server import NameServer
 from innkeeper.engines.sandbox.egress.proxy import Proxy
@@ -37,11 +37,16 @@ class Gate:
 
     @classmethod
     async def open(
-        cls, namespace: NetworkNamespace, egress: Egress, authority: Authority, stack: AsyncExitStack
+        cls,
+        namespace: NetworkNamespace,
+        egress: Egress,
+        authority: Authority,
+        stack: AsyncExitStack,
+        post: Post = OUTPUT,
     ) -> "Gate":
         """On a namespace that is, or will be, attached with ADDRESSES; the stack closes it. Raises
         SandboxError."""
-        firewall = Firewall(namespace, Listing.of(egress))
+        firewall = Firewall(namespace, Listing.of(egress), post)
         datagrams, streams, https, http = await sockets.make(namespace, _PLACES, stack)
         await firewall.enforce(firewall.listing)
         gate = cls(firewall)

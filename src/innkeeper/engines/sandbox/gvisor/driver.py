@@ -1,8 +1,8 @@
 """The `gvisor` driver: sandboxes with a kernel of their own in user space, by runsc(1) of gVisor.
 
-`room.py` is one sandbox, `bundle.py` what it sees, `guest.py` runs inside, `wire.py` is how the host speaks
-with that, and `snapshot.py` what is left of a sandbox on disk. The platform is systrap, which needs no
-virtualisation: runsc of 2023 or later.
+`room.py` is one sandbox, `bundle.py` what it sees, `router.py` its way out, `guest.py` runs inside, `wire.py`
+is how the host speaks with that, and `snapshot.py` what is left of a sandbox on disk. The platform is
+systrap, which needs no virtualisation: runsc of July 2024 or later.
 """
 
 import os
@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 
 from innkeeper.engines.sandbox.cgroups import Cgroup
-from innkeeper.engines.sandbox.driver import RoomDriver, checked
+from innkeeper.engines.sandbox.driver import RoomDriver
 from innkeeper.engines.sandbox.gvisor.room import GvisorRoom
 from innkeeper.engines.sandbox.gvisor.snapshot import Snapshots
 from innkeeper.engines.sandbox.gvisor.spares import Spares
@@ -42,13 +42,13 @@ class GvisorDriver(RoomDriver[GvisorRoom]):
         self._spares.fill(spec, self.spares, soon=True)
 
     async def restore(self, folder: Path, spec: SandboxSpec) -> GvisorRoom:
-        checked(spec)
-        image = await self._snapshots.open(folder, spec)
+        trusting, authority = await self._trusting(spec)
+        image = await self._snapshots.open(folder, trusting)
         room = await self._spares.take(spec)
         if room is not None:
-            await room.claim(spec, image)
+            await room.claim(trusting, image)
         else:
-            room = await self._admit(spec)
+            room = await self._admit(trusting, authority)
             room.image = image
             await room.open(self._records, self._etc)
         self._spares.fill(spec, self.spares)
@@ -60,9 +60,13 @@ class GvisorDriver(RoomDriver[GvisorRoom]):
 
     async def _spare(self, spec: SandboxSpec) -> GvisorRoom:
         bare = SandboxSpec(
-            f"spare-{secrets.token_hex(6)}", mounts=spec.mounts, limits=spec.limits, layers=spec.layers
+            f"spare-{secrets.token_hex(6)}",
+            mounts=spec.mounts,
+            limits=spec.limits,
+            network=spec.network,
+            layers=spec.layers,
         )
-        room = await self._admit(bare)
+        room = await self._admit(*await self._trusting(bare))
         room.spare = True
         await room.open(self._records, self._etc)
         return room

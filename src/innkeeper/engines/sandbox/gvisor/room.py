@@ -15,10 +15,11 @@ from innkeeper.engines.sandbox import freezer, launch
 from innkeeper.engines.sandbox.calls import CALL_TIMEOUT_SECONDS, Calls
 from innkeeper.engines.sandbox.cgroups import Cgroup
 from innkeeper.engines.sandbox.child import KILL_TIMEOUT_SECONDS, ChildProcess, WatchedProcess
-from innkeeper.engines.sandbox.gvisor import bundle, control, files, namespace, runsc
+from innkeeper.engines.sandbox.gvisor import bundle, control, files, router, runsc
 from innkeeper.engines.sandbox.gvisor.barrier import Barrier
 from innkeeper.engines.sandbox.gvisor.doors import Door, Doors
 from innkeeper.engines.sandbox.gvisor.process import GvisorProcess, Processes
+from innkeeper.engines.sandbox.gvisor.router import Router
 from innkeeper.engines.sandbox.gvisor.snapshot import Image, Snapshots, draft
 from innkeeper.engines.sandbox.gvisor.wire import Wire
 from innkeeper.engines.sandbox.overlay import laying
@@ -58,6 +59,8 @@ class GvisorRoom(Room):
         self.image: Image | None = None
         self.spare = False
         self._container = spec.id
+        self._router: Router | None = None
+        self._network = "none"
         self._folder = folder
         self._snapshots = snapshots
         self._doors: Doors | None = None
@@ -76,11 +79,6 @@ class GvisorRoom(Room):
         return self._processes.take(process_id)
 
     async def snapshot(self, folder: Path, *, keep_running: bool = True, durable: bool = True) -> None:
-        if self._network_kind != "none":
-            raise SandboxError(
-                f"a sandbox with the network {self._spec.network.value!r} cannot be snapshotted: "
-                "its connections are the host's"
-            )
         async with self._changing:
             self._check_open()
             writing = asyncio.create_task(self._snapshot(folder, keep_running, durable))
@@ -161,10 +159,9 @@ class GvisorRoom(Room):
         self._records, self._record = records, record
         self._cgroup.make(self._around(self._limits))
         self._belongings.push_async_callback(asyncio.to_thread, self._cgroup.release)
-        holder = await self._hold_network()
-        self._network_kind = "host" if holder else "none"
-        path = namespace.path(holder) if holder else None
-        await self._write_bundle(etc, path)
+        if self._spec.network is not Network.NONE:
+            self._router, self._network = await Router.make(self._belongings), "sandbox"
+        await self._write_bundle(etc, self._router.path if self._router else None)
         if laid := laying(self._spec.layers, etc):
             self._around_runsc = ["unshare", "--mount", "--", *laid]
         self._doors = Doors(bundle.doors(self._folder))
@@ -173,14 +170,14 @@ class GvisorRoom(Room):
             await self._create()
             return
         # The guest agent becomes ready while its network does.
-        joining = asyncio.create_task(self._attach(holder))
+        joining = asyncio.create_task(self._join_network())
         try:
             await self._begin(self._run())
             helpers = await joining
         finally:
             joining.cancel()
             await asyncio.gather(joining, return_exceptions=True)
-        self._renote(processes=(*self._record.processes, *helpers))
+        self._renote(processes=(*self._record.processes, *map(ProcessMark.of, helpers)))
 
     async def claim(self, spec: SandboxSpec, image: Image) -> None:
         """Stop being a spare: go on from the image, as the sandbox of this spec, whose bundle is the same.
@@ -196,6 +193,9 @@ class GvisorRoom(Room):
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(sentry.restore(image.folder))
                 tasks.create_task(self._begin(None))
+                joining = tasks.create_task(self._join_network())
+            helpers = joining.result()
+            self._renote(processes=(*self._record.processes, *map(ProcessMark.of, helpers)))
         except (OSError, ExceptionGroup) as error:
             await self.kill()
             reason = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
@@ -222,16 +222,10 @@ class GvisorRoom(Room):
         self._belongings.push_async_callback(asyncio.wait, {writing})
         await asyncio.shield(writing)
 
-    async def _hold_network(self) -> ChildProcess | None:
-        if self._spec.network is Network.NONE:
-            return None
-        return await namespace.hold(self._entering(), self._belongings)
-
-    async def _attach(self, holder: ChildProcess | None) -> tuple[ProcessMark, ...]:
-        """The processes of the network, if the sandbox is to have one."""
-        if holder is None:
+    async def _join_network(self) -> tuple[int, ...]:
+        if self._router is None:
             return ()
-        return (ProcessMark.of(holder.pid), ProcessMark.of(await self._connect(holder.pid)))
+        return (await self._connect(self._router.namespace, router.POST),)
 
     def _entering(self) -> list[str]:
         _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -271,12 +265,12 @@ class GvisorRoom(Room):
         return f"--bundle={self._folder}", self._container
 
     def _runsc(self, *words: str) -> list[str]:
-        return runsc.command(self._folder / "state", self._network_kind, *words)
+        return runsc.command(self._folder / "state", self._network, *words)
 
     async def _sentry(self) -> runsc.Sentry:
         build = (await self._snapshots.key()).build
         state = self._folder / "state"
-        return control.sentry(state, self._network_kind, self._container, self._folder, build)
+        return control.sentry(state, self._network, self._container, self._folder, build)
 
     async def _greeted(self, started: ChildProcess | None) -> None:
         try:

@@ -13,7 +13,7 @@ from typing import Any
 
 from innkeeper.engines.sandbox.gvisor.room import GvisorRoom
 from innkeeper.engines.sandbox.gvisor.snapshot import fitting
-from innkeeper.engines.sandbox.sandbox import Network, SandboxError, SandboxSpec
+from innkeeper.engines.sandbox.sandbox import SandboxError, SandboxSpec
 
 _KINDS = 4
 _CALM_SECONDS = 0.25  # whoever has just taken one has its first answer before the next is made
@@ -56,7 +56,7 @@ class Spares:
     def fill(self, spec: SandboxSpec, count: int, *, soon: bool = False) -> None:
         """Have so many of this kind, and of the others, made in the background, one after the other; when
         it is calm again, unless they are needed `soon`."""
-        if spec.network is not Network.NONE or count == 0:
+        if count == 0:
             return
         kind = _kind(spec)
         self._shelves[kind] = self._shelves.pop(kind, _Shelf(spec))  # the last of the dictionary now
