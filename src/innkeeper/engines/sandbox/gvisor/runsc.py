@@ -25,25 +25,19 @@ _UNSEEN = (
 )
 _JOINING = ("run", "restore")
 """What takes over the interfaces of a namespace."""
+# Connections with the outside are no obstacle to a snapshot: they end in what goes on from that.
+_FLAGS = (
+    *("--platform=systrap", "--overlay2=none", "--host-uds=open", "--ignore-cgroups"),
+    "--net-disconnect-ok",
+)
 _MORTAL = ("setpriv", "--pdeathsig", "KILL")
 
 
 def command(state: Path, network: str, *words: str) -> list[str]:
-    """`state` is where runsc notes what it runs, `network` is `none` or `sandbox`: the flags are those for all
-    that is done with one sandbox. It ends when the thread ends that started it."""
-    # Connections with the outside are no obstacle to a snapshot: they end in what goes on from that.
-    flags = (f"--root={state}", "--platform=systrap", f"--network={network}", "--net-disconnect-ok")
+    """`state` is where runsc notes what it runs, `network` is `none` or `sandbox`: flags for all that is done
+    with one sandbox. It ends when the thread ends that started it."""
     before = _UNSEEN if network == "sandbox" and words[0] in _JOINING else ()
-    return [
-        *_MORTAL,
-        *before,
-        "runsc",
-        *flags,
-        "--overlay2=none",
-        "--host-uds=open",
-        "--ignore-cgroups",
-        *words,
-    ]
+    return [*_MORTAL, *before, "runsc", f"--root={state}", f"--network={network}", *_FLAGS, *words]
 
 
 class Sentry(Protocol):
