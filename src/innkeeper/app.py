@@ -27,7 +27,7 @@ from innkeeper.services.account.iam_operations import IamOperations
 from innkeeper.services.account.operations import StsOperations
 from innkeeper.services.buckets.operations import S3Handler
 from innkeeper.services.code_interpreter.operations import CodeInterpreterOperations
-from innkeeper.services.memory.operations import MemoryOperations
+from innkeeper.services.memory import jobs as memory_jobs
 from innkeeper.services.model_gateway.operations import ModelGatewayOperations
 from innkeeper.services.model_gateway.routes import routes as model_routes
 from innkeeper.services.model_gateway.service import ModelGateway
@@ -45,7 +45,7 @@ from innkeeper.settings import Settings
 from innkeeper.wiring.code_interpreter import code_interpreters
 from innkeeper.wiring.e2b import e2b_api, e2b_routes
 from innkeeper.wiring.engines import Engines, open_model
-from innkeeper.wiring.memory import memories
+from innkeeper.wiring.memory import Memory
 from innkeeper.wiring.office import Office
 from innkeeper.wiring.runtime import Runtime
 from innkeeper.wiring.sandboxes import named_sandboxes
@@ -66,7 +66,8 @@ class Innkeeper:
         self.runtime = Runtime(office, settings, home)
         office.owners["runtime"] = office.owners["runtime-endpoint"] = self.runtime.runtimes
         self.code = office.owners["code-interpreter-custom"] = code_interpreters(office, settings, home)
-        self.memories = office.owners["memory"] = memories(office, settings)
+        self.memory = Memory(office, settings)
+        office.owners["memory"] = self.memory.memories
         self.sandboxes = named_sandboxes(office, settings)
         self.e2b = e2b_api(office, settings, self.sandboxes)
         doors = self.runtime.sessions.door, self.code.sessions.door
@@ -85,8 +86,10 @@ class Innkeeper:
         await self.sandboxes.open()
         runtime_jobs.register(engines.jobs, self.runtime.transitions)
         account_jobs.register(engines.jobs, self.office.accounts)
+        self.memory.register(engines.jobs)
         await engines.jobs.open()
         await account_jobs.schedule(engines.jobs)
+        await memory_jobs.schedule(engines.jobs)
         await self.runtime.runtimes.resume()
         self.office.metering.open()
         self._watch = asyncio.create_task(self.runtime.expiry.run())
@@ -94,6 +97,7 @@ class Innkeeper:
     async def end_sessions(self) -> None:
         """All that there are, and with them the streams of what goes on in them."""
         await asyncio.gather(self.runtime.sessions.close(), self.code.sessions.close())
+        await self.memory.events.close()
         await self.e2b.close()
         await self.sandboxes.close()
 
@@ -154,7 +158,7 @@ def agentcore_operations(inn: Innkeeper) -> tuple[object, ...]:
     return (
         *inn.runtime.operations(),
         CodeInterpreterOperations(inn.code),
-        MemoryOperations(inn.memories),
+        *inn.memory.operations(),
         TagOperations(inn.office.tags),
         ResourcePolicyOperations(inn.office.policies),
     )

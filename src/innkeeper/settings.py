@@ -214,6 +214,12 @@ class Settings(BaseSettings):
     memory_event_max_bytes: Annotated[int, Field(description="Largest payload of one event, as JSON.")] = (
         10_000_000
     )
+    memory_queue_max_events: Annotated[
+        int, Field(description="Events that may wait to be written before more are refused.")
+    ] = 10_000
+    memory_write_timeout_seconds: Annotated[
+        float, Field(description="Longest time that an event waits to be written.")
+    ] = 70.0
 
     e2b_domain: Annotated[
         str,

@@ -1,16 +1,43 @@
 """The parts of services/memory, put together."""
 
+from innkeeper.engines.jobs.jobs import Jobs
+from innkeeper.services.memory import jobs as memory_jobs
+from innkeeper.services.memory.erasure import Erasure
+from innkeeper.services.memory.event_operations import EventOperations
+from innkeeper.services.memory.events import Events
 from innkeeper.services.memory.model import Limits
+from innkeeper.services.memory.operations import MemoryOperations
+from innkeeper.services.memory.record_operations import RecordOperations
+from innkeeper.services.memory.records import Records
 from innkeeper.services.memory.service import Memories
 from innkeeper.settings import Settings
 from innkeeper.wiring.office import Office
 
 
-def memories(office: Office, settings: Settings) -> Memories:
-    limits = Limits(
-        memories=settings.memory_max_count,
-        strategies=settings.memory_max_strategies,
-        event_bytes=settings.memory_event_max_bytes,
-    )
-    engines = office.engines
-    return Memories(engines.database, office.accounts, office.tags, office.policies, limits, engines.clock)
+class Memory:
+    def __init__(self, office: Office, settings: Settings) -> None:
+        database, clock = office.engines.database, office.engines.clock
+        limits = Limits(
+            memories=settings.memory_max_count,
+            strategies=settings.memory_max_strategies,
+            event_bytes=settings.memory_event_max_bytes,
+            queued_events=settings.memory_queue_max_events,
+            write_seconds=settings.memory_write_timeout_seconds,
+        )
+        self.erasure = Erasure(database)
+        self.memories = Memories(
+            database, office.accounts, office.tags, office.policies, self.erasure, limits, clock
+        )
+        self.events = Events(database, self.memories, limits, clock)
+        self.records = Records(database, self.memories, clock)
+
+    def operations(self) -> tuple[object, ...]:
+        return (
+            MemoryOperations(self.memories),
+            EventOperations(self.events),
+            RecordOperations(self.records),
+        )
+
+    def register(self, jobs: Jobs) -> None:
+        """Before the engine of jobs is opened."""
+        memory_jobs.register(jobs, self.memories, self.events, self.records)

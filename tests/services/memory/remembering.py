@@ -24,6 +24,26 @@ class Remembering:
     def get(self, memory: str) -> Any:
         return self.control.get_memory(memoryId=memory)["memory"]
 
+    def say(self, memory: str, text: str, role: str = "USER", **members: Any) -> Any:
+        """One message, as an event of Ann's first session unless said otherwise."""
+        wanted = {
+            "memoryId": memory,
+            "actorId": "ann",
+            "sessionId": "first",
+            "eventTimestamp": NOON,
+            "payload": [{"conversational": {"role": role, "content": {"text": text}}}],
+        }
+        return self.data.create_event(**{**wanted, **members})["event"]
+
+    def heard(self, memory: str, actor: str = "ann", session: str = "first", **members: Any) -> list[str]:
+        """The first text of each event, the newest first."""
+        answer = self.data.list_events(memoryId=memory, actorId=actor, sessionId=session, **members)
+        return [text_of(one) for one in answer["events"]]
+
+
+def text_of(event: Any) -> str:
+    return str(event["payload"][0]["conversational"]["content"]["text"])
+
 
 def new_name() -> str:
     return f"memory_{uuid.uuid4().hex[:12]}"

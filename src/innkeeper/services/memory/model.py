@@ -45,11 +45,13 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one account, one memory and one event may hold."""
+    """What one account, one memory and one event may hold; how many events may wait, how long a write may."""
 
     memories: int
     strategies: int
     event_bytes: int
+    queued_events: int
+    write_seconds: float
 
 
 def invalid(member: str, rule: str) -> InvalidRequest:

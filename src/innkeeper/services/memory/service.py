@@ -15,6 +15,7 @@ from innkeeper.kernel.ids import Arn, agentcore_arn, random_suffix, resource_id
 from innkeeper.kernel.page import Page, PageRequest
 from innkeeper.services.account.service import Accounts
 from innkeeper.services.memory import store, strategies
+from innkeeper.services.memory.erasure import Erasure
 from innkeeper.services.memory.model import RESOURCE_TYPE, Limits, Memory, MemoryStatus, invalid
 from innkeeper.services.resource_policy.service import ResourcePolicies
 from innkeeper.services.tags.service import Tags
@@ -37,6 +38,7 @@ class Memories:
         accounts: Accounts,
         tags: Tags,
         policies: ResourcePolicies,
+        erasure: Erasure,
         limits: Limits,
         clock: Clock,
     ) -> None:
@@ -44,6 +46,7 @@ class Memories:
         self._accounts = accounts
         self._tags = tags
         self._policies = policies
+        self._erasure = erasure
         self._limits = limits
         self._clock = clock
 
@@ -79,10 +82,7 @@ class Memories:
     async def get(self, caller: Caller, memory_id: str) -> Memory:
         """By its id, or by its ARN, which may be another account's: the gate has asked its policy.
         Raises NotFound."""
-        account, id_ = caller.account, memory_id
-        if memory_id.startswith("arn:"):
-            arn = Arn.parse(memory_id)
-            account, id_ = arn.account, arn.resource.rpartition("/")[2]
+        account, id_ = place(caller, memory_id)
         async with self._database.begin() as connection:
             found = await store.find_memory(connection, account, id_)
         if found is None or memory_id not in (found.id, found.arn):
@@ -152,6 +152,7 @@ class Memories:
         return made
 
     async def _finish(self, memory: Memory) -> None:
+        await self._erasure.empty(memory)
         async with self._database.begin() as connection:
             await store.delete_memory(connection, memory.account, memory.id)
         await self._tags.delete_all(memory.arn)
@@ -169,6 +170,14 @@ class Memories:
             raise invalid("indexedKeys", "a key may be there only once, and keeps its type")
         if len(indexed) > _INDEXED_KEYS_MAX:
             raise invalid("indexedKeys", f"a memory may have at most {_INDEXED_KEYS_MAX}")
+
+
+def place(caller: Caller, memory_id: str) -> tuple[str, str]:
+    """Account and id of a memory that is named by its id or its ARN."""
+    if not memory_id.startswith("arn:"):
+        return caller.account, memory_id
+    arn = Arn.parse(memory_id)
+    return arn.account, arn.resource.rpartition("/")[2]
 
 
 def _changed(memory: Memory, parameters: Document, now: datetime) -> Memory:

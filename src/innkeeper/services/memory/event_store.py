@@ -1,0 +1,259 @@
+"""Tables of events: sessions, branches, events and turns; reading them, and letting them go."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    and_,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from innkeeper.engines.store.database import Moment, metadata
+from innkeeper.kernel.call import Document
+from innkeeper.kernel.page import PageRequest
+from innkeeper.services.memory.branches import Lineage
+from innkeeper.services.memory.event import Event, SessionKey
+
+_RowId = BigInteger().with_variant(Integer, "sqlite")
+_ACTOR, _SESSION, _EVENT = String(255), String(100), String(64)
+
+sessions = Table(
+    "memory_sessions",
+    metadata,
+    Column("account", String(12), nullable=False),
+    Column("memory", String(64), nullable=False),
+    Column("actor", _ACTOR, nullable=False),
+    Column("session", _SESSION, nullable=False),
+    Column("turns", Integer, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("touched_at", Moment, nullable=False, index=True),
+    PrimaryKeyConstraint("account", "memory", "actor", "session"),
+)
+
+branches = Table(
+    "memory_branches",
+    metadata,
+    Column("account", String(12), nullable=False),
+    Column("memory", String(64), nullable=False),
+    Column("actor", _ACTOR, nullable=False),
+    Column("session", _SESSION, nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("parent", String(100)),
+    Column("root_event_id", _EVENT, nullable=False),
+    Column("root_at", Moment, nullable=False),
+    Column("root_row", BigInteger, nullable=False),
+    PrimaryKeyConstraint("account", "memory", "actor", "session", "name"),
+)
+
+events = Table(
+    "memory_events",
+    metadata,
+    Column("id", _RowId, primary_key=True),
+    Column("account", String(12), nullable=False),
+    Column("memory", String(64), nullable=False),
+    Column("actor", _ACTOR, nullable=False),
+    Column("session", _SESSION, nullable=False),
+    Column("event_id", _EVENT, nullable=False),
+    Column("happened_at", Moment, nullable=False),
+    Column("branch", String(100)),
+    Column("root_event_id", _EVENT),
+    Column("payload", JSON, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Column("request", String(64), unique=True),
+    Column("listed", Boolean, nullable=False),
+    Column("skip_extraction", Boolean, nullable=False),
+    Column("namespace_variables", JSON),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False, index=True),
+    Index(None, "account", "memory", "actor", "session", "happened_at", "id"),
+    Index(None, "event_id", "memory"),
+    sqlite_autoincrement=True,
+)
+
+turns = Table(
+    "memory_turns",
+    metadata,
+    Column("id", _RowId, primary_key=True),
+    Column("account", String(12), nullable=False),
+    Column("memory", String(64), nullable=False),
+    Column("actor", _ACTOR, nullable=False),
+    Column("session", _SESSION, nullable=False),
+    Column("event_id", _EVENT, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("happened_at", Moment, nullable=False),
+    Index(None, "account", "memory", "actor", "session", "position"),
+    Index(None, "event_id", "memory"),
+    sqlite_autoincrement=True,
+)
+
+Place = tuple[datetime, int]
+
+
+def of_session(table: Table, key: SessionKey) -> ColumnElement[bool]:
+    return and_(of_actor(table, key.account, key.memory, key.actor), table.c.session == key.session)
+
+
+def of_actor(table: Table, account: str, memory: str, actor: str) -> ColumnElement[bool]:
+    return and_(table.c.account == account, table.c.memory == memory, table.c.actor == actor)
+
+
+async def find_event(
+    connection: AsyncConnection, key: SessionKey, event_id: str, now: datetime
+) -> Event | None:
+    query = select(events).where(
+        events.c.event_id == event_id, of_session(events, key), events.c.listed, events.c.expires_at > now
+    )
+    row = (await connection.execute(query)).mappings().first()
+    return to_event(row) if row else None
+
+
+async def list_events(
+    connection: AsyncConnection,
+    key: SessionKey,
+    lineage: Lineage | None,
+    after: Place | None,
+    limit: int,
+    now: datetime,
+) -> list[tuple[Place, Event]]:
+    """The newest first, each with its place; of one line of branches, or of all."""
+    query = select(events).where(of_session(events, key), events.c.listed, events.c.expires_at > now)
+    if lineage is not None:
+        query = query.where(_on(lineage))
+    if after is not None:
+        last = literal(after[0], Moment), literal(after[1])
+        query = query.where(tuple_(events.c.happened_at, events.c.id) < tuple_(*last))
+    query = query.order_by(events.c.happened_at.desc(), events.c.id.desc()).limit(limit)
+    rows = (await connection.execute(query)).mappings()
+    return [((row["happened_at"], row["id"]), to_event(row)) for row in rows]
+
+
+def _on(lineage: Lineage) -> ColumnElement[bool]:
+    """Each branch of the line, up to where the next one leaves it."""
+    parts = []
+    for stretch in lineage:
+        part = events.c.branch.is_(None) if stretch.branch is None else events.c.branch == stretch.branch
+        if stretch.until is not None:
+            last = literal(stretch.until[0], Moment), literal(stretch.until[1])
+            part = and_(part, tuple_(events.c.happened_at, events.c.id) <= tuple_(*last))
+        parts.append(part)
+    return or_(*parts)
+
+
+async def find_branches(connection: AsyncConnection, key: SessionKey) -> dict[str, Document]:
+    """All branches of a session, by name."""
+    rows = (await connection.execute(select(branches).where(of_session(branches, key)))).mappings()
+    return {row["name"]: dict(row) for row in rows}
+
+
+async def delete_event(connection: AsyncConnection, key: SessionKey, event_id: str, now: datetime) -> bool:
+    """False when there is none."""
+    found = events.c.event_id == event_id, of_session(events, key), events.c.listed
+    if not (await connection.execute(delete(events).where(*found))).rowcount:
+        return False
+    await connection.execute(delete(turns).where(turns.c.event_id == event_id, of_session(turns, key)))
+    await connection.execute(update(sessions).where(of_session(sessions, key)).values(touched_at=now))
+    return True
+
+
+async def list_sessions(
+    connection: AsyncConnection,
+    account: str,
+    memory: str,
+    actor: str,
+    now: datetime | None,
+    page: PageRequest,
+) -> Sequence[tuple[str, datetime]]:
+    """The newest first; with `now`, only those that have events then."""
+    query = select(sessions.c.session, sessions.c.created_at).where(
+        of_actor(sessions, account, memory, actor)
+    )
+    if now is not None:
+        query = query.where(_has_events(now))
+    if page.after:
+        last = literal(datetime.fromisoformat(page.after[0]), Moment), literal(page.after[1])
+        query = query.where(tuple_(sessions.c.created_at, sessions.c.session) < tuple_(*last))
+    query = query.order_by(sessions.c.created_at.desc(), sessions.c.session.desc()).limit(page.size + 1)
+    return [(row.session, row.created_at) for row in await connection.execute(query)]
+
+
+def _has_events(now: datetime) -> ColumnElement[bool]:
+    same = [events.c[name] == sessions.c[name] for name in ("account", "memory", "actor", "session")]
+    return select(events.c.id).where(*same, events.c.listed, events.c.expires_at > now).exists()
+
+
+async def list_actors(
+    connection: AsyncConnection, account: str, memory: str, page: PageRequest
+) -> Sequence[str]:
+    query = (
+        select(sessions.c.actor).distinct().where(sessions.c.account == account, sessions.c.memory == memory)
+    )
+    if page.after:
+        query = query.where(sessions.c.actor > page.after[0])
+    query = query.order_by(sessions.c.actor).limit(page.size + 1)
+    return list((await connection.execute(query)).scalars())
+
+
+async def prune_events(connection: AsyncConnection, now: datetime, limit: int) -> int:
+    """Delete some that have expired, with their turns; how many."""
+    query = select(events.c.id, events.c.event_id).where(events.c.expires_at <= now).limit(limit)
+    gone = (await connection.execute(query)).all()
+    if gone:
+        await connection.execute(delete(turns).where(turns.c.event_id.in_([row.event_id for row in gone])))
+        await connection.execute(delete(events).where(events.c.id.in_([row.id for row in gone])))
+    return len(gone)
+
+
+async def prune_sessions(connection: AsyncConnection, now: datetime, idle: timedelta) -> None:
+    """Delete those, with their branches, that have no events and were not touched for so long."""
+    names = "account", "memory", "actor", "session"
+    same = [events.c[name] == sessions.c[name] for name in names]
+    empty = ~select(events.c.id).where(*same).exists()
+    await connection.execute(delete(sessions).where(sessions.c.touched_at < now - idle, empty))
+    kept = select(sessions.c.session).where(*(sessions.c[name] == branches.c[name] for name in names))
+    await connection.execute(delete(branches).where(~kept.exists()))
+
+
+async def count(connection: AsyncConnection, account: str, memory: str) -> dict[str, int]:
+    """How many of each there are in a memory."""
+    counts = {}
+    for name, table in {"sessions": sessions, "events": events, "turns": turns}.items():
+        query = select(func.count()).where(table.c.account == account, table.c.memory == memory)
+        counts[name] = (await connection.execute(query)).scalar_one()
+    return counts
+
+
+def to_event(row: RowMapping) -> Event:
+    return Event(
+        key=SessionKey(row["account"], row["memory"], row["actor"], row["session"]),
+        id=row["event_id"],
+        happened_at=row["happened_at"],
+        payload=row["payload"],
+        metadata=row["metadata"],
+        branch=row["branch"],
+        root_event_id=row["root_event_id"],
+        request=row["request"],
+        listed=row["listed"],
+        skip_extraction=row["skip_extraction"],
+        namespace_variables=row["namespace_variables"],
+    )

@@ -1,0 +1,162 @@
+"""The transaction that writes events: all that came at the same time, in one thread's go."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from innkeeper.kernel.errors import InnkeeperError, NotFound
+from innkeeper.services.memory.event import Event, SessionKey
+from innkeeper.services.memory.event_store import branches, events, of_session, sessions, to_event, turns
+from innkeeper.services.memory.model import MemoryStatus, invalid
+from innkeeper.services.memory.store import memories
+
+
+def write(connection: Connection, wanted: Sequence[Event], now: datetime) -> list[Event | Exception]:
+    """For each the event as it is kept, which for a repeat is the first one; or why it cannot be.
+
+    The transaction holds SQLite's write lock from its beginning, and PostgreSQL's on each memory: none is
+    deleted meanwhile.
+    """
+    expiry = _expiry_days(connection, {(one.key.account, one.key.memory) for one in wanted})
+    known = _requests(connection, [one.request for one in wanted if one.request])
+    results: list[Event | Exception] = []
+    accepted: list[Event] = []
+    for one in wanted:
+        if (one.key.account, one.key.memory) not in expiry:
+            results.append(NotFound(f"Memory {one.key.memory} does not exist"))
+        elif one.request in known:
+            results.append(known[one.request])
+        else:
+            result = _accept(connection, one)
+            results.append(result)
+            if isinstance(result, Event):
+                accepted.append(result)
+                if result.request:
+                    known[result.request] = result
+    if accepted:
+        _insert(connection, accepted, expiry, now)
+    return results
+
+
+def _expiry_days(connection: Connection, ids: set[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """Of those that can be written to."""
+    query = select(memories.c.account, memories.c.id, memories.c.event_expiry_days).where(
+        memories.c.id.in_({id_ for _, id_ in ids}), memories.c.status == MemoryStatus.ACTIVE
+    )
+    rows = connection.execute(query.with_for_update(read=True))
+    return {(row.account, row.id): row.event_expiry_days for row in rows}
+
+
+def _requests(connection: Connection, digests: Sequence[str]) -> dict[str | None, Event]:
+    """The events that were written under these tokens before."""
+    if not digests:
+        return {}
+    rows = connection.execute(select(events).where(events.c.request.in_(digests))).mappings()
+    return {row["request"]: to_event(row) for row in rows}
+
+
+def _accept(connection: Connection, event: Event) -> Event | InnkeeperError:
+    """The event, its branch known; a new branch is made."""
+    if event.branch is None:
+        return event
+    try:
+        return replace(event, root_event_id=_root(connection, event.key, event.branch, event.root_event_id))
+    except InnkeeperError as error:
+        return error
+
+
+def _root(connection: Connection, key: SessionKey, name: str, root_event_id: str | None) -> str:
+    query = select(branches.c.root_event_id).where(of_session(branches, key), branches.c.name == name)
+    known: str | None = connection.execute(query).scalar()
+    if known is not None:
+        if root_event_id not in (None, known):
+            raise invalid(
+                "branch.rootEventId", f"branch {name} begins at event {known}, not at {root_event_id}"
+            )
+        return known
+    if root_event_id is None:
+        raise invalid(
+            "branch.rootEventId", f"there is no branch {name} yet; name the event that it begins at"
+        )
+    query = select(events).where(events.c.event_id == root_event_id, of_session(events, key))
+    root = connection.execute(query).mappings().first()
+    if root is None:
+        raise invalid("branch.rootEventId", f"this session has no event {root_event_id}")
+    place = {"root_event_id": root_event_id, "root_at": root["happened_at"], "root_row": root["id"]}
+    connection.execute(insert(branches).values(**_of(key), name=name, parent=root["branch"], **place))
+    return root_event_id
+
+
+def _insert(
+    connection: Connection,
+    accepted: Sequence[Event],
+    expiry: dict[tuple[str, str], int],
+    now: datetime,
+) -> None:
+    positions = _touch_sessions(connection, accepted, now)
+    said: list[dict[str, Any]] = []
+    for event in accepted:
+        for role, text in event.turns():
+            position = positions[event.key]
+            positions[event.key] += 1
+            said.append(
+                {
+                    **_of(event.key),
+                    "event_id": event.id,
+                    "position": position,
+                    "role": role,
+                    "text": text,
+                    "happened_at": event.happened_at,
+                }
+            )
+    connection.execute(insert(events), [_row(one, expiry, now) for one in accepted])
+    if said:
+        connection.execute(insert(turns), said)
+
+
+def _touch_sessions(
+    connection: Connection, accepted: Sequence[Event], now: datetime
+) -> dict[SessionKey, int]:
+    """Make them or count their turns up; the position of the first new turn of each."""
+    added: dict[SessionKey, int] = {}
+    for event in accepted:
+        added[event.key] = added.get(event.key, 0) + len(event.turns())
+    statement = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(sessions)
+    statement = statement.on_conflict_do_update(
+        index_elements=["account", "memory", "actor", "session"],
+        set_={"turns": sessions.c.turns + statement.excluded.turns, "touched_at": now},
+    )
+    # In one order everywhere, so that two writers do not wait for each other.
+    rows = [
+        {**_of(key), "turns": added[key], "created_at": now, "touched_at": now}
+        for key in sorted(added, key=lambda one: (one.account, one.memory, one.actor, one.session))
+    ]
+    columns = sessions.c.account, sessions.c.memory, sessions.c.actor, sessions.c.session, sessions.c.turns
+    after = connection.execute(statement.returning(*columns), rows)
+    return {(key := SessionKey(*row[:4])): row.turns - added[key] for row in after}
+
+
+def _row(event: Event, expiry: dict[tuple[str, str], int], now: datetime) -> dict[str, Any]:
+    return {
+        **_of(event.key),
+        "event_id": event.id,
+        "happened_at": event.happened_at,
+        "branch": event.branch,
+        "root_event_id": event.root_event_id,
+        "payload": event.payload,
+        "metadata": event.metadata,
+        "request": event.request,
+        "listed": event.listed,
+        "skip_extraction": event.skip_extraction,
+        "namespace_variables": event.namespace_variables,
+        "created_at": now,
+        "expires_at": now + timedelta(days=expiry[event.key.account, event.key.memory]),
+    }
+
+
+def _of(key: SessionKey) -> dict[str, str]:
+    return {"account": key.account, "memory": key.memory, "actor": key.actor, "session": key.session}

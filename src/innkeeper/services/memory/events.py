@@ -1,0 +1,178 @@
+"""Events: written, read, listed, deleted; the sessions and actors that they make."""
+
+import json
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import partial
+
+from innkeeper.engines.store.database import Database
+from innkeeper.kernel.call import Document
+from innkeeper.kernel.caller import Caller
+from innkeeper.kernel.clock import Clock
+from innkeeper.kernel.errors import NotFound
+from innkeeper.kernel.page import Page, PageRequest
+from innkeeper.services.memory import event_store, event_writing_store
+from innkeeper.services.memory.branches import Lineage, lineage
+from innkeeper.services.memory.event import (
+    TRUNK,
+    Event,
+    SessionKey,
+    check_filters,
+    matches,
+    new_event_id,
+    request_digest,
+)
+from innkeeper.services.memory.journal import Journal
+from innkeeper.services.memory.model import Limits, check_text, invalid
+from innkeeper.services.memory.service import Memories, place
+
+_EMPTY_SESSION_KEPT = timedelta(days=1)
+_PIECE = 1000
+_SCAN = 200
+
+
+class Events:
+    def __init__(self, database: Database, memories: Memories, limits: Limits, clock: Clock) -> None:
+        self._database = database
+        self._memories = memories
+        self._limits = limits
+        self._clock = clock
+        self._journal: Journal[Event, Event] = Journal(
+            self._write, limits.queued_events, limits.write_seconds
+        )
+
+    async def create(self, caller: Caller, params: Document) -> Event:
+        """Durable on return; a repeat under the same token gives the first one. Raises InvalidRequest,
+        NotFound, Throttled."""
+        return await self._put(caller, params, params["payload"], params["eventTimestamp"], listed=True)
+
+    async def ingest(self, caller: Caller, params: Document) -> Event:
+        """Content to learn from, which no list of events shows."""
+        payload = params["source"].get("inline", {}).get("payload")
+        if not payload:
+            raise invalid("source", "only inline content is supported")
+        return await self._put(caller, params, payload, params["contentTimestamp"], listed=False)
+
+    async def get(self, caller: Caller, params: Document) -> Event:
+        """Raises NotFound."""
+        key = await self._key(caller, params)
+        async with self._database.begin() as connection:
+            found = await event_store.find_event(connection, key, params["eventId"], self._clock.now())
+        if found is None:
+            raise _unknown(params["eventId"])
+        return found
+
+    async def delete(self, caller: Caller, params: Document) -> None:
+        """Its turns go too. Raises NotFound."""
+        key = await self._key(caller, params)
+        async with self._database.begin() as connection:
+            if not await event_store.delete_event(connection, key, params["eventId"], self._clock.now()):
+                raise _unknown(params["eventId"])
+
+    async def list(self, caller: Caller, params: Document, page: PageRequest) -> Page[Event]:
+        """The newest first, of one branch or of all. Raises NotFound, InvalidRequest."""
+        key = await self._key(caller, params)
+        wanted = params.get("filter", {})
+        filters = wanted.get("eventMetadata", [])
+        check_filters(filters)
+        line = await self._line(key, wanted.get("branch"))
+        after = (datetime.fromisoformat(page.after[0]), int(page.after[1])) if page.after else None
+        found: list[tuple[event_store.Place, Event]] = []
+        now, scan = self._clock.now(), _SCAN if filters else page.size + 1
+        more = True
+        while more and len(found) <= page.size:
+            async with self._database.begin() as connection:
+                rows = await event_store.list_events(connection, key, line, after, scan, now)
+            found += [row for row in rows if matches(row[1].metadata, filters)]
+            more = len(rows) == scan
+            after = rows[-1][0] if rows else after
+        shown = page.page(found[: page.size + 1], key=lambda row: (row[0][0].isoformat(), str(row[0][1])))
+        return Page([event for _, event in shown.items], shown.next_token)
+
+    async def sessions(
+        self, caller: Caller, params: Document, page: PageRequest
+    ) -> Page[tuple[str, datetime]]:
+        """Ids and times of creation, the newest first."""
+        memory = await self._memories.active(caller, params["memoryId"])
+        only_full = params.get("filter", {}).get("eventFilter") == "HAS_EVENTS"
+        now = self._clock.now() if only_full else None
+        async with self._database.begin() as connection:
+            found = await event_store.list_sessions(
+                connection, memory.account, memory.id, params["actorId"], now, page
+            )
+        return page.page(found, key=lambda one: (one[1].isoformat(), one[0]))
+
+    async def actors(self, caller: Caller, memory_id: str, page: PageRequest) -> Page[str]:
+        memory = await self._memories.active(caller, memory_id)
+        async with self._database.begin() as connection:
+            found = await event_store.list_actors(connection, memory.account, memory.id, page)
+        return page.page(found, key=lambda one: (one,))
+
+    async def prune(self) -> None:
+        """Let go of what has expired, and of sessions that were left empty."""
+        now = self._clock.now()
+        gone = _PIECE
+        while gone == _PIECE:
+            async with self._database.begin() as connection:
+                gone = await event_store.prune_events(connection, now, _PIECE)
+        async with self._database.begin() as connection:
+            await event_store.prune_sessions(connection, now, _EMPTY_SESSION_KEPT)
+
+    async def close(self) -> None:
+        await self._journal.close()
+
+    async def _put(
+        self,
+        caller: Caller,
+        params: Document,
+        payload: Sequence[Document],
+        happened_at: datetime,
+        *,
+        listed: bool,
+    ) -> Event:
+        account, memory = place(caller, params["memoryId"])
+        key = SessionKey(account, memory, params["actorId"], params.get("sessionId") or uuid.uuid4().hex)
+        branch = params.get("branch", {})
+        if branch.get("name") == TRUNK and branch.get("rootEventId"):
+            raise invalid("branch.name", f"{TRUNK} is the session itself; give the branch another name")
+        event = Event(
+            key=key,
+            id=new_event_id(happened_at),
+            happened_at=happened_at,
+            payload=list(payload),
+            metadata=params.get("metadata", {}),
+            branch=None if branch.get("name") == TRUNK else branch.get("name"),
+            root_event_id=branch.get("rootEventId"),
+            request=request_digest(key, params.get("clientToken")),
+            listed=listed,
+            skip_extraction=params.get("extractionMode") == "SKIP",
+            namespace_variables=params.get("extractionConfig", {}).get("namespaceVariables"),
+        )
+        self._check(event)
+        return await self._journal.put(event)
+
+    def _check(self, event: Event) -> None:
+        for _, text in event.turns():
+            check_text("payload", text)
+        if len(json.dumps(event.payload)) > self._limits.event_bytes:
+            raise invalid("payload", f"it may have at most {self._limits.event_bytes} bytes as JSON")
+
+    async def _write(self, wanted: Sequence[Event]) -> Sequence[Event | Exception]:
+        work = partial(event_writing_store.write, wanted=wanted, now=self._clock.now())
+        return await self._database.in_thread(work)
+
+    async def _key(self, caller: Caller, params: Document) -> SessionKey:
+        memory = await self._memories.active(caller, params["memoryId"])
+        return SessionKey(memory.account, memory.id, params["actorId"], params["sessionId"])
+
+    async def _line(self, key: SessionKey, branch: Document | None) -> Lineage | None:
+        if branch is None:
+            return None
+        async with self._database.begin() as connection:
+            known = await event_store.find_branches(connection, key)
+        return lineage(branch["name"], known, branch.get("includeParentBranches", False))
+
+
+def _unknown(event_id: str) -> NotFound:
+    return NotFound(f"Event {event_id} does not exist in this session")

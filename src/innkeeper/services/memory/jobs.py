@@ -1,0 +1,22 @@
+"""Every hour: what has expired is let go of, and what a crash left of a deletion is finished."""
+
+from innkeeper.engines.jobs.jobs import Jobs, Payload
+from innkeeper.services.memory.events import Events
+from innkeeper.services.memory.records import Records
+from innkeeper.services.memory.service import Memories
+
+PRUNE = "memory.prune"
+
+
+def register(jobs: Jobs, memories: Memories, events: Events, records: Records) -> None:
+    async def prune(_payload: Payload) -> None:
+        await events.prune()
+        await records.prune()
+        await memories.finish_deletions()
+
+    jobs.register(PRUNE, prune)
+
+
+async def schedule(jobs: Jobs) -> None:
+    """After the engine was opened."""
+    await jobs.schedule(PRUNE, "37 * * * *")

@@ -1,0 +1,81 @@
+"""Records: what is remembered for long, each in a namespace."""
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from innkeeper.kernel.call import Document
+
+NO_STRATEGY = "DEFAULT"  # shown for a record that belongs to none
+
+
+class RecordStatus(StrEnum):
+    ACTIVE = "ACTIVE"
+    QUARANTINED = "QUARANTINED"
+    RETIRED = "RETIRED"
+
+
+class Trust(StrEnum):
+    """Whose word a record is, the most trusted first."""
+
+    OWNER = "OWNER"  # written by the account's own program
+    USER = "USER"
+    ASSISTANT = "ASSISTANT"
+    TOOL = "TOOL"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """`happened_at` is the time it speaks of. It is true from `valid_from` until `valid_to`, when the record
+    named in `superseded_by` took its place. `metadata` is as on the wire, its times as texts."""
+
+    account: str
+    memory: str
+    record_id: str
+    namespace: str
+    strategy: str
+    text: str
+    metadata: Document
+    happened_at: datetime
+    created_at: datetime
+    updated_at: datetime
+    valid_from: datetime
+    expires_at: datetime | None = None
+    valid_to: datetime | None = None
+    superseded_by: str | None = None
+    source_event_ids: list[str] = field(default_factory=list)
+    trust: Trust = Trust.OWNER
+    status: RecordStatus = RecordStatus.ACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one item of a batch; without an error it succeeded."""
+
+    record_id: str
+    request: str | None = None
+    error_code: int | None = None
+    error: str | None = None
+
+
+def new_record_id() -> str:
+    return f"mem-{uuid.uuid4()}"
+
+
+def kept_metadata(metadata: Document) -> Document:
+    """From the wire, for the database."""
+    return {
+        key: {"dateTimeValue": value["dateTimeValue"].isoformat()} if "dateTimeValue" in value else value
+        for key, value in metadata.items()
+    }
+
+
+def shown_metadata(metadata: Document) -> Document:
+    """From the database, for the wire."""
+    return {
+        key: {"dateTimeValue": datetime.fromisoformat(value["dateTimeValue"])}
+        if "dateTimeValue" in value
+        else value
+        for key, value in metadata.items()
+    }

@@ -1,0 +1,153 @@
+"""The table of records, and its queries."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    ColumnElement,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    and_,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from innkeeper.engines.store.database import Moment, metadata
+from innkeeper.services.memory.namespaces import Scope
+from innkeeper.services.memory.record import Record, RecordStatus, Trust
+
+records = Table(
+    "memory_records",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("account", String(12), nullable=False),
+    Column("memory", String(64), nullable=False),
+    Column("record_id", String(50), nullable=False),
+    Column("namespace", String(1024), nullable=False),
+    Column("strategy", String(100), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Column("happened_at", Moment, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("valid_from", Moment, nullable=False),
+    Column("expires_at", Moment, index=True),
+    Column("valid_to", Moment),
+    Column("superseded_by", String(50)),
+    Column("source_event_ids", JSON, nullable=False),
+    Column("trust", String(16), nullable=False),
+    Column("status", String(16), nullable=False),
+    UniqueConstraint("account", "memory", "record_id"),
+    Index(None, "account", "memory", "namespace", "id"),
+    sqlite_autoincrement=True,
+)
+
+
+async def insert_records(connection: AsyncConnection, made: Sequence[Record]) -> None:
+    if made:
+        await connection.execute(insert(records), [asdict(one) for one in made])
+
+
+async def find_records(
+    connection: AsyncConnection, account: str, memory: str, ids: Iterable[str], now: datetime
+) -> dict[str, Record]:
+    """Those that hold now, by id."""
+    query = select(records).where(_of_memory(account, memory), records.c.record_id.in_(list(ids)), holds(now))
+    return {row["record_id"]: to_record(row) for row in (await connection.execute(query)).mappings()}
+
+
+async def list_records(
+    connection: AsyncConnection,
+    account: str,
+    memory: str,
+    scope: Scope | None,
+    strategy: str | None,
+    before: int | None,
+    limit: int,
+    now: datetime,
+) -> list[tuple[int, Record]]:
+    """Those that hold now, the newest first, each with its number."""
+    query = select(records).where(_of_memory(account, memory), holds(now))
+    if scope is not None:
+        query = query.where(within(scope))
+    if strategy is not None:
+        query = query.where(records.c.strategy == strategy)
+    if before is not None:
+        query = query.where(records.c.id < before)
+    query = query.order_by(records.c.id.desc()).limit(limit)
+    return [(row["id"], to_record(row)) for row in (await connection.execute(query)).mappings()]
+
+
+async def any_namespace(
+    connection: AsyncConnection, account: str, memory: str, scope: Scope, now: datetime
+) -> str | None:
+    """One that lies in the scope and has records."""
+    query = select(records.c.namespace).where(_of_memory(account, memory), within(scope), holds(now))
+    found: str | None = (await connection.execute(query.limit(1))).scalar()
+    return found
+
+
+async def update_record(
+    connection: AsyncConnection, account: str, memory: str, record_id: str, values: Mapping[str, Any]
+) -> None:
+    same = _of_memory(account, memory), records.c.record_id == record_id
+    await connection.execute(update(records).where(*same).values(values))
+
+
+async def delete_records(connection: AsyncConnection, account: str, memory: str, ids: Sequence[str]) -> None:
+    await connection.execute(delete(records).where(_of_memory(account, memory), records.c.record_id.in_(ids)))
+
+
+async def namespaces_of(connection: AsyncConnection, account: str, memory: str) -> list[str]:
+    query = select(records.c.namespace).distinct().where(_of_memory(account, memory))
+    return list((await connection.execute(query)).scalars())
+
+
+async def prune_records(connection: AsyncConnection, now: datetime, limit: int) -> int:
+    """Delete some that have expired; how many."""
+    expired = select(records.c.id).where(records.c.expires_at <= now).limit(limit)
+    return (await connection.execute(delete(records).where(records.c.id.in_(expired)))).rowcount
+
+
+async def count_records(connection: AsyncConnection, account: str, memory: str) -> int:
+    query = select(func.count()).where(_of_memory(account, memory))
+    return (await connection.execute(query)).scalar_one()
+
+
+def within(scope: Scope) -> ColumnElement[bool]:
+    """What Scope.contains says, in SQL; LIKE would not tell upper from lower case everywhere."""
+    namespace = records.c.namespace
+    if not scope.subtree:
+        return namespace == scope.path
+    below = func.substr(namespace, 1, len(scope.base) + 1) == f"{scope.base}/"
+    return or_(namespace == scope.base, below) if scope.base else below
+
+
+def holds(now: datetime) -> ColumnElement[bool]:
+    """Neither withdrawn, nor replaced, nor expired."""
+    fresh = or_(records.c.expires_at.is_(None), records.c.expires_at > now)
+    return and_(records.c.status == RecordStatus.ACTIVE, records.c.valid_to.is_(None), fresh)
+
+
+def _of_memory(account: str, memory: str) -> ColumnElement[bool]:
+    return and_(records.c.account == account, records.c.memory == memory)
+
+
+def to_record(row: RowMapping) -> Record:
+    members = {name: value for name, value in row.items() if name != "id"}
+    return Record(**{**members, "trust": Trust(row["trust"]), "status": RecordStatus(row["status"])})

@@ -1,0 +1,241 @@
+"""Records by hand: made, changed and deleted in batches, read, listed by namespace."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from innkeeper.engines.store.client_tokens import claim
+from innkeeper.engines.store.database import Database
+from innkeeper.kernel.call import Document
+from innkeeper.kernel.caller import Caller
+from innkeeper.kernel.clock import Clock
+from innkeeper.kernel.errors import InnkeeperError, NotFound
+from innkeeper.kernel.page import Page, PageRequest
+from innkeeper.services.memory import record_metadata, record_store
+from innkeeper.services.memory.model import Memory, check_text, invalid
+from innkeeper.services.memory.namespaces import Scope, may_hold_records
+from innkeeper.services.memory.record import (
+    NO_STRATEGY,
+    Outcome,
+    Record,
+    kept_metadata,
+    new_record_id,
+    shown_metadata,
+)
+from innkeeper.services.memory.service import Memories
+
+_PIECE = 1000
+_SCAN = 500
+
+
+class Records:
+    def __init__(self, database: Database, memories: Memories, clock: Clock) -> None:
+        self._database = database
+        self._memories = memories
+        self._clock = clock
+
+    async def create(self, caller: Caller, params: Document) -> Sequence[Outcome]:
+        """One outcome for each, in order; a repeat under the same token makes nothing. Raises NotFound,
+        InvalidRequest."""
+        memory = await self._memories.active(caller, params["memoryId"])
+        now = self._clock.now()
+        expiry = _expiry(params, now)
+        if "action" in params.get("recordExpirySpecification", {}):
+            raise invalid("recordExpirySpecification", "a new record has no expiry that could be removed")
+        attempt = new_record_id()
+        async with self._database.begin() as connection:
+            first = await claim(connection, memory.account, "BatchCreateMemoryRecords", params, attempt, now)
+            made, outcomes = [], []
+            for number, wanted in enumerate(params["records"]):
+                id_ = _id_of(first, number)
+                outcome, record = _made(memory, wanted, id_, expiry, now)
+                outcomes.append(outcome)
+                made += [record] if record else []
+            if first == attempt:
+                await record_store.insert_records(connection, made)
+        return outcomes
+
+    async def update(self, caller: Caller, params: Document) -> Sequence[Outcome]:
+        """One outcome for each, in order. Raises NotFound for the memory."""
+        memory = await self._memories.active(caller, params["memoryId"])
+        now = self._clock.now()
+        ids = [one["memoryRecordId"] for one in params["records"]]
+        outcomes = []
+        async with self._database.begin() as connection:
+            found = await record_store.find_records(connection, memory.account, memory.id, ids, now)
+            for change in params["records"]:
+                id_ = change["memoryRecordId"]
+                try:
+                    record = _held(found, id_, change.get("sourceNamespaces", ()))
+                    values = _changes(memory, record, change, now) | _new_expiry(params, now)
+                except InnkeeperError as error:
+                    outcomes.append(Outcome(id_, None, error.status, error.message))
+                    continue
+                await record_store.update_record(connection, memory.account, memory.id, id_, values)
+                found[id_] = replace(record, **values)
+                outcomes.append(Outcome(id_))
+        return outcomes
+
+    async def delete(self, caller: Caller, params: Document) -> Sequence[Outcome]:
+        """One outcome for each, in order. Raises NotFound for the memory."""
+        memory = await self._memories.active(caller, params["memoryId"])
+        ids = [one["memoryRecordId"] for one in params["records"]]
+        outcomes = []
+        async with self._database.begin() as connection:
+            now = self._clock.now()
+            found = await record_store.find_records(connection, memory.account, memory.id, ids, now)
+            for one in params["records"]:
+                id_ = one["memoryRecordId"]
+                try:
+                    _held(found, id_, [one["namespace"]] if "namespace" in one else ())
+                except NotFound as error:
+                    outcomes.append(Outcome(id_, None, error.status, error.message))
+                    continue
+                del found[id_]
+                outcomes.append(Outcome(id_))
+            gone = [one.record_id for one in outcomes if one.error is None]
+            await record_store.delete_records(connection, memory.account, memory.id, gone)
+        return outcomes
+
+    async def get(self, caller: Caller, params: Document) -> Record:
+        """Raises NotFound, also when it is not in the namespace that is named."""
+        memory = await self._memories.active(caller, params["memoryId"])
+        id_ = params["memoryRecordId"]
+        async with self._database.begin() as connection:
+            found = await record_store.find_records(
+                connection, memory.account, memory.id, [id_], self._clock.now()
+            )
+        return _held(found, id_, [params["namespace"]] if "namespace" in params else ())
+
+    async def remove(self, caller: Caller, params: Document) -> None:
+        """Raises NotFound."""
+        record = await self.get(caller, params)
+        async with self._database.begin() as connection:
+            await record_store.delete_records(connection, record.account, record.memory, [record.record_id])
+
+    async def list(self, caller: Caller, params: Document, page: PageRequest) -> Page[Record]:
+        """The newest first. Raises InvalidRequest, NotFound."""
+        memory = await self._memories.active(caller, params["memoryId"])
+        scope = Scope.of(params)
+        filters = params.get("metadataFilters", [])
+        record_metadata.check_filters(filters)
+        before = int(page.after[0]) if page.after else None
+        found: list[tuple[int, Record]] = []
+        now, scan = self._clock.now(), _SCAN if filters else page.size + 1
+        more, strategy = True, params.get("memoryStrategyId")
+        while more and len(found) <= page.size:
+            async with self._database.begin() as connection:
+                rows = await record_store.list_records(
+                    connection, memory.account, memory.id, scope, strategy, before, scan, now
+                )
+            found += [
+                one for one in rows if record_metadata.matches(shown_metadata(one[1].metadata), filters)
+            ]
+            more = len(rows) == scan
+            before = rows[-1][0] if rows else before
+        if not found and not page.after:
+            await self.check_scope(memory, scope)
+        shown = page.page(found[: page.size + 1], key=lambda one: (str(one[0]),))
+        return Page([record for _, record in shown.items], shown.next_token)
+
+    async def check_scope(self, memory: Memory, scope: Scope) -> None:
+        """Before an empty answer. Raises InvalidRequest when it would only hide a mistake: when no strategy
+        can put a record into exactly this namespace, and there are some below it."""
+        if scope.subtree or not memory.strategies or may_hold_records(memory.strategies, scope.path):
+            return
+        async with self._database.begin() as connection:
+            now = self._clock.now()
+            if await record_store.any_namespace(connection, memory.account, memory.id, scope, now):
+                return
+            below = Scope(scope.path, subtree=True)
+            other = await record_store.any_namespace(connection, memory.account, memory.id, below, now)
+        if other is not None:
+            raise invalid(
+                "namespace",
+                f"no record lies exactly in {scope.path}, but some lie below it, as in {other}: name that "
+                f"namespace in full, or ask with namespacePath={scope.path} for all below",
+            )
+
+    async def prune(self) -> None:
+        """Let go of what has expired."""
+        now, gone = self._clock.now(), _PIECE
+        while gone == _PIECE:
+            async with self._database.begin() as connection:
+                gone = await record_store.prune_records(connection, now, _PIECE)
+
+
+def _made(
+    memory: Memory, wanted: Document, id_: str, expiry: datetime | None, now: datetime
+) -> tuple[Outcome, Record | None]:
+    request = wanted["requestIdentifier"]
+    record = Record(
+        account=memory.account,
+        memory=memory.id,
+        record_id=id_,
+        namespace=next(iter(wanted["namespaces"]), ""),
+        strategy=wanted.get("memoryStrategyId", NO_STRATEGY),
+        text=wanted["content"].get("text", ""),
+        metadata=kept_metadata(wanted.get("metadata", {})),
+        happened_at=wanted["timestamp"],
+        created_at=now,
+        updated_at=now,
+        valid_from=wanted["timestamp"],
+        expires_at=expiry,
+    )
+    try:
+        _check(memory, record)
+    except InnkeeperError as error:
+        return Outcome(id_, request, error.status, error.message), None
+    return Outcome(id_, request), record
+
+
+def _check(memory: Memory, record: Record) -> None:
+    strategy = memory.strategy(record.strategy)
+    if strategy is None and record.strategy != NO_STRATEGY:
+        raise NotFound(f"Memory strategy {record.strategy} does not exist in this memory")
+    if "*" in record.namespace:
+        raise invalid("namespaces", "wildcards (*) are not supported")
+    check_text("content", record.text)
+    record_metadata.check(memory, strategy, record.metadata)
+
+
+def _changes(memory: Memory, record: Record, change: Document, now: datetime) -> Document:
+    """The columns that a change sets. Raises InvalidRequest, NotFound."""
+    values: Document = {"happened_at": change["timestamp"], "updated_at": now}
+    if "content" in change:
+        values["text"] = change["content"].get("text", "")
+    if "namespaces" in change:
+        values["namespace"] = next(iter(change["namespaces"]), "")
+    if "memoryStrategyId" in change:
+        values["strategy"] = change["memoryStrategyId"]
+    if "metadata" in change:
+        values["metadata"] = kept_metadata(change["metadata"])
+    _check(memory, replace(record, **values))
+    return values
+
+
+def _held(found: dict[str, Record], id_: str, namespaces: Sequence[str]) -> Record:
+    """The record, in one of the namespaces if any is named. Raises NotFound."""
+    record = found.get(id_)
+    if record is None or (namespaces and record.namespace not in namespaces):
+        place = f" in namespace {namespaces[0]}" if namespaces else ""
+        raise NotFound(f"Memory record {id_} does not exist{place}")
+    return record
+
+
+def _expiry(params: Document, now: datetime) -> datetime | None:
+    days = params.get("recordExpirySpecification", {}).get("recordExpiryDurationDays")
+    try:
+        return now + timedelta(days=days) if days else None
+    except OverflowError:
+        raise invalid("recordExpirySpecification", "the expiry is too far away to be a date") from None
+
+
+def _new_expiry(params: Document, now: datetime) -> Document:
+    return {"expires_at": _expiry(params, now)} if params.get("recordExpirySpecification") else {}
+
+
+def _id_of(batch: str, number: int) -> str:
+    """The id of a batch's record: the same when the batch is repeated."""
+    return f"mem-{uuid.uuid5(uuid.UUID(batch.removeprefix('mem-')), str(number))}"
