@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.running import RunningServer
 from tests.services.code_interpreter.coding import Coding, frozen
 
-from benchmarks import jupyter
+from benchmarks import jupyter, spares
 from benchmarks.inn import Inn
 from benchmarks.measure import Measure
 from innkeeper.engines.sandbox.auto import AutoDriver
@@ -62,6 +62,7 @@ async def _in_the_engine(inn: Inn) -> list[Measure]:
     settings = Settings()
     data: Path = inn.server.data_dir
     driver = AutoDriver(data / "benchmark")
+    driver.spares = settings.sandbox_spares
     builder = Builder(data / "code-interpreter", BuildLimits(), Interpreters())
     rooms = Rooms(driver, builder, data / "code-interpreter", _rules(settings, ready=1), _HOME)
     without_pool = Rooms(driver, builder, data / "code-interpreter", _rules(settings, ready=0), _HOME)
@@ -161,9 +162,14 @@ async def _pauses(inn: Inn, room: Room) -> tuple[list[float], Samples]:
 
 
 async def _waiting(inn: Inn, driver: SandboxDriver, rooms: Rooms) -> list[Measure]:
-    """Sessions that find no ready sandbox, one after the other; all of them paused then."""
-    missed, held = Samples(), []
+    """Sessions that find no ready sandbox, but a bare sentry where there are such, one after the other; all
+    of them paused then."""
+    missed = Samples()
+    held: list[Room] = []
+    copies = (await driver.probe()).can_snapshot
     for number in range(inn.rounds(_WAITING)):
+        if copies and held:
+            await spares.ready(inn.server.data_dir / "benchmark" / "gvisor", driver.spares)
         began = time.perf_counter()
         room = await rooms.open(_REACH, {})
         await room.python.run(Cell(_CELL))
