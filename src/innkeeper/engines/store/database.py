@@ -71,6 +71,12 @@ class Database:
             async with self._engine.connect() as connection:
                 await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[AsyncConnection]:
+        """A connection outside any transaction, for what refuses to be part of one (VACUUM)."""
+        async with self._engine.connect() as connection:
+            yield await connection.execution_options(isolation_level="AUTOCOMMIT")
+
     async def migrate(self) -> None:
         """Bring the tables up to this version of the code. Of processes that start at once, one does the
         work and the others wait. Raises sqlalchemy.exc.OperationalError after a minute of waiting."""

@@ -1,0 +1,263 @@
+"""Search on PostgreSQL with pgvector 0.8 or later: one table for all shelves, made on first use.
+
+The words are a `tsvector`; PostgreSQL's own ranks know nothing of how rare a word is, so that BM25 is
+computed here, over the scope that is searched. Small scopes are searched exactly; for large ones the planner
+takes the HNSW index, which goes on (`iterative_scan`) until enough of what it finds lies in the scope.
+"""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from innkeeper.engines.search.search import Candidates, Passage, Scope
+from innkeeper.engines.search.words import asked, is_start, told
+from innkeeper.engines.store.database import Database
+
+# Any constant will do, as long as no other program uses it in the same database.
+_ADVISORY_LOCK = 0x1_5EA7
+_TABLE = """
+CREATE EXTENSION IF NOT EXISTS vector;
+CREATE TABLE IF NOT EXISTS search_passages (
+    shelf text NOT NULL,
+    id bigint NOT NULL,
+    scope text COLLATE "C" NOT NULL,
+    thread text NOT NULL,
+    place integer NOT NULL,
+    speaker text NOT NULL,
+    words tsvector NOT NULL,
+    length integer NOT NULL,
+    width integer,
+    vector halfvec,
+    PRIMARY KEY (shelf, id)
+);
+CREATE INDEX IF NOT EXISTS ix_search_passages_scope ON search_passages (shelf, scope);
+CREATE INDEX IF NOT EXISTS ix_search_passages_thread ON search_passages (shelf, thread, place);
+CREATE INDEX IF NOT EXISTS ix_search_passages_width ON search_passages (shelf, width);
+CREATE INDEX IF NOT EXISTS ix_search_passages_words ON search_passages USING gin (words);
+"""
+_NEAR_INDEX = """
+CREATE INDEX IF NOT EXISTS ix_search_passages_near_{width} ON search_passages
+USING hnsw ((vector::halfvec({width})) halfvec_cosine_ops) WHERE width = {width}
+"""
+_PUT = """
+INSERT INTO search_passages (shelf, id, scope, thread, place, speaker, words, length, width, vector)
+VALUES (:shelf, :id, :scope, :thread, :place, :speaker,
+    setweight(to_tsvector('english', :own), 'A') || setweight(to_tsvector('english', :before), 'C')
+    || setweight(to_tsvector('english', :happened), 'D'), :length, :width, CAST(:vector AS halfvec))
+ON CONFLICT (shelf, id) DO UPDATE SET scope = excluded.scope, thread = excluded.thread,
+    place = excluded.place, speaker = excluded.speaker, words = excluded.words, length = excluded.length,
+    width = excluded.width, vector = excluded.vector
+"""
+_IN_SCOPE = {
+    True: "shelf = :shelf AND scope >= :first AND scope < :last",
+    False: "shelf = :shelf AND scope = :first",
+}
+# BM25 (k1 1.2, b 0.75), where a word found in the text before or in the time counts less than a whole one.
+_BY_WORDS = """
+WITH scoped AS (
+    SELECT count(*) AS size, greatest(avg(length), 1) AS usual FROM search_passages WHERE {scope}
+),
+matched AS (
+    SELECT id, words, length FROM search_passages WHERE {scope} AND words @@ CAST(:query AS tsquery)
+),
+counted AS (
+    SELECT id, length, lexeme, (
+        SELECT sum(CASE weight WHEN 'A' THEN 1.0 WHEN 'C' THEN 0.4 ELSE 0.5 END)
+        FROM unnest(weights) AS weight
+    ) AS times
+    FROM matched, unnest(words)
+    WHERE lexeme = ANY(:lexemes) OR lexeme LIKE ANY(:starts)
+),
+rare AS (
+    SELECT lexeme, ln(1 + (size - count(*) + 0.5) / (count(*) + 0.5)) AS worth
+    FROM counted, scoped GROUP BY lexeme, size
+)
+SELECT id, sum(worth * times * 2.2 / (times + 1.2 * (0.25 + 0.75 * length / usual))) AS score
+FROM counted JOIN rare USING (lexeme), scoped GROUP BY id ORDER BY score DESC LIMIT :limit
+"""
+_BY_MEANING = """
+SELECT id, 1 - (vector::halfvec({width}) <=> CAST(:vector AS halfvec({width}))) AS cosine
+FROM search_passages WHERE {scope} AND width = {width}
+ORDER BY vector::halfvec({width}) <=> CAST(:vector AS halfvec({width})) LIMIT :limit
+"""
+_WITH_NEIGHBOURS = """
+SELECT id, thread, place, speaker FROM search_passages WHERE shelf = :shelf AND id = ANY(:ids)
+UNION
+SELECT other.id, other.thread, other.place, other.speaker
+FROM search_passages AS one JOIN search_passages AS other ON other.shelf = one.shelf
+    AND other.thread = one.thread AND other.place BETWEEN one.place - 2 AND one.place + 2
+WHERE one.shelf = :shelf AND one.id = ANY(:best) AND one.thread <> '' AND other.{scope}
+"""
+_BRINGING_NEIGHBOURS = 60
+
+
+class PostgresSearch:
+    """Raises sqlalchemy.exc.DBAPIError where the extension is missing and may not be made."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._made: set[int] = set()
+        self._making = asyncio.Lock()
+
+    async def put(self, shelf: str, passages: Sequence[Passage]) -> None:
+        widths = {len(passage.vector) for passage in passages if passage.vector is not None}
+        await self._make(widths)
+        async with self._database.begin() as connection:
+            for width in widths:
+                await _check_width(connection, shelf, width)
+            # In one order, or two that put the same ids would wait for each other.
+            rows = [_row(shelf, passage) for passage in sorted(passages, key=lambda one: one.id)]
+            if rows:
+                await connection.execute(text(_PUT), rows)
+
+    async def remove(self, shelf: str, ids: Collection[int]) -> None:
+        await self._do(
+            "DELETE FROM search_passages WHERE shelf = :shelf AND id = ANY(:ids)", shelf, ids=list(ids)
+        )
+
+    async def candidates(
+        self, shelf: str, scope: Scope, query: str, vector: NDArray[np.float32] | None, limit: int
+    ) -> Candidates:
+        await self._make(set())
+        where = {"shelf": shelf, "first": scope.path, "last": scope.path[:-1] + "0"}
+        async with self._database.begin() as connection:
+            words = await _by_words(connection, scope, where, query, limit)
+            meaning: dict[int, float] = {}
+            if vector is not None:
+                await _check_width(connection, shelf, len(vector))
+                meaning = await _by_meaning(connection, scope, where, vector, limit)
+            best = [*list(words)[:_BRINGING_NEIGHBOURS], *list(meaning)[:_BRINGING_NEIGHBOURS]]
+            statement = _WITH_NEIGHBOURS.replace(
+                "{scope}", _IN_SCOPE[scope.below].replace("AND ", "AND other.")
+            )
+            given = {**where, "ids": [*words, *meaning], "best": best}
+            rows = (await connection.execute(text(statement), given)).all()
+        return _columns(rows, words, meaning)
+
+    async def highest(self, shelf: str) -> int:
+        return int(
+            await self._do("SELECT coalesce(max(id), 0) FROM search_passages WHERE shelf = :shelf", shelf)
+        )
+
+    async def erase(self, shelf: str) -> None:
+        """Rewrites the table without the space of removed rows, which its files still hold. Meanwhile nobody
+        can search."""
+        await self._make(set())
+        async with self._database.alone() as connection:
+            await connection.execute(text("VACUUM FULL search_passages"))
+
+    async def drop(self, shelf: str) -> None:
+        await self._do("DELETE FROM search_passages WHERE shelf = :shelf", shelf)
+        await self.erase(shelf)
+
+    async def close(self) -> None:
+        """The database is its owner's."""
+
+    async def _do(self, statement: str, shelf: str, **values: object) -> Any:
+        """The first value of the answer, where there is one."""
+        await self._make(set())
+        async with self._database.begin() as connection:
+            result = await connection.execute(text(statement), {"shelf": shelf, **values})
+            return result.scalar() if result.returns_rows else None
+
+    async def _make(self, widths: set[int]) -> None:
+        """The table, and an index for vectors of these widths."""
+        missing = ({0} | widths) - self._made
+        if not missing:
+            return
+        async with self._making, self._database.begin() as connection:
+            await connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
+            for width in sorted(missing):
+                made = _NEAR_INDEX.format(width=width) if width else _TABLE
+                for statement in made.split(";"):
+                    if statement.strip():
+                        await connection.exec_driver_sql(statement)
+        self._made |= missing
+
+
+async def _by_words(
+    connection: AsyncConnection, scope: Scope, where: Mapping[str, str], query: str, limit: int
+) -> dict[int, float]:
+    """Scores by id, the best first."""
+    terms = asked(query)
+    starts = [word for word in terms if is_start(word)]
+    statement = text("SELECT array_agg(lexeme) FROM unnest(to_tsvector('english', :terms))")
+    lexemes = (await connection.execute(statement, {"terms": " ".join(terms)})).scalar() or []
+    if not lexemes:
+        return {}
+    wanted = [*(f"'{lexeme}'" for lexeme in lexemes), *(f"'{start}':*" for start in starts)]
+    given = {
+        **where,
+        "query": " | ".join(wanted),
+        "lexemes": lexemes,
+        "starts": [f"{start}%" for start in starts],
+        "limit": limit,
+    }
+    ranked = text(_BY_WORDS.format(scope=_IN_SCOPE[scope.below]))
+    return {row.id: float(row.score) for row in await connection.execute(ranked, given)}
+
+
+async def _by_meaning(
+    connection: AsyncConnection,
+    scope: Scope,
+    where: Mapping[str, str],
+    vector: NDArray[np.float32],
+    limit: int,
+) -> dict[int, float]:
+    """Cosines by id, the nearest first."""
+    await connection.exec_driver_sql("SET LOCAL hnsw.iterative_scan = relaxed_order")
+    statement = text(_BY_MEANING.format(scope=_IN_SCOPE[scope.below], width=len(vector)))
+    rows = await connection.execute(statement, {**where, "vector": _literal(vector), "limit": limit})
+    return {row.id: row.cosine for row in rows if row.cosine > 0}
+
+
+async def _check_width(connection: AsyncConnection, shelf: str, width: int) -> None:
+    statement = text("SELECT width FROM search_passages WHERE shelf = :shelf AND width <> :width LIMIT 1")
+    other = (await connection.execute(statement, {"shelf": shelf, "width": width})).scalar()
+    if other is not None:
+        raise ValueError(f"this shelf holds vectors of {other} dimensions, not of {width}")
+
+
+def _row(shelf: str, passage: Passage) -> dict[str, object]:
+    own, before, happened = (
+        " ".join(told(part))
+        for part in (f"{passage.text}\n{passage.speaker}", passage.before, passage.happened)
+    )
+    vector = passage.vector
+    return {
+        "shelf": shelf,
+        "id": passage.id,
+        "scope": passage.scope,
+        "thread": passage.thread,
+        "place": passage.place,
+        "speaker": passage.speaker,
+        "own": own,
+        "before": before,
+        "happened": happened,
+        "length": len(f"{own} {before} {happened}".split()),
+        "width": None if vector is None else len(vector),
+        "vector": None if vector is None else _literal(vector),
+    }
+
+
+def _literal(vector: NDArray[np.float32]) -> str:
+    return "[" + ",".join(f"{number:.6g}" for number in vector.tolist()) + "]"
+
+
+def _columns(rows: Sequence[Any], words: Mapping[int, float], meaning: Mapping[int, float]) -> Candidates:
+    threads = {name: number for number, name in enumerate(sorted({"", *(row.thread for row in rows)}))}
+    names = sorted({row.speaker for row in rows})
+    return Candidates(
+        np.array([row.id for row in rows], np.int64),
+        np.array([threads[row.thread] for row in rows], np.int32),
+        np.array([row.place for row in rows], np.int32),
+        np.array([names.index(row.speaker) for row in rows], np.int32),
+        np.array([words.get(row.id, 0.0) for row in rows], np.float64),
+        np.array([meaning.get(row.id, np.nan) for row in rows], np.float64),
+        names,
+    )
