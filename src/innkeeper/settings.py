@@ -124,6 +124,13 @@ class Settings(BaseSettings):
         tuple[str, ...],
         Field(description="Python modules that sandboxes of the pool have loaded already, as JSON."),
     ] = ("numpy", "pandas", "matplotlib.pyplot", "openpyxl")
+    code_interpreter_deno: Annotated[
+        str,
+        Field(
+            description="Deno, which runs JavaScript and TypeScript where it is installed and the runtime is "
+            "not nodejs: its path, or its name on the PATH."
+        ),
+    ] = "deno"
     code_interpreter_prepare: Annotated[
         Literal["nothing", "packages", "sandboxes"],
         Field(

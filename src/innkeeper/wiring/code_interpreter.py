@@ -29,7 +29,7 @@ def code_interpreters(office: Office, settings: Settings, home: Home) -> CodeInt
         prepare=Prepare(settings.code_interpreter_prepare),
         pool=Bounds(settings.code_interpreter_pool_count, settings.code_interpreter_pool_memory_share),
     )
-    builder = Builder(folder, limits, Interpreters(settings.python_exact))
+    builder = Builder(folder, limits, Interpreters(settings.python_exact, settings.code_interpreter_deno))
     roles = ExecutionRoles(office.accounts, home.host, home.port)
     rooms = Rooms(engines.sandboxes, builder, folder, rules, roles.relay)
     sessions = CodeSessions(engines.database, rooms, roles, office.metering, office.host, engines.clock)

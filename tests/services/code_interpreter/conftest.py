@@ -10,6 +10,7 @@ from tests.services.code_interpreter.coding import Coding
 
 SETTINGS = {
     "code_interpreter_packages": "[]",
+    "code_interpreter_deno": "none",
     "code_interpreter_cell_timeout_seconds": "5",
     "code_interpreter_max_sessions": "12",
     "code_interpreter_pool_count": "1",

@@ -34,7 +34,8 @@ print(json.dumps({
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """`language` is `python` or `node`; `path` is the real program, never a virtual environment's or a shim.
+    """`language` is `python`, `node` or `deno`; `path` is the real program, never a virtual environment's or
+    a shim.
 
     `mounts` are the folders outside the system's own that it needs; `notes` say when it is not the one asked
     for.
@@ -59,19 +60,23 @@ class Interpreter:
 
 
 class Interpreters:
-    """Finds interpreters by the names that AgentCore gives them: `PYTHON_3_12`, `NODE_22`.
+    """Finds interpreters by the names that AgentCore gives them: `PYTHON_3_12`, `NODE_22`; Deno is `DENO_2`.
 
     The exact minor version is looked for as the server's own Python, on the PATH, among pyenv's and uv's
     versions, and in the system's folders. When it is nowhere, the nearest newer one stands in, else the
-    nearest older from 3.10 on, unless `python_exact` forbids it.
+    nearest older from 3.10 on, unless `python_exact` forbids it. `deno` is Deno's path, or its name on the
+    PATH.
     """
 
-    def __init__(self, python_exact: bool = False) -> None:
+    def __init__(self, python_exact: bool = False, deno: str = "deno") -> None:
         self._python_exact = python_exact
+        self._deno = deno
         self._probed: dict[Path, Interpreter | None] = {}
 
     async def find(self, runtime: str) -> Interpreter:
         """Raises BuildFailed, naming what to install."""
+        if runtime == "DENO_2":
+            return await self._deno_2()
         match = re.fullmatch(r"PYTHON_3_(\d{1,2})|NODE_(\d{1,3})", runtime)
         if match is None:
             raise BuildFailed(f"unknown runtime {runtime[:40]!r}; use PYTHON_3_10 to PYTHON_3_14 or NODE_22")
@@ -110,6 +115,17 @@ class Interpreters:
             return found
         note = f"Node.js {wanted} is not installed on this server; running on {found.version}"
         return replace(found, notes=(note,))
+
+    async def _deno_2(self) -> Interpreter:
+        program = await asyncio.to_thread(shutil.which, self._deno)
+        found = await _probe_deno(Path(program)) if program else None
+        if found is None:
+            raise BuildFailed(
+                "Deno 2 is not installed on this server: install it, for example with `npm install --global "
+                "deno`, name its path by INNKEEPER_CODE_INTERPRETER_DENO unless it is on the server's PATH, "
+                "and start the server anew; or use the runtime nodejs"
+            )
+        return found
 
 
 def _pythons(minor: int) -> Iterator[Path]:
@@ -158,6 +174,12 @@ async def _probe_node(path: Path) -> Interpreter | None:
         return None
     executable, _, version = answer.rpartition(" ")
     return _installed("node", executable, version, [])
+
+
+async def _probe_deno(path: Path) -> Interpreter | None:
+    answer = await _answer(path, "eval", "console.log(Deno.execPath() + ' ' + Deno.version.deno)")
+    executable, _, version = (answer or "").rpartition(" ")
+    return _installed("deno", executable, version, []) if version.startswith("2.") else None
 
 
 async def _answer(path: Path, *arguments: str) -> str | None:

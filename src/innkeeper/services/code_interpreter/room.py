@@ -9,7 +9,7 @@ from innkeeper.services.code_interpreter.files import Files
 from innkeeper.services.code_interpreter.kernels import Kernel
 from innkeeper.services.code_interpreter.results import ToolFailed
 from innkeeper.services.code_interpreter.tasks import Tasks
-from innkeeper.services.code_interpreter.template import Templates
+from innkeeper.services.code_interpreter.template import Template, Templates
 
 PROGRAMS = "/opt/innkeeper"
 """Where what `inside/` holds lies in the sandbox."""
@@ -23,10 +23,10 @@ class Room:
         self.timeout_seconds = timeout_seconds
         self.tasks = Tasks(self.command)
         self.files = Files(sandbox, (python, f"{PROGRAMS}/files.py"))
-        self.python = self._kernel(python, python, "python_worker.py")
         self._python = python
+        self.python = self._kernel(python, f"{PROGRAMS}/python_worker.py")
         self._templates = templates
-        self._node: Kernel | None = None
+        self._scripts: dict[Template, Kernel] = {}
         self._environment: Mapping[str, str] = {}
 
     def settle(self, environment: Mapping[str, str]) -> None:
@@ -34,17 +34,23 @@ class Room:
         self._environment = environment
         self.python.settle(environment)
 
-    async def node(self) -> Kernel:
-        """Raises ToolFailed where the server has no Node.js."""
-        if self._node is None:
-            try:
-                node = await self._templates.node.get()
-            except BuildFailed as error:
-                raise ToolFailed(error.message) from error
-            if self._node is None:
-                self._node = self._kernel(self._python, node.launch.argv[0], "node_worker.js")
-                self._node.settle(self._environment)
-        return self._node
+    async def script(self, runtime: str | None) -> Kernel:
+        """That of JavaScript and TypeScript on `deno` or `nodejs`; where it is all the same, on Deno if the
+        server has it. Raises ToolFailed where the server has not what it takes."""
+        deno = self._templates.deno
+        if runtime == "deno" or (runtime is None and await deno.find()):
+            return await self._script(deno, "run", "--allow-all", "--no-config", f"{PROGRAMS}/deno_worker.js")
+        return await self._script(self._templates.node, f"{PROGRAMS}/node_worker.js")
+
+    async def _script(self, template: Template, *arguments: str) -> Kernel:
+        try:
+            build = await template.get()
+        except BuildFailed as error:
+            raise ToolFailed(error.message) from error
+        if template not in self._scripts:
+            self._scripts[template] = kernel = self._kernel(build.launch.argv[0], *arguments)
+            kernel.settle(self._environment)
+        return self._scripts[template]
 
     async def command(self, command: str) -> RunningCommand:
         return await RunningCommand.start(self.sandbox, command, self._environment)
@@ -52,10 +58,9 @@ class Room:
     async def close(self) -> None:
         await self.sandbox.kill()
         await self.tasks.close()
-        for kernel in (self.python, self._node):
-            if kernel is not None:
-                kernel.close()
+        for kernel in (self.python, *self._scripts.values()):
+            kernel.close()
 
-    def _kernel(self, python: str, interpreter: str, worker: str) -> Kernel:
-        argv = (python, f"{PROGRAMS}/kernel.py", interpreter, f"{PROGRAMS}/{worker}")
+    def _kernel(self, *worker: str) -> Kernel:
+        argv = (self._python, f"{PROGRAMS}/kernel.py", *worker)
         return Kernel(self.sandbox, argv, self.timeout_seconds)

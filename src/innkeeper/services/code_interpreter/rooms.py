@@ -45,6 +45,7 @@ _ENVIRONMENT = {
     "PIP_USER": "1",
     "PIP_BREAK_SYSTEM_PACKAGES": "1",
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    "DENO_NO_UPDATE_CHECK": "1",
     "AWS_EC2_METADATA_DISABLED": "true",
     "MPLCONFIGDIR": "/tmp/matplotlib",  # noqa: S108 (the sandbox's own)
 }
@@ -201,6 +202,8 @@ class Rooms:
         folders = set(python.launch.mounts)
         with contextlib.suppress(BuildFailed):  # told to whoever runs a cell of JavaScript
             folders.update((await self._templates.node.get()).launch.mounts)
+        if deno := await self._templates.deno.find():
+            folders.update(deno.launch.mounts)
         return SandboxSpec(
             id=f"code-{random_suffix(_ID_LENGTH)}",  # not the session's: one from the pool has none yet
             mounts=[

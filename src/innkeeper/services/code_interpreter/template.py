@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from innkeeper.services.builder.model import Build
+from innkeeper.services.builder.model import Build, BuildFailed
 from innkeeper.services.builder.service import Builder
 
 _LOG = logging.getLogger(__name__)
@@ -33,6 +33,15 @@ class Template:
             self._building = building = asyncio.create_task(self._build())
         return await asyncio.shield(building)
 
+    async def find(self) -> Build | None:
+        """As it was when it was first asked for: None, where it could not be had. So all agree on it who need
+        it in a sandbox that was made with it or without."""
+        self._building = self._building or asyncio.create_task(self._build())
+        try:
+            return await asyncio.shield(self._building)
+        except BuildFailed:
+            return None
+
     async def close(self) -> None:
         if self._building is not None:
             self._building.cancel()
@@ -55,6 +64,7 @@ class Templates:
         files = {"start.py": "", "requirements.txt": "\n".join(packages)}
         self.python = Template(builder, "PYTHON_3_12", files, "start.py")
         self.node = Template(builder, "NODE_22", {"start.js": ""}, "start.js")
+        self.deno = Template(builder, "DENO_2", {"start.js": ""}, "start.js")
 
     async def close(self) -> None:
-        await asyncio.gather(self.python.close(), self.node.close())
+        await asyncio.gather(self.python.close(), self.node.close(), self.deno.close())

@@ -44,9 +44,7 @@ async def run(room: Room, name: str, arguments: Document) -> AsyncIterator[Docum
 
 async def _execute_code(room: Room, arguments: Document) -> list[Document]:
     language = arguments.get("language", "python")
-    if arguments.get("runtime") == "deno":
-        raise ToolFailed("Deno is not offered by this server; use the runtime nodejs")
-    kernel = room.python if language == "python" else await room.node()
+    kernel = room.python if language == "python" else await room.script(arguments.get("runtime"))
     clear = bool(arguments.get("clearContext"))
     return [await kernel.run(Cell(arguments["code"], language == "typescript", clear))]
 
