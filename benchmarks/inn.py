@@ -2,7 +2,7 @@
 
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -60,10 +60,10 @@ class Inn:
 
 
 @contextmanager
-def opened(quick: bool) -> Iterator[Inn]:
+def opened(quick: bool, settings: Mapping[str, str]) -> Iterator[Inn]:
     """A new server, until the end of the block."""
     with tempfile.TemporaryDirectory(prefix="innkeeper-bench-") as folder:
-        server = RunningServer(Path(folder)).start()
+        server = RunningServer(Path(folder), settings).start()
         try:
             yield Inn(server, quick)
         finally:

@@ -22,8 +22,13 @@ class Coding:
         self.interpreter = interpreter
         self.control = server.client("bedrock-agentcore-control", keys)
         self.data = server.client("bedrock-agentcore", keys, read_timeout=300)
+        self.id = ""
+        self.start(**parameters)
+
+    def start(self, **parameters: Any) -> None:
+        """Go on with a new session; who has one stops it before."""
         started = self.data.start_code_interpreter_session(
-            codeInterpreterIdentifier=interpreter, **parameters
+            codeInterpreterIdentifier=self.interpreter, **parameters
         )
         self.id = started["sessionId"]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, PrimaryKeyConstraint, String, Table, delete, select
+from sqlalchemy import Column, PrimaryKeyConstraint, String, Table, delete
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.engines.store.database import Moment, metadata, upsert
@@ -53,13 +53,12 @@ async def claim(
         "resource": resource,
         "created_at": now,
     }
-    await connection.execute(upsert(connection, client_tokens).values(values).on_conflict_do_nothing())
-    query = select(client_tokens.c.digest, client_tokens.c.resource).where(
-        client_tokens.c.account == account,
-        client_tokens.c.operation == operation,
-        client_tokens.c.token == token,
-    )
-    kept_digest, kept_resource = (await connection.execute(query)).one()
+    statement = upsert(connection, client_tokens).values(values)
+    # In place of `do_nothing`, which returns nothing either: the token is the same anyway.
+    kept = statement.on_conflict_do_update(
+        index_elements=client_tokens.primary_key.columns, set_={"token": token}
+    ).returning(client_tokens.c.digest, client_tokens.c.resource)
+    kept_digest, kept_resource = (await connection.execute(kept)).one()
     if kept_digest != digest:
         message = "clientToken was used before with other parameters"
         raise InvalidRequest(
