@@ -14,6 +14,7 @@ DEFAULT_ENDPOINT = "DEFAULT"
 DEFAULT_IDLE_SECONDS = 900
 DEFAULT_LIFETIME_SECONDS = 28_800
 ENDPOINTS_PER_RUNTIME = 10
+SESSION_ID_MIN, SESSION_ID_MAX = 33, 256
 
 
 class Status(StrEnum):
@@ -179,6 +180,7 @@ class SessionStatus(StrEnum):
     STARTING = "STARTING"
     READY = "READY"
     PAUSED = "PAUSED"
+    HIBERNATED = "HIBERNATED"
     STOPPING = "STOPPING"
     TERMINATED = "TERMINATED"
 
@@ -218,6 +220,27 @@ class SessionRecord:
     end_reason: str | None = None
     cpu_seconds: float = 0.0
     memory_peak_mib: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionImage:
+    """What a `life` of a session goes on from: the image `id` on its host's disk. `agent` is the number of
+    the agent's process in it, `access_key_id` names the credentials which that process has."""
+
+    account: str
+    life: str
+    id: str
+    size_bytes: int
+    agent: int
+    access_key_id: str
+    ends_at: datetime
+    mcp_session: str | None = None
+
+
+def check_session_id(session_id: str) -> None:
+    """Raises InvalidRequest; the bounds are those of the wire's `runtimeSessionId`."""
+    if not SESSION_ID_MIN <= len(session_id) <= SESSION_ID_MAX:
+        raise _invalid("sessionId", f"must have {SESSION_ID_MIN} to {SESSION_ID_MAX} characters")
 
 
 def check_configuration(configuration: Document) -> None:

@@ -2,12 +2,16 @@
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
 
+from innkeeper.engines.sandbox.images import Images
 from innkeeper.engines.sandbox.sandbox import (
     Command,
     Limits,
     Mount,
     Network,
+    Process,
+    Sandbox,
     SandboxDriver,
     SandboxError,
     SandboxGone,
@@ -17,7 +21,7 @@ from innkeeper.kernel.errors import AgentFailed
 from innkeeper.services.builder.model import TASK_FOLDER, Build, BuildFailed
 from innkeeper.services.runtime.builds import Builds
 from innkeeper.services.runtime.environment import AgentEnvironment
-from innkeeper.services.runtime.model import AgentRuntime
+from innkeeper.services.runtime.model import AgentRuntime, RuntimeVersion, SessionImage, SessionRecord
 from innkeeper.services.runtime.service import Runtimes
 from innkeeper.services.runtime.session import Session
 from innkeeper.services.runtime.session_log import SessionLog
@@ -28,46 +32,73 @@ _LONGEST_LOOK_SECONDS = 0.1
 _LOOK_GROWTH = 1.1  # so an agent that is ready waits for us at most a tenth of the time that it took
 
 
+_Begin = Callable[[Build], Awaitable[tuple[Sandbox, Process]]]
+
+
 class Provisioner:
     def __init__(
         self,
         driver: SandboxDriver,
+        images: Images,
         builds: Builds,
         runtimes: Runtimes,
         environment: AgentEnvironment,
         storage: SessionStorage,
         limits: Limits,
+        network: Network,
         init_timeout_seconds: float,
         log_max_bytes: int,
     ) -> None:
         self._driver = driver
+        self._images = images
         self._builds = builds
         self._runtimes = runtimes
         self._environment = environment
         self._storage = storage
         self._limits = limits
+        self._network = network
         self._init_timeout_seconds = init_timeout_seconds
         self._log_max_bytes = log_max_bytes
 
     async def start(self, session: Session, runtime: AgentRuntime) -> None:
         """Raises AgentFailed when the agent does not come up; then nothing of the attempt is left."""
+
+        async def begin(build: Build) -> tuple[Sandbox, Process]:
+            sandbox = await self._driver.create(await self._spec(session, runtime, build))
+            async with _killed_if_it_fails(sandbox):
+                return sandbox, await sandbox.exec(Command(build.launch.argv))
+
+        await self._open(session, begin, "The session could not be started")
+
+    async def version(self, record: SessionRecord) -> RuntimeVersion:
+        """That of a session. Raises NotFound when it is deleted."""
+        return await self._runtimes.get_version(record.key.account, record.key.runtime_id, record.version)
+
+    async def wake(self, session: Session, image: SessionImage) -> None:
+        """Raises AgentFailed when it cannot be done, NotFound; then nothing of the attempt is left but the
+        image."""
+        runtime = await self._runtimes.get(session.key.account, session.key.runtime_id)
+
+        async def go_on(build: Build) -> tuple[Sandbox, Process]:
+            sandbox = await self._images.restore(image.id, await self._spec(session, runtime, build))
+            async with _killed_if_it_fails(sandbox):
+                return sandbox, sandbox.process(image.agent)
+
+        await self._open(session, go_on, "The session could not be woken; it can be stopped, to begin afresh")
+
+    async def _open(self, session: Session, begin: _Begin, complaint: str) -> None:
         log = SessionLog(session.log_path, self._log_max_bytes)
         try:
             build = await self._builds.of(session.version)
             for note in build.notes:
                 log.note(note)
-            sandbox = await self._driver.create(await self._spec(session, runtime, build))
-        except (BuildFailed, SandboxError) as error:
-            log.note(str(error))
+            session.open(*await begin(build), log)
+        except BaseException as error:
+            log.note(str(error) or type(error).__name__)
             log.close()
-            raise AgentFailed(f"The session could not be started: {error}") from error
-        try:
-            session.open(sandbox, await sandbox.exec(Command(build.launch.argv)), log)
-        except SandboxError as error:
-            log.note(str(error))
-            log.close()
-            await sandbox.kill()
-            raise AgentFailed(f"The agent could not be started: {error}") from error
+            if isinstance(error, BuildFailed | SandboxError):
+                raise AgentFailed(f"{complaint}: {error}") from error
+            raise
         try:
             await self._wait_until_ready(session)
         except BaseException:
@@ -90,7 +121,7 @@ class Provisioner:
                 **self._runtimes.environment(version),
             },
             limits=self._limits,
-            network=Network.PUBLIC,
+            network=self._network,
             relays=[self._environment.relay],
             working_directory=TASK_FOLDER,
         )
@@ -125,6 +156,15 @@ def log_hint(session: Session) -> str:
     """The command that shows a session's log."""
     name = session.key.runtime_id.rpartition("-")[0]
     return f"innkeeper logs {name} {session.key.session_id}"
+
+
+@contextlib.asynccontextmanager
+async def _killed_if_it_fails(sandbox: Sandbox) -> AsyncIterator[None]:
+    try:
+        yield
+    except BaseException:
+        await asyncio.shield(sandbox.kill())
+        raise
 
 
 async def _answers(session: Session) -> None:

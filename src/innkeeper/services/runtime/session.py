@@ -4,16 +4,18 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import aiohttp
 from yarl import URL
 
 from innkeeper.engines.sandbox.client import sandbox_client
-from innkeeper.engines.sandbox.sandbox import Process, Sandbox
+from innkeeper.engines.sandbox.sandbox import Process, Sandbox, Usage
 from innkeeper.kernel.clock import Clock
-from innkeeper.services.runtime.model import RuntimeVersion, SessionKey, SessionStatus
+from innkeeper.services.runtime.model import RuntimeVersion, SessionImage, SessionRecord, SessionStatus
 from innkeeper.services.runtime.session_log import SessionLog
 
 _DRAIN_SECONDS = 1.0
@@ -34,29 +36,42 @@ class Ping:
 
 
 class Session:
-    """Made when its start begins; it has a sandbox and an agent from `open` to `close`.
+    """Made when it begins to start, or to wake; it has a sandbox and an agent from `open` to `close`.
 
-    `started` and `last_used` are readings of the monotonic clock. `ended` is set when all is over. Who pauses
-    or resumes it holds `transition`.
+    `record` is as it was then. `started` and `last_used` are readings of the monotonic clock. `image` is what
+    it was last woken from. `ended` is set when it is over, or hibernated. `meter` names what is metered: each
+    of its sandboxes by itself. Who pauses, resumes or hibernates it holds `transition`.
     """
 
     sandbox: Sandbox
     agent: Process
     http: aiohttp.ClientSession
 
-    def __init__(self, id_: str, key: SessionKey, version: RuntimeVersion, log: Path, clock: Clock) -> None:
-        self.id = id_
-        self.key = key
+    def __init__(
+        self,
+        record: SessionRecord,
+        version: RuntimeVersion,
+        log: Path,
+        clock: Clock,
+        image: SessionImage | None = None,
+    ) -> None:
+        self.record = record
+        self.id = record.id
+        self.key = record.key
         self.version = version
+        self.image = image
+        self.meter = uuid4().hex
         self.status = SessionStatus.STARTING
         self.end_reason: str | None = None
         self.access_key_id = ""
-        self.mcp_session: str | None = None
+        self.mcp_session = image.mcp_session if image else None
         self.log_path = log
         self.ended = asyncio.Event()
         self.transition = asyncio.Lock()
         self.active = 0
-        self.started = self.last_used = clock.monotonic()
+        self.last_used = clock.monotonic()
+        self.started = self.last_used - (clock.now() - record.started_at).total_seconds()
+        self.watch: asyncio.Task[None] | None = None
         self._clock = clock
         self._pumps: list[asyncio.Task[None]] = []
 
@@ -90,6 +105,23 @@ class Session:
 
     def touch(self) -> None:
         self.last_used = self._clock.monotonic()
+
+    @property
+    def agent_key_id(self) -> str:
+        """That of the agent's process, which keeps what it began with."""
+        return self.image.access_key_id if self.image else self.access_key_id
+
+    def told(self, usage: Usage) -> SessionRecord:
+        """What is to be said of it now: `usage` is that of its present sandbox, to which that of earlier ones
+        is added."""
+        idle = 0.0 if self.active else self._clock.monotonic() - self.last_used
+        return replace(
+            self.record,
+            status=self.status,
+            last_used_at=self._clock.now() - timedelta(seconds=idle),
+            cpu_seconds=self.record.cpu_seconds + usage.cpu_seconds,
+            memory_peak_mib=max(self.record.memory_peak_mib, usage.memory_peak_mib),
+        )
 
     def url(self, path: str) -> URL:
         """Where the agent is asked; `path` is taken as it is, percent signs and all."""

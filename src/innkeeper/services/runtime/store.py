@@ -1,15 +1,12 @@
-"""Tables and queries of runtimes, versions, endpoints and sessions."""
+"""Tables and queries of runtimes, versions and endpoints."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
     JSON,
     Column,
-    Float,
-    Index,
     Integer,
     LargeBinary,
     PrimaryKeyConstraint,
@@ -19,9 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
     delete,
     insert,
-    literal,
     select,
-    tuple_,
     update,
 )
 from sqlalchemy.engine import RowMapping
@@ -33,9 +28,6 @@ from innkeeper.services.runtime.model import (
     AgentRuntime,
     Endpoint,
     RuntimeVersion,
-    SessionKey,
-    SessionRecord,
-    SessionStatus,
     Status,
 )
 
@@ -88,27 +80,6 @@ endpoints = Table(
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
     PrimaryKeyConstraint("account", "runtime_id", "name"),
-)
-
-sessions = Table(
-    "runtime_sessions",
-    metadata,
-    Column("id", String(64), primary_key=True),
-    Column("account", String(12), nullable=False),
-    Column("runtime_id", String(128), nullable=False),
-    Column("endpoint", String(64), nullable=False),
-    Column("session_id", String(256), nullable=False),
-    Column("version", Integer, nullable=False),
-    Column("host", String(128), nullable=False),
-    Column("status", String(16), nullable=False),
-    Column("started_at", Moment, nullable=False),
-    Column("last_used_at", Moment, nullable=False),
-    Column("ended_at", Moment),
-    Column("end_reason", Text),
-    Column("cpu_seconds", Float, nullable=False),
-    Column("memory_peak_mib", Float, nullable=False),
-    Index(None, "account", "runtime_id", "started_at"),
-    Index(None, "host", "status"),
 )
 
 
@@ -234,64 +205,6 @@ async def delete_endpoint(connection: AsyncConnection, account: str, runtime_id:
     await connection.execute(delete(endpoints).where(*_is_endpoint(account, runtime_id, name)))
 
 
-async def insert_session(connection: AsyncConnection, record: SessionRecord) -> None:
-    values = asdict(record)
-    values.update(values.pop("key"))
-    await connection.execute(insert(sessions).values(values))
-
-
-async def update_session(connection: AsyncConnection, id_: str, values: Mapping[str, Any]) -> None:
-    """One that has ended stays as it was then."""
-    living = sessions.c.status != SessionStatus.TERMINATED
-    await connection.execute(update(sessions).where(sessions.c.id == id_, living).values(values))
-
-
-async def end_sessions_of_host(connection: AsyncConnection, host: str, values: Mapping[str, Any]) -> None:
-    """Close the records that an earlier server of this host left open."""
-    await connection.execute(
-        update(sessions)
-        .where(sessions.c.host == host, sessions.c.status != SessionStatus.TERMINATED)
-        .values(values)
-    )
-
-
-async def list_sessions(
-    connection: AsyncConnection, account: str, runtime_id: str, page: PageRequest
-) -> Sequence[SessionRecord]:
-    """Newest first."""
-    query = (
-        select(sessions)
-        .where(sessions.c.account == account, sessions.c.runtime_id == runtime_id)
-        .order_by(sessions.c.started_at.desc(), sessions.c.id.desc())
-        .limit(page.size + 1)
-    )
-    if page.after:
-        started, id_ = page.after
-        last = literal(datetime.fromisoformat(started), Moment()), literal(id_)
-        query = query.where(tuple_(sessions.c.started_at, sessions.c.id) < tuple_(*last))
-    return [_session(row) for row in (await connection.execute(query)).mappings()]
-
-
-async def find_session(
-    connection: AsyncConnection, account: str, runtime_id: str, session_id: str, endpoint: str | None
-) -> SessionRecord | None:
-    """Its latest life."""
-    query = (
-        select(sessions)
-        .where(
-            sessions.c.account == account,
-            sessions.c.runtime_id == runtime_id,
-            sessions.c.session_id == session_id,
-        )
-        .order_by(sessions.c.started_at.desc())
-        .limit(1)
-    )
-    if endpoint is not None:
-        query = query.where(sessions.c.endpoint == endpoint)
-    row = (await connection.execute(query)).mappings().first()
-    return _session(row) if row else None
-
-
 def _is_runtime(account: str, runtime_id: str) -> tuple[Any, ...]:
     return runtimes.c.account == account, runtimes.c.id == runtime_id
 
@@ -314,9 +227,3 @@ def _version(row: RowMapping) -> RuntimeVersion:
 
 def _endpoint(row: RowMapping) -> Endpoint:
     return Endpoint(**{**row, "status": Status(row["status"])})
-
-
-def _session(row: RowMapping) -> SessionRecord:
-    values = dict(row)
-    key = SessionKey(*(values.pop(name) for name in ("account", "runtime_id", "endpoint", "session_id")))
-    return SessionRecord(**{**values, "key": key, "status": SessionStatus(values["status"])})
