@@ -80,7 +80,7 @@ class Innkeeper:
         engines = self.engines
         await engines.database.migrate()
         await engines.sandboxes.reap()
-        await self.runtime.sessions.recover()
+        await self.runtime.hibernation.recover()
         await self.runtime.builder.sweep()
         await self.code.sessions.recover()
         await self.sandboxes.open()
@@ -183,7 +183,7 @@ def _native_routes(inn: Innkeeper, settings: Settings) -> list[BaseRoute]:
     runtime = inn.runtime
     routes: list[Route] = [
         *account_routes.routes(inn.office.accounts),
-        *native_routes(runtime.runtimes, runtime.sessions),
+        *native_routes(runtime.runtimes, runtime.sessions, runtime.forks),
         *model_routes(inn.models),
         *usage_routes(inn.office.metering),
         *web_routes(inn.web),

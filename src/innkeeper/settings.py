@@ -86,6 +86,20 @@ class Settings(BaseSettings):
             ge=0, description="A session that was idle for so long is paused until its next call; 0: never."
         ),
     ] = 0.0
+    session_idle_hibernate: Annotated[
+        bool,
+        Field(
+            description="At its idle time, and when the server stops, a session goes to disk until its next "
+            "call instead of ending; with the driver gvisor."
+        ),
+    ] = False
+    session_images_max_bytes: Annotated[
+        int, Field(description="What an account's hibernated sessions may take on disk.")
+    ] = 50_000_000_000
+    session_network: Annotated[
+        Literal["public", "none"],
+        Field(description="What agents reach: the internet and this server, or this server alone."),
+    ] = "public"
     session_max_count: Annotated[int, Field(description="Live sessions on this host at most.")] = 1000
     session_cpu_cores: Annotated[float, Field(description="CPU cores a session may use.")] = 2.0
     session_memory_mib: Annotated[int, Field(description="Memory a session may use.")] = 8192

@@ -11,6 +11,8 @@ from innkeeper.cli.doctor import doctor
 from innkeeper.cli.down import down
 from innkeeper.cli.env import env
 from innkeeper.cli.failure import explain
+from innkeeper.cli.fork import fork
+from innkeeper.cli.hibernate import hibernate
 from innkeeper.cli.invoke import invoke
 from innkeeper.cli.keys import keys
 from innkeeper.cli.logs import logs
@@ -33,9 +35,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (up, down, env, deploy, invoke, code, sessions, logs, pause, resume, url, stop, status, rm):
+for command in (up, down, env, deploy, invoke, code, sessions, logs, pause, hibernate, resume, fork, url):
     app.command()(command)
-app.command()(doctor)
+for command in (stop, status, rm, doctor):
+    app.command()(command)
 app.add_typer(keys, name="keys")
 app.add_typer(sandbox, name="sandbox")
 app.add_typer(templates, name="templates")

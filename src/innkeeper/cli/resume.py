@@ -1,4 +1,4 @@
-"""`innkeeper resume`: let a paused session go on."""
+"""`innkeeper resume`: let a session that rests go on."""
 
 from typing import Annotated
 
@@ -13,7 +13,7 @@ SessionId = Annotated[str, typer.Argument(help="Session id.", metavar="SESSION")
 
 
 def resume(name: RuntimeName, session: SessionId, data_dir: DataDir = None, as_json: Json = False) -> None:
-    """Let a paused session go on where it was."""
+    """Let a paused or hibernated session go on where it was."""
     changed = runtimes.change(Api.connect(data_dir), name, session, "resume")
     if as_json:
         print_json(changed)

@@ -57,12 +57,12 @@ def find_live(api: Api, name: str, session: str) -> tuple[Document, Document]:
     raise CommandFailed(f"{name} has no live session {session}; see: innkeeper sessions {name}")
 
 
-def change(api: Api, name: str, session: str, action: str) -> Document:
-    """Do a native operation on a live session, as `pause` or `resume`; the session's state after it."""
+def change(api: Api, name: str, session: str, action: str, body: Document | None = None) -> Document:
+    """Do a native operation on a session that has not ended, as `pause` or `fork`; the state after it."""
     runtime, found = find_live(api, name, session)
     parts = (quote(text, safe="") for text in (runtime["agentRuntimeId"], found["sessionId"], action))
     path = "/-/v1/runtimes/{}/sessions/{}/{}".format(*parts)
-    changed: Document = api.call("POST", f"{path}?endpoint={quote(found['endpoint'], safe='')}")
+    changed: Document = api.call("POST", f"{path}?endpoint={quote(found['endpoint'], safe='')}", body)
     return changed
 
 

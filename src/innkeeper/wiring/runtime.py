@@ -2,6 +2,8 @@
 
 from functools import partial
 
+from innkeeper.engines.sandbox.images import Images
+from innkeeper.engines.sandbox.sandbox import Network
 from innkeeper.kernel.call import Document
 from innkeeper.kernel.caller import Caller
 from innkeeper.native import signed_caller
@@ -17,10 +19,14 @@ from innkeeper.services.runtime.directory import Directory
 from innkeeper.services.runtime.endpoints import Endpoints
 from innkeeper.services.runtime.environment import AgentEnvironment, Home
 from innkeeper.services.runtime.expiry import Expiry
+from innkeeper.services.runtime.forks import Forks
+from innkeeper.services.runtime.hibernation import Hibernation
 from innkeeper.services.runtime.invocation import Invocations
+from innkeeper.services.runtime.lives import Lives
 from innkeeper.services.runtime.operations import EndpointOperations, InvocationOperations, RuntimeOperations
 from innkeeper.services.runtime.provisioning import Provisioner
 from innkeeper.services.runtime.service import Runtimes
+from innkeeper.services.runtime.session_records import SessionRecords
 from innkeeper.services.runtime.sessions import Sessions
 from innkeeper.services.runtime.shells import Shells
 from innkeeper.services.runtime.sockets import Sockets
@@ -53,27 +59,34 @@ class Runtime:
         self.runtimes = Runtimes(
             database, engines.vault, engines.jobs, archives, office.accounts, office.tags, clock
         )
+        images = Images(data / "sessions", engines.sandboxes, 0, settings.sandbox_change_timeout_seconds)
         provisioner = Provisioner(
             engines.sandboxes,
+            images,
             builds,
             self.runtimes,
             AgentEnvironment(office.accounts, home, settings.session_credentials_seconds),
             storage,
             session_limits(settings),
+            Network(settings.session_network),
             settings.session_init_timeout_seconds,
             settings.session_log_max_bytes,
         )
+        records = SessionRecords(database, office.host, clock)
+        self.hibernation = Hibernation(images, records, settings.session_images_max_bytes)
         self.sessions = Sessions(
-            database,
+            Lives(records, settings.session_max_count),
+            records,
+            self.hibernation,
             provisioner,
             storage,
             office.metering,
             data / "logs",
-            office.host,
             clock,
-            settings.session_max_count,
             settings.session_stop_timeout_seconds,
+            hibernates=settings.session_idle_hibernate,
         )
+        self.forks = Forks(self.sessions, self.hibernation, records, storage, clock)
         self.expiry = Expiry(
             self.sessions, clock, settings.session_sweep_seconds, settings.session_idle_pause_seconds
         )

@@ -7,7 +7,7 @@ import pytest
 
 from innkeeper.kernel.errors import Conflict, InnkeeperError
 from innkeeper.services.runtime.expiry import Expiry
-from innkeeper.services.runtime.model import RuntimeVersion, SessionKey, SessionStatus, Status
+from innkeeper.services.runtime.model import RuntimeVersion, SessionKey, SessionRecord, SessionStatus, Status
 from innkeeper.services.runtime.session import Ping, Session
 from tests.clock import SettableClock
 
@@ -35,7 +35,9 @@ class Sessions:
     """The part of the registry that expiry needs."""
 
     def __init__(self, session: Session) -> None:
-        self.live = [session]
+        self.all = [session]
+        self.lives = self
+        self.hibernates = False
         self.reasons: list[str] = []
         self.refusal: InnkeeperError | None = None
 
@@ -43,6 +45,14 @@ class Sessions:
         if self.refusal is not None:
             raise self.refusal
         session.status = SessionStatus.PAUSED
+
+    async def hibernate(self, session: Session) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        session.status = SessionStatus.HIBERNATED
+
+    async def end_overdue(self) -> None:
+        pass
 
     async def end(self, session: Session, reason: str) -> None:
         session.status = SessionStatus.TERMINATED
@@ -58,7 +68,9 @@ class Hotel:
             "1" * 12, "r", 1, {"lifecycleConfiguration": lifecycle}, Status.READY, self.clock.now()
         )
         key = SessionKey("1" * 12, "r", "DEFAULT", "s" * 33)
-        self.session = ScriptedSession("id", key, version, Path("unused"), self.clock)
+        now = self.clock.now()
+        record = SessionRecord("id", key, 1, "host", SessionStatus.READY, now, now)
+        self.session = ScriptedSession(record, version, Path("unused"), self.clock)
         self.session.status = SessionStatus.READY
         self.notes = cast(Any, Notes())
         self.session.log = self.notes
@@ -67,6 +79,9 @@ class Hotel:
 
     def paused(self) -> bool:
         return self.session.status is SessionStatus.PAUSED
+
+    def hibernated(self) -> bool:
+        return self.session.status is SessionStatus.HIBERNATED
 
     async def after(self, seconds: float, step: float = 5.0) -> list[str]:
         """Let time pass in sweeps; the reasons for which the session ended until now."""
@@ -159,3 +174,23 @@ async def test_where_nothing_can_be_paused_the_log_says_so_once() -> None:
     hotel.sessions.refusal = Conflict("The session cannot be paused: no freezer")
     assert await hotel.after(100) == ["idle for 100s"]
     assert hotel.notes.lines == ["The session cannot be paused: no freezer"]
+
+
+@pytest.mark.parametrize("pause_seconds", [0, 20])
+async def test_where_sessions_hibernate_an_idle_or_paused_one_does_so_at_its_idle_time(
+    pause_seconds: float,
+) -> None:
+    hotel = Hotel(pause_seconds, idleRuntimeSessionTimeout=100, maxLifetime=1000)
+    hotel.sessions.hibernates = True
+    assert await hotel.after(95) == []
+    assert hotel.paused() is bool(pause_seconds)
+    assert await hotel.after(5) == []
+    assert hotel.hibernated()
+
+
+async def test_one_that_cannot_hibernate_ends_as_others_do() -> None:
+    hotel = Hotel(idleRuntimeSessionTimeout=100, maxLifetime=1000)
+    hotel.sessions.hibernates = True
+    hotel.sessions.refusal = Conflict("Sessions cannot be hibernated here")
+    assert await hotel.after(100) == ["idle for 100s"]
+    assert hotel.notes.lines == ["Sessions cannot be hibernated here"]

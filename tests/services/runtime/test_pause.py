@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.running import Agents, RunningServer, new_session
+from tests.running import DRIVER, Agents, RunningServer, new_session
 from tests.stories.processes import until
 
 
@@ -102,6 +102,17 @@ def test_a_session_that_never_was_or_is_another_tenant_s_is_unknown(
     stranger = Agents(agents.server, agents.server.new_tenant())
     assert refusal(stranger, agent, session, "pause") == 404
     assert status(agents.server, agent, session) == "READY"
+
+
+@pytest.mark.skipif(DRIVER["sandbox_driver"] == "gvisor", reason="it keeps memory")
+def test_where_no_memory_is_kept_a_session_is_not_hibernated_and_goes_on(
+    agents: Agents, agent: dict[str, Any]
+) -> None:
+    arn, session = agent["agentRuntimeArn"], new_session()
+    agents.ask(arn, session)
+    for action in ("hibernate", "fork"):
+        assert refusal(agents, agent, session, action) == 409
+        assert agents.ask(arn, session, do="echo", number=1) == {"number": 1}
 
 
 def test_idle_sessions_are_paused_by_themselves(tmp_path_factory: pytest.TempPathFactory) -> None:

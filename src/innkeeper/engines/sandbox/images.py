@@ -48,15 +48,15 @@ class Images:
         self._memory: bool | None = None
 
     async def take(self, sandbox: Sandbox, *, go_on: bool, durable: bool = True) -> Image:
-        """Unless it is to `go_on`, the sandbox is to be killed next. It may be paused for an image of memory,
-        not for one of files. One that is not `durable` serves this server alone. Raises SandboxError; then
-        there is no image, and the sandbox is as before."""
+        """Unless it is to `go_on`, nothing happens in it any more: it has ended with an image of memory, and
+        stands still with one of files, to be killed next. For one of files it must not be paused. One that is
+        not `durable` serves this server alone. Raises SandboxError; then there is no image, and the sandbox
+        is as before."""
         id_ = uuid4().hex
         draft = self._unfinished / id_
         try:
             await asyncio.to_thread(draft.mkdir, parents=True)
-            note = await self._fill(draft, sandbox, go_on, durable)
-            await asyncio.to_thread((draft / _NOTE).write_text, json.dumps(note))
+            kind = await self._fill(draft, sandbox, go_on, durable)
             size = await asyncio.to_thread(_keep, draft, self._images / id_, durable)
         except OSError as error:
             await asyncio.to_thread(shutil.rmtree, draft, ignore_errors=True)
@@ -64,13 +64,7 @@ class Images:
         except BaseException:
             await asyncio.shield(asyncio.to_thread(shutil.rmtree, draft, ignore_errors=True))
             raise
-        return Image(id_, ImageKind(note["kind"]), size)
-
-    async def undo(self, image: Image, sandbox: Sandbox) -> None:
-        """The image is not wanted after all, and the sandbox that was to be killed goes on."""
-        if image.kind is ImageKind.FILES:
-            await files_image.let_go_on(sandbox)
-        await self.delete(image.id)
+        return Image(id_, kind, size)
 
     async def copy(self, image_id: str) -> Image:
         """Another image of the same bytes, which are on disk only once. Raises SandboxError."""
@@ -81,6 +75,7 @@ class Images:
             size = await asyncio.to_thread(_keep, draft, self._images / id_)
             note = await asyncio.to_thread(_read_note, self._images / id_)
         except OSError as error:
+            await asyncio.to_thread(shutil.rmtree, draft, ignore_errors=True)
             raise SandboxError(f"no image could be made: {error.strerror}") from error
         return Image(id_, ImageKind(note["kind"]), size)
 
@@ -107,16 +102,17 @@ class Images:
             self._memory = (await self._driver.probe()).can_snapshot
         return self._memory
 
-    async def _fill(self, draft: Path, sandbox: Sandbox, go_on: bool, durable: bool) -> dict[str, str]:
-        """The note that goes with it."""
+    async def _fill(self, draft: Path, sandbox: Sandbox, go_on: bool, durable: bool) -> ImageKind:
         if await self.of_memory():
+            await _write_note(draft, {"kind": ImageKind.MEMORY})  # before: there may be no sandbox after
             async with asyncio.timeout(self._timeout_seconds):
-                await sandbox.snapshot(draft / _MEMORY, durable=durable)
-            return {"kind": ImageKind.MEMORY}
+                await sandbox.snapshot(draft / _MEMORY, keep_running=go_on, durable=durable)
+            return ImageKind.MEMORY
         digest = await files_image.save(
             sandbox, draft / _FILES, self._limit_bytes, self._timeout_seconds, go_on=go_on
         )
-        return {"kind": ImageKind.FILES, "sha256": digest}
+        await _write_note(draft, {"kind": ImageKind.FILES, "sha256": digest})
+        return ImageKind.FILES
 
     async def delete(self, image_id: str) -> None:
         """Out of its place first: a removal cut short must not leave half an image."""
@@ -128,6 +124,10 @@ class Images:
         for folder in await asyncio.to_thread(_folders, self._images):
             if folder.name not in keep:
                 await self.delete(folder.name)
+
+
+async def _write_note(draft: Path, note: dict[str, str]) -> None:
+    await asyncio.to_thread((draft / _NOTE).write_text, json.dumps(note), "utf-8")
 
 
 def _read_note(folder: Path) -> dict[str, str]:

@@ -1,11 +1,11 @@
-"""When sessions end by themselves: too old, idle too long, or no longer healthy; and when they are paused."""
+"""When sessions end by themselves: too old, idle too long, or no longer healthy; and when they rest."""
 
 import asyncio
 import logging
 from dataclasses import dataclass
 
 from innkeeper.kernel.clock import Clock
-from innkeeper.kernel.errors import Conflict, RetryableConflict
+from innkeeper.kernel.errors import Conflict, QuotaExceeded, RetryableConflict
 from innkeeper.services.runtime.model import SessionStatus
 from innkeeper.services.runtime.session import Ping, Session
 from innkeeper.services.runtime.sessions import Sessions
@@ -25,12 +25,14 @@ class _Pulse:
     failures: int = 0
     warned: bool = False
     cannot_pause: bool = False
+    cannot_hibernate: bool = False
 
 
 class Expiry:
     """Looks at every live session every `sweep_seconds`. A paused one may grow too old, but is not idle.
 
-    One that was idle for `idle_pause_seconds` is paused; 0 means never.
+    One that was idle for `idle_pause_seconds` is paused; 0 means never. Where sessions hibernate, one that
+    nobody used for its idle time does so, paused or not, instead of being ended.
     """
 
     def __init__(
@@ -52,8 +54,9 @@ class Expiry:
                 _LOG.exception("a sweep over the sessions failed; the next one goes on")
 
     async def sweep(self) -> None:
-        """End or pause every session whose time has come."""
-        live = [session for session in self._sessions.live if session.status.settled]
+        """End, hibernate or pause every session whose time has come."""
+        await self._sessions.end_overdue()
+        live = [session for session in self._sessions.lives.all if session.status.settled]
         self._pulses = {one.id: self._pulses.get(one.id) or _Pulse(one.started) for one in live}
         await asyncio.gather(*(self._look_at(session, self._pulses[session.id]) for session in live))
 
@@ -61,6 +64,8 @@ class Expiry:
         lifecycle, now = session.version.lifecycle, self._clock.monotonic()
         if now - session.started >= lifecycle.max_seconds:
             return await self._sessions.end(session, f"maximum lifetime of {lifecycle.max_seconds}s reached")
+        if session.status is SessionStatus.PAUSED and self._unused_for(session, lifecycle.idle_seconds):
+            await self._hibernate(session, pulse)
         if not _idles(session):
             return None
         if session.version.contract.has_ping and now - pulse.at >= self._between_pings(
@@ -70,7 +75,9 @@ class Expiry:
         if pulse.failures >= _FAILED_PINGS:
             return await self._sessions.end(session, f"unhealthy: {pulse.failures} pings failed")
         if self._idle_for(session, lifecycle.idle_seconds):
-            return await self._sessions.end(session, f"idle for {lifecycle.idle_seconds}s")
+            if not await self._hibernate(session, pulse):
+                await self._sessions.end(session, f"idle for {lifecycle.idle_seconds}s")
+            return None
         if self._idle_pause_seconds and self._idle_for(session, self._idle_pause_seconds):
             await self._pause(session, pulse)
         return None
@@ -79,7 +86,22 @@ class Expiry:
         return min(_PING_SECONDS, idle_seconds / _PINGS_PER_IDLE_TIME)
 
     def _idle_for(self, session: Session, seconds: float) -> bool:
-        return _idles(session) and self._clock.monotonic() - session.last_used >= seconds
+        return _idles(session) and self._unused_for(session, seconds)
+
+    def _unused_for(self, session: Session, seconds: float) -> bool:
+        return self._clock.monotonic() - session.last_used >= seconds
+
+    async def _hibernate(self, session: Session, pulse: _Pulse) -> bool:
+        """False where that is not wanted, or cannot be done: then its log says why, once."""
+        if not self._sessions.hibernates or pulse.cannot_hibernate:
+            return False
+        try:
+            await self._sessions.hibernate(session)
+        except (Conflict, RetryableConflict, QuotaExceeded) as error:
+            pulse.cannot_hibernate = True
+            session.log.note(error.message)
+            return False
+        return True
 
     async def _pause(self, session: Session, pulse: _Pulse) -> None:
         """Unless the agent, asked once more, says that it is busy, or does not answer."""
@@ -90,7 +112,7 @@ class Expiry:
         if pulse.failures or not self._idle_for(session, self._idle_pause_seconds):
             return
         try:
-            await self._sessions.pause(session)
+            await self._sessions.lives.pause(session)
         except (Conflict, RetryableConflict) as error:
             pulse.cannot_pause = True
             session.log.note(error.message)

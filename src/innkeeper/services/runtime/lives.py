@@ -66,10 +66,10 @@ class Lives:
 
     async def resume(self, session: Session) -> None:
         """Let a paused session go on where it was; its idle time begins anew. Idempotent."""
-        if session.status is not SessionStatus.PAUSED:
+        if not _is_paused(session):
             return
         async with session.transition:
-            if session.status is not SessionStatus.PAUSED:
+            if not _is_paused(session):
                 return
             try:
                 await session.sandbox.resume()
@@ -89,7 +89,7 @@ class Lives:
             try:
                 yield
             finally:
-                if before is SessionStatus.READY and session.status is SessionStatus.PAUSED:
+                if before is SessionStatus.READY and _is_paused(session):
                     with suppress(SandboxError):  # it has ended, which its watch sees
                         await session.sandbox.resume()
                     session.status = before
@@ -118,9 +118,13 @@ def settled(session: Session) -> Session:
     return session
 
 
+def _is_paused(session: Session) -> bool:
+    return session.status is SessionStatus.PAUSED
+
+
 async def _pause(session: Session) -> None:
     """By who holds its transition."""
-    if session.status is SessionStatus.PAUSED:
+    if _is_paused(session):
         return
     if session.active:
         raise Conflict(f"Session {session.key.session_id} is at work; try again when it is idle")

@@ -170,7 +170,7 @@ class InvocationOperations:
         target = await self._directory.find(account, runtime_id, params.get("qualifier"))
         session_id = params["runtimeSessionId"]
         key = SessionKey(account, runtime_id, target.endpoint.name, session_id)
-        await self._sessions.end(self._sessions.get(key), "stopped by the caller")
+        await self._sessions.stop(key, "stopped by the caller")
         return {"runtimeSessionId": session_id, "statusCode": 200}
 
 

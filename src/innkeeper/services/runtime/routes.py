@@ -1,5 +1,6 @@
 """Native routes of the runtime: sessions, their logs, and RFC 9728 metadata of agents that take JWTs."""
 
+import json
 from datetime import datetime
 
 from starlette.requests import Request
@@ -7,12 +8,12 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from innkeeper.kernel.call import Document
-from innkeeper.kernel.errors import NotFound
+from innkeeper.kernel.errors import InvalidRequest, NotFound
 from innkeeper.kernel.page import PageRequest
 from innkeeper.services.runtime.access import Access
-from innkeeper.services.runtime.model import SessionRecord
+from innkeeper.services.runtime.forks import Forks
+from innkeeper.services.runtime.model import SessionKey, SessionRecord, SessionStatus
 from innkeeper.services.runtime.service import Runtimes
-from innkeeper.services.runtime.session import Session
 from innkeeper.services.runtime.session_log import read_log
 from innkeeper.services.runtime.sessions import Sessions
 from innkeeper.services.runtime.sockets import Sockets
@@ -37,7 +38,7 @@ def agent_routes(access: Access, sockets: Sockets) -> list[BaseRoute]:
     ]
 
 
-def native_routes(runtimes: Runtimes, sessions: Sessions) -> list[Route]:
+def native_routes(runtimes: Runtimes, sessions: Sessions, forks: Forks) -> list[Route]:
     """Below `/-/v1/runtimes`; the authenticated caller is in `request.state.caller`."""
 
     async def list_sessions(request: Request) -> Response:
@@ -59,13 +60,26 @@ def native_routes(runtimes: Runtimes, sessions: Sessions) -> list[Route]:
 
     async def pause(request: Request) -> Response:
         session = sessions.get((await find(request)).key)
-        await sessions.pause(session)
-        return JSONResponse(_state(session))
+        await sessions.lives.pause(session)
+        return JSONResponse(_state(session.key, session.status))
+
+    async def hibernate(request: Request) -> Response:
+        record = await find(request)
+        if record.status is not SessionStatus.HIBERNATED:
+            await sessions.hibernate(sessions.get(record.key))
+        return JSONResponse(_state(record.key, SessionStatus.HIBERNATED))
 
     async def resume(request: Request) -> Response:
-        session = sessions.get((await find(request)).key)
-        await sessions.resume(session)
-        return JSONResponse(_state(session))
+        record = await find(request)
+        if record.status is SessionStatus.HIBERNATED:
+            await sessions.wake(record.key)
+        session = sessions.get(record.key)
+        await sessions.lives.resume(session)
+        return JSONResponse(_state(session.key, session.status))
+
+    async def fork(request: Request) -> Response:
+        child = await forks.fork(await find(request), await _session_id(request))
+        return JSONResponse(_state(child.key, child.status))
 
     async def logs(request: Request) -> Response:
         record = await find(request)
@@ -77,13 +91,25 @@ def native_routes(runtimes: Runtimes, sessions: Sessions) -> list[Route]:
         Route("/-/v1/runtimes/{id}/sessions", list_sessions),
         Route("/-/v1/runtimes/{id}/sessions/{session}/logs", logs),
         Route("/-/v1/runtimes/{id}/sessions/{session}/pause", pause, methods=["POST"]),
+        Route("/-/v1/runtimes/{id}/sessions/{session}/hibernate", hibernate, methods=["POST"]),
         Route("/-/v1/runtimes/{id}/sessions/{session}/resume", resume, methods=["POST"]),
+        Route("/-/v1/runtimes/{id}/sessions/{session}/fork", fork, methods=["POST"]),
     ]
 
 
-def _state(session: Session) -> Document:
-    key = session.key
-    return {"sessionId": key.session_id, "endpoint": key.endpoint, "status": session.status}
+async def _session_id(request: Request) -> str | None:
+    """The member of the body, if it has one. Raises InvalidRequest."""
+    try:
+        members = json.loads(await request.body() or b"{}")
+    except ValueError:
+        members = None
+    if not isinstance(members, dict) or not isinstance(members.get("sessionId", ""), str):
+        raise InvalidRequest('The body must be {"sessionId": "..."}, or empty for a new id')
+    return members.get("sessionId")
+
+
+def _state(key: SessionKey, status: SessionStatus) -> Document:
+    return {"sessionId": key.session_id, "endpoint": key.endpoint, "status": status}
 
 
 def _session(record: SessionRecord) -> Document:

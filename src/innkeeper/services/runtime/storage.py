@@ -28,8 +28,27 @@ class SessionStorage:
             folder /= endpoint
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
+    async def copy(self, source: SessionKey, key: SessionKey) -> None:
+        """Give a new session all that another has. Raises OSError; then nothing is copied."""
+        await asyncio.to_thread(self._copy, self._folder(source), self._folder(key))
+
+    async def forget(self, key: SessionKey) -> None:
+        await asyncio.to_thread(shutil.rmtree, self._folder(key), ignore_errors=True)
+
+    def _folder(self, key: SessionKey) -> Path:
+        return self._root / key.account / key.runtime_id / key.endpoint / key.file_name
+
+    def _copy(self, source: Path, folder: Path) -> None:
+        if not source.exists():
+            return
+        try:
+            shutil.copytree(source, folder, symlinks=True)
+        except OSError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
     def _mounts(self, key: SessionKey, version: int, paths: Sequence[str]) -> list[Mount]:
-        folder = self._root / key.account / key.runtime_id / key.endpoint / key.file_name
+        folder = self._folder(key)
         if folder.exists():
             for other in folder.iterdir():
                 if other.name != str(version):

@@ -101,7 +101,7 @@ class Transitions:
             return record
         if live.uses:
             raise Conflict(f"Sandbox {record.id} is at work on files; hibernate it when it is done")
-        async with self._posed(live, still=True):
+        async with self._posed(live):
             image = await self._take(live, go_on=False)
             used = total(record, await live.usage())
             try:
@@ -114,11 +114,10 @@ class Transitions:
                     memory_peak_mib=used.memory_peak_mib,
                 )
             except BaseException:
-                await self._images.undo(image, live.sandbox)
+                await self._bring_back(live, image)
                 raise
             self._lives.remove(live)
-        await self._metering.end(live.id)
-        await live.sandbox.kill()
+        await self._put_away(live)
         if record.image is not None:
             await self._images.delete(record.image)
         return asleep
@@ -150,8 +149,7 @@ class Transitions:
         used = total(record, await live.usage() if live else Usage())
         if live is not None:
             self._lives.remove(live)
-            await self._metering.end(live.id)
-            await live.sandbox.kill()
+            await self._put_away(live)
         now = self._clock.now()
         ended = await self._lives.update(
             record,
@@ -208,13 +206,26 @@ class Transitions:
                 raise
             return self._add(awake, sandbox)
 
+    async def _bring_back(self, live: Live, image: Image) -> None:
+        """A sandbox that was to be hibernated goes on from the image that it ended with."""
+        self._lives.remove(live)
+        await self._put_away(live)
+        sandbox = await self._provisioner.start(live.record, image.id)
+        if not live.running:
+            await sandbox.pause()
+        self._add(live.record, sandbox)
+        await self._images.delete(image.id)
+
+    async def _put_away(self, live: Live) -> None:
+        await self._metering.end(live.id)
+        await live.sandbox.kill()
+
     @asynccontextmanager
-    async def _posed(self, live: Live, *, still: bool = False) -> AsyncIterator[None]:
-        """An image of files is made by processes inside: they must run. One of memory that is the last of a
-        sandbox is made while all stand `still`, so that nothing happens after it. Afterwards, unless it was
-        let go, the sandbox is as it was."""
+    async def _posed(self, live: Live) -> AsyncIterator[None]:
+        """An image of files is made by processes inside: they must run. Afterwards, unless it was let go, the
+        sandbox is as it was."""
         before = live.running
-        during = (before and not still) if await self._images.of_memory() else True
+        during = before if await self._images.of_memory() else True
         try:
             await _set_running(live.sandbox, during)
         except SandboxGone as error:

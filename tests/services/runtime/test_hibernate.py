@@ -1,0 +1,181 @@
+"""Hibernating and forking sessions: a guest that is away for long takes no room but on disk."""
+
+import sqlite3
+import threading
+import urllib.error
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tests.running import Agents, RunningServer, new_session
+from tests.services.sandboxes.conftest import skip_without_gvisor
+from tests.stories.processes import all_gone, below, until
+
+SECONDS = 60.0
+STORAGE = [{"sessionStorage": {"mountPath": "/mnt/data"}}]
+SETTINGS = {"sandbox_driver": "gvisor", "session_network": "none", "session_sweep_seconds": "0.2"}
+
+
+class Inn:
+    """A server that may be killed, and an agent on it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.server = RunningServer(folder, SETTINGS)
+        self.start()
+        self.agent = self.agents.deploy(filesystemConfigurations=STORAGE)
+        self.arn: str = self.agent["agentRuntimeArn"]
+
+    def start(self, **settings: str) -> None:
+        self.server.settings.update(settings)
+        self.server.start()
+        self.agents = Agents(self.server)
+
+    def ask(self, session: str, **order: Any) -> Any:
+        return self.agents.ask(self.arn, session, **order)
+
+    def change(self, session: str, action: str, body: Any = None) -> Any:
+        path = f"/-/v1/runtimes/{self.agent['agentRuntimeId']}/sessions/{quote(session, safe='')}/{action}"
+        return self.server.native("POST", path, body)
+
+    def refusal(self, session: str, action: str, body: Any = None) -> tuple[int, str]:
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            self.change(session, action, body)
+        with caught.value as error:
+            return error.code, error.read().decode()
+
+    def record(self, session: str) -> Any:
+        path = f"/-/v1/runtimes/{self.agent['agentRuntimeId']}/sessions"
+        return next(one for one in self.server.native("GET", path)["sessions"] if one["sessionId"] == session)
+
+    def status(self, session: str) -> str:
+        return str(self.record(session)["status"])
+
+    def stop(self, session: str) -> None:
+        self.agents.data.stop_runtime_session(agentRuntimeArn=self.arn, runtimeSessionId=session)
+
+    def folders(self, word: str = "images") -> list[Path]:
+        folder = self.server.data_dir / "sessions" / word
+        return sorted(folder.iterdir()) if folder.is_dir() else []
+
+    def sandboxes(self) -> list[str]:
+        """Those of sessions."""
+        records = (self.server.data_dir / "sandboxes").rglob("sandboxes/*.json")
+        return [path.stem for path in records if not path.stem.startswith(("spare-", "probe-"))]
+
+    def outlive(self, session: str) -> None:
+        """While the server is down, the time that this session may live passes."""
+        with closing(sqlite3.connect(self.server.data_dir / "innkeeper.db")) as database, database:
+            lives = "SELECT id FROM runtime_sessions WHERE session_id = ?"
+            database.execute(
+                f"UPDATE runtime_session_images SET ends_at = 1 WHERE life IN ({lives})",  # noqa: S608
+                (session,),
+            )
+
+
+@pytest.fixture(scope="module")
+def inn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inn]:
+    folder = tmp_path_factory.mktemp("hibernating")
+    skip_without_gvisor(folder)
+    made = Inn(folder / "data")
+    yield made
+    made.server.stop()
+
+
+def test_a_hibernated_session_has_no_processes_and_its_next_call_finds_it_as_it_was(inn: Inn) -> None:
+    session = new_session()
+    pid = inn.ask(session, do="count")["pid"]
+    for cycle in (1, 2, 3):
+        inn.ask(session, do="write", path=f"/tmp/{cycle}", text=str(cycle))
+        inn.ask(session, do="write", path=f"/mnt/data/{cycle}", text=str(cycle))
+        assert inn.change(session, "hibernate")["status"] == "HIBERNATED"
+        assert inn.change(session, "hibernate")["status"] == "HIBERNATED"
+        assert inn.status(session) == "HIBERNATED"
+        asleep = inn.record(session)
+        assert inn.sandboxes() == []
+        assert len(inn.folders()) == 1
+        for place in ("/tmp", "/mnt/data"):
+            assert inn.ask(session, do="read", path=f"{place}/{cycle}") == {"text": str(cycle)}
+        assert inn.status(session) == "READY"
+        assert inn.record(session)["startedAt"] == asleep["startedAt"]
+        assert inn.record(session)["cpuSeconds"] >= asleep["cpuSeconds"] > 0
+    assert inn.ask(session, do="count") == {"calls": 14, "pid": pid}
+    inn.change(session, "hibernate")
+    assert inn.refusal(session, "pause")[0] == 409
+    assert inn.change(session, "resume")["status"] == "READY"
+    inn.change(session, "hibernate")
+    inn.stop(session)
+    assert inn.record(session)["endReason"] == "stopped by the caller"
+    assert inn.folders() == []
+    assert inn.ask(session, do="count")["calls"] == 1  # begun afresh
+    inn.stop(session)
+
+
+def test_forks_go_apart_in_memory_and_in_storage(inn: Inn) -> None:
+    parent, chosen = new_session(), new_session()
+    inn.ask(parent, do="status", status="HealthyBusy")
+    inn.ask(parent, do="write", path="/mnt/data/file", text="common")
+    first = inn.change(parent, "fork", {"sessionId": chosen})
+    assert (first["sessionId"], first["status"]) == (chosen, "HIBERNATED")
+    assert inn.status(parent) == "READY"
+    inn.change(parent, "hibernate")
+    second = inn.change(parent, "fork")["sessionId"]
+    inn.ask(chosen, do="write", path="/mnt/data/file", text="first")
+    assert inn.ask(chosen, do="count")["calls"] == 4
+    assert inn.ask(second, do="read", path="/mnt/data/file") == {"text": "common"}
+    assert inn.ask(parent, do="count")["calls"] == 3
+    assert inn.refusal(parent, "fork", {"sessionId": chosen})[0] == 409
+    assert inn.refusal(parent, "fork", {"sessionId": "short"})[0] == 400
+    for session in (parent, chosen, second):
+        inn.stop(session)
+    assert inn.folders() == []
+
+
+@pytest.mark.timeout(300)
+def test_hibernated_sessions_outlive_the_server_and_its_death_in_the_middle_of_a_change(inn: Inn) -> None:
+    """kill -9 while one session is hibernated and another is woken; then a stop, which lays sessions down."""
+    kept, waking, busy = (new_session() for _ in range(3))
+    for session in (kept, waking, busy):
+        inn.ask(session, do="eat", mebibytes=40)
+        inn.ask(session, do="write", path="/mnt/data/note", text=session)
+    inn.change(kept, "hibernate")
+    inn.change(waking, "hibernate")
+    work = [
+        threading.Thread(target=_until_it_breaks, args=(inn.change, busy, "hibernate")),
+        threading.Thread(target=_until_it_breaks, args=(inn.ask, waking)),
+    ]
+    for each in work:
+        each.start()
+    assert until(lambda: bool(inn.folders("unfinished")), SECONDS)
+    assert inn.server.process
+    started = below(inn.server.process.pid)
+    inn.server.kill()
+    for each in work:
+        each.join(SECONDS)
+    inn.start(session_idle_hibernate="true")
+    assert all_gone(started, SECONDS) == []
+    assert inn.folders("unfinished") == []
+    assert inn.status(kept) == inn.status(waking) == "HIBERNATED"
+    assert inn.ask(kept, do="count")["calls"] == inn.ask(waking, do="count")["calls"] == 3
+    inn.server.stop()
+    inn.start(session_idle_hibernate="false")
+    assert inn.ask(kept, do="count")["calls"] == inn.ask(waking, do="count")["calls"] == 4
+    assert inn.ask(busy, do="read", path="/mnt/data/note") == {"text": busy}
+    inn.change(kept, "hibernate")
+    inn.server.stop()
+    inn.outlive(kept)
+    inn.start()
+    assert until(lambda: inn.status(kept) == "TERMINATED", SECONDS)
+    assert inn.record(kept)["endReason"] == "maximum lifetime reached"
+    assert until(lambda: inn.folders() == [], SECONDS)
+
+
+def _until_it_breaks(work: Any, *arguments: Any) -> None:
+    try:
+        work(*arguments)
+    except (OSError, ClientError, BotoCoreError):
+        return
