@@ -11,7 +11,7 @@ import typer.main
 from innkeeper.cli.main import app
 from tests.cli.conftest import Run
 
-AGENTS = "deploy invoke sessions logs url pause resume stop status rm"
+AGENTS = "deploy invoke sessions logs url pause hibernate fork resume stop status rm"
 COMMANDS = f"up down env keys doctor code sandbox templates {AGENTS}"
 
 

@@ -35,9 +35,11 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (up, down, env, deploy, invoke, code, sessions, logs, pause, hibernate, resume, fork, url):
-    app.command()(command)
-for command in (stop, status, rm, doctor):
+_COMMANDS = (
+    *(up, down, env, deploy, invoke, code, sessions, logs, pause, hibernate, resume, fork),
+    *(url, stop, status, rm, doctor),
+)
+for command in _COMMANDS:
     app.command()(command)
 app.add_typer(keys, name="keys")
 app.add_typer(sandbox, name="sandbox")
