@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import version
 
-from benchmarks import codec, cold, density, interpreter, invoke, snapshots, stream
+from benchmarks import codec, cold, density, interpreter, invoke, sleepers, snapshots, stream
 from benchmarks.inn import Inn, opened
 from benchmarks.measure import Measure, table
 
@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, Callable[[Inn], list[Measure]]] = {
     "codec": codec.measure,
     "cold": cold.measure,
     "density": density.measure,
+    "sleepers": sleepers.measure,
     "snapshots": snapshots.measure,
     "interpreter": interpreter.measure,
 }

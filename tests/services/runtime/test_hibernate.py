@@ -18,7 +18,7 @@ from tests.stories.processes import all_gone, below, until
 
 SECONDS = 60.0
 STORAGE = [{"sessionStorage": {"mountPath": "/mnt/data"}}]
-SETTINGS = {"sandbox_driver": "gvisor", "session_network": "none", "session_sweep_seconds": "0.2"}
+SETTINGS = {"sandbox_driver": "gvisor", "session_sweep_seconds": "0.2"}
 
 
 class Inn:
@@ -67,14 +67,10 @@ class Inn:
         records = (self.server.data_dir / "sandboxes").rglob("sandboxes/*.json")
         return [path.stem for path in records if not path.stem.startswith(("spare-", "probe-"))]
 
-    def outlive(self, session: str) -> None:
-        """While the server is down, the time that this session may live passes."""
-        with closing(sqlite3.connect(self.server.data_dir / "innkeeper.db")) as database, database:
-            lives = "SELECT id FROM runtime_sessions WHERE session_id = ?"
-            database.execute(
-                f"UPDATE runtime_session_images SET ends_at = 1 WHERE life IN ({lives})",  # noqa: S608
-                (session,),
-            )
+    def sql(self, statement: str, *values: str) -> None:
+        with closing(sqlite3.connect(self.server.data_dir / "innkeeper.db", timeout=SECONDS)) as database:
+            database.execute(statement, values)
+            database.commit()
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +109,20 @@ def test_a_hibernated_session_has_no_processes_and_its_next_call_finds_it_as_it_
     assert inn.folders() == []
     assert inn.ask(session, do="count")["calls"] == 1  # begun afresh
     inn.stop(session)
+
+
+def test_a_session_whose_hibernation_is_not_noted_is_not_lost(inn: Inn) -> None:
+    session = new_session()
+    inn.ask(session, do="count")
+    inn.sql(
+        "CREATE TRIGGER refusing BEFORE UPDATE ON runtime_sessions WHEN NEW.status = 'HIBERNATED' "
+        "BEGIN SELECT RAISE(ABORT, 'no'); END"
+    )
+    assert inn.refusal(session, "hibernate")[0] == 500
+    inn.sql("DROP TRIGGER refusing")
+    assert inn.ask(session, do="count")["calls"] == 2
+    inn.stop(session)
+    assert inn.folders() == []
 
 
 def test_forks_go_apart_in_memory_and_in_storage(inn: Inn) -> None:
@@ -167,7 +177,11 @@ def test_hibernated_sessions_outlive_the_server_and_its_death_in_the_middle_of_a
     assert inn.ask(busy, do="read", path="/mnt/data/note") == {"text": busy}
     inn.change(kept, "hibernate")
     inn.server.stop()
-    inn.outlive(kept)
+    inn.sql(
+        "UPDATE runtime_session_images SET ends_at = 1 "  # while the server is down, its time is over
+        "WHERE life IN (SELECT id FROM runtime_sessions WHERE session_id = ?)",
+        kept,
+    )
     inn.start()
     assert until(lambda: inn.status(kept) == "TERMINATED", SECONDS)
     assert inn.record(kept)["endReason"] == "maximum lifetime reached"

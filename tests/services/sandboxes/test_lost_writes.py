@@ -1,7 +1,9 @@
 """What was written stays written: through pauses, hibernation, copies, and the server's death."""
 
+import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,25 @@ def test_nothing_is_lost_in_many_cycles_of_pause_and_hibernation(lodging: Lodgin
         assert lodging.sh(id_, "cat /tmp/d/*; echo $WORD") == f"{seen}kept\n"
         assert lodging.state(id_) == "RUNNING"
     assert lodging.kill(id_)["state"] == "TERMINATED"
+
+
+def test_a_sandbox_whose_hibernation_is_not_noted_goes_on(lodging: Lodging, server: RunningServer) -> None:
+    id_ = lodging.create(timeoutSeconds=600)
+    lodging.sh(id_, "echo kept > file; sleep 600 >/dev/null 2>&1 & echo $! > pid")
+    with closing(sqlite3.connect(server.data_dir / "innkeeper.db", timeout=SECONDS)) as database:
+        database.execute(
+            "CREATE TRIGGER refusing BEFORE UPDATE ON sandboxes WHEN NEW.state = 'HIBERNATED' "
+            "BEGIN SELECT RAISE(ABORT, 'no'); END"
+        )
+        with pytest.raises(CommandFailed):
+            lodging.change(id_, "hibernate")
+        database.execute("DROP TRIGGER refusing")
+    assert lodging.state(id_) == "RUNNING"
+    assert lodging.sh(id_, "cat file; kill -0 $(cat pid)") == "kept\n"
+    lodging.change(id_, "hibernate")
+    assert lodging.sh(id_, "cat file") == "kept\n"
+    lodging.kill(id_)
+    assert folders(server, "images") == []
 
 
 def test_a_time_out_in_the_middle_of_writes_loses_none(lodging: Lodging) -> None:

@@ -66,6 +66,10 @@ class Images:
             raise
         return Image(id_, kind, size)
 
+    async def let_go_on(self, sandbox: Sandbox) -> None:
+        """One that stands still since an image of files was taken."""
+        await files_image.let_go_on(sandbox)
+
     async def copy(self, image_id: str) -> Image:
         """Another image of the same bytes, which are on disk only once. Raises SandboxError."""
         id_ = uuid4().hex

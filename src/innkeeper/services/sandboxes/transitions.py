@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from innkeeper.engines.sandbox.images import Image, Images
+from innkeeper.engines.sandbox.images import Image, ImageKind, Images
 from innkeeper.engines.sandbox.sandbox import Sandbox, SandboxError, SandboxGone, Usage
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.clock import Clock
@@ -207,13 +207,17 @@ class Transitions:
             return self._add(awake, sandbox)
 
     async def _bring_back(self, live: Live, image: Image) -> None:
-        """A sandbox that was to be hibernated goes on from the image that it ended with."""
-        self._lives.remove(live)
-        await self._put_away(live)
-        sandbox = await self._provisioner.start(live.record, image.id)
-        if not live.running:
-            await sandbox.pause()
-        self._add(live.record, sandbox)
+        """A sandbox that was to be hibernated goes on: the same, or one made from the image that it ended
+        with."""
+        if image.kind is ImageKind.FILES:
+            await self._images.let_go_on(live.sandbox)
+        else:
+            self._lives.remove(live)
+            await self._put_away(live)
+            sandbox = await self._provisioner.start(live.record, image.id)
+            if not live.running:
+                await sandbox.pause()
+            self._add(live.record, sandbox)
         await self._images.delete(image.id)
 
     async def _put_away(self, live: Live) -> None:
