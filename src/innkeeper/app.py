@@ -186,6 +186,7 @@ def _native_routes(inn: Innkeeper, settings: Settings) -> list[BaseRoute]:
         *native_routes(runtime.runtimes, runtime.sessions, runtime.forks),
         *model_routes(inn.models),
         *usage_routes(inn.office.metering),
+        *inn.memory.routes(),
         *web_routes(inn.web),
         *sandbox_routes.routes(inn.sandboxes),
         *template_routes.routes(inn.sandboxes),

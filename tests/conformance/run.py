@@ -21,12 +21,14 @@ from xml.etree import ElementTree
 from uv import find_uv_bin
 
 from tests.running import Agents, RunningServer
+from tests.services.memory.remembering import Remembering
 
 PACKAGE = "bedrock-agentcore"
 FOLDER = Path(".innkeeper/conformance")
 REQUIRED = (
     "runtime/test_runtime_passthrough.py",
     "services/test_resource_policy.py",
+    "memory/test_controlplane.py",
     "tools/test_code_interpreter_client.py",
 )
 FILES = (
@@ -37,7 +39,6 @@ FILES = (
     "policy/test_policy_engine_client.py",
     "evaluation/test_dataset_client.py",
     "evaluation/test_evaluation_passthrough.py",
-    "memory/test_controlplane.py",
     "memory/test_memory_client.py",
 )
 E2B_STORIES = "tests/stories/test_e2b.py"
@@ -112,11 +113,23 @@ def prepare(server: RunningServer) -> dict[str, str]:
         "EVAL_LOG_GROUP": "runtimes/test",
         "MEMORY_ROLE_ARN": agents.role,
         "MEMORY_KINESIS_ARN": f"arn:aws:kinesis:us-west-2:{agents.account}:stream/memory",
-        "MEMORY_PREPOPULATED_ID": "prepopulated-0000000000",
+        "MEMORY_PREPOPULATED_ID": remembered(server),
         "COGNITO_POOL_ID": "us-west-2_pool",
         "COGNITO_CLIENT_ID": "client",
         "COGNITO_CLIENT_SECRET": uuid.uuid4().hex,
     }
+
+
+def remembered(server: RunningServer) -> str:
+    """A memory with what AWS's has learned from a conversation."""
+    remembering = Remembering(server)
+    memory = remembering.create(name="prepopulated")
+    remembering.note(memory, "/facts/integ-test-actor/", "The developer works on distributed systems.")
+    remembering.note(memory, "/preferences/integ-test-actor/", "Prefers Rust as programming language.")
+    remembering.note(
+        memory, "/summaries/integ-test-actor/integ-test-session/", "They spoke of distributed systems."
+    )
+    return memory
 
 
 def run(folder: Path, path: str, environment: dict[str, str]) -> Result:

@@ -16,6 +16,7 @@ from innkeeper.cli.hibernate import hibernate
 from innkeeper.cli.invoke import invoke
 from innkeeper.cli.keys import keys
 from innkeeper.cli.logs import logs
+from innkeeper.cli.memory import memory
 from innkeeper.cli.pause import pause
 from innkeeper.cli.resume import resume
 from innkeeper.cli.rm import rm
@@ -42,6 +43,7 @@ _COMMANDS = (
 for command in _COMMANDS:
     app.command()(command)
 app.add_typer(keys, name="keys")
+app.add_typer(memory, name="memory")
 app.add_typer(sandbox, name="sandbox")
 app.add_typer(templates, name="templates")
 

@@ -1,7 +1,10 @@
 """The parts of services/memory, put together."""
 
+from starlette.routing import Route
+
 from innkeeper.engines.jobs.jobs import Jobs
 from innkeeper.services.memory import jobs as memory_jobs
+from innkeeper.services.memory.contents import Contents
 from innkeeper.services.memory.erasure import Erasure
 from innkeeper.services.memory.event_operations import EventOperations
 from innkeeper.services.memory.events import Events
@@ -9,6 +12,7 @@ from innkeeper.services.memory.model import Limits
 from innkeeper.services.memory.operations import MemoryOperations
 from innkeeper.services.memory.record_operations import RecordOperations
 from innkeeper.services.memory.records import Records
+from innkeeper.services.memory.routes import routes
 from innkeeper.services.memory.service import Memories
 from innkeeper.settings import Settings
 from innkeeper.wiring.office import Office
@@ -24,9 +28,10 @@ class Memory:
             queued_events=settings.memory_queue_max_events,
             write_seconds=settings.memory_write_timeout_seconds,
         )
-        self.erasure = Erasure(database)
+        self._erasure = Erasure(database)
+        self._contents = Contents(database)
         self.memories = Memories(
-            database, office.accounts, office.tags, office.policies, self.erasure, limits, clock
+            database, office.accounts, office.tags, office.policies, self._erasure, limits, clock
         )
         self.events = Events(database, self.memories, limits, clock)
         self.records = Records(database, self.memories, clock)
@@ -37,6 +42,9 @@ class Memory:
             EventOperations(self.events),
             RecordOperations(self.records),
         )
+
+    def routes(self) -> list[Route]:
+        return routes(self.memories, self._contents, self._erasure)
 
     def register(self, jobs: Jobs) -> None:
         """Before the engine of jobs is opened."""

@@ -40,6 +40,27 @@ class Remembering:
         answer = self.data.list_events(memoryId=memory, actorId=actor, sessionId=session, **members)
         return [text_of(one) for one in answer["events"]]
 
+    def note(self, memory: str, namespace: str, *texts: str, **members: Any) -> list[str]:
+        """The ids of new records, in one namespace."""
+        wanted = [
+            {
+                "requestIdentifier": f"r{number}",
+                "namespaces": [namespace],
+                "content": {"text": text},
+                "timestamp": NOON,
+                **members,
+            }
+            for number, text in enumerate(texts)
+        ]
+        answer = self.data.batch_create_memory_records(memoryId=memory, records=wanted)
+        assert answer["failedRecords"] == []
+        return [one["memoryRecordId"] for one in answer["successfulRecords"]]
+
+    def noted(self, memory: str, **members: Any) -> list[str]:
+        """The texts of records, the newest first."""
+        answer = self.data.list_memory_records(memoryId=memory, **members)
+        return [one["content"]["text"] for one in answer["memoryRecordSummaries"]]
+
 
 def text_of(event: Any) -> str:
     return str(event["payload"][0]["conversational"]["content"]["text"])

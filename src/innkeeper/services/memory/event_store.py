@@ -17,7 +17,6 @@ from sqlalchemy import (
     Text,
     and_,
     delete,
-    func,
     literal,
     or_,
     select,
@@ -232,15 +231,6 @@ async def prune_sessions(connection: AsyncConnection, now: datetime, idle: timed
     await connection.execute(delete(sessions).where(sessions.c.touched_at < now - idle, empty))
     kept = select(sessions.c.session).where(*(sessions.c[name] == branches.c[name] for name in names))
     await connection.execute(delete(branches).where(~kept.exists()))
-
-
-async def count(connection: AsyncConnection, account: str, memory: str) -> dict[str, int]:
-    """How many of each there are in a memory."""
-    counts = {}
-    for name, table in {"sessions": sessions, "events": events, "turns": turns}.items():
-        query = select(func.count()).where(table.c.account == account, table.c.memory == memory)
-        counts[name] = (await connection.execute(query)).scalar_one()
-    return counts
 
 
 def to_event(row: RowMapping) -> Event:

@@ -124,11 +124,6 @@ async def prune_records(connection: AsyncConnection, now: datetime, limit: int) 
     return (await connection.execute(delete(records).where(records.c.id.in_(expired)))).rowcount
 
 
-async def count_records(connection: AsyncConnection, account: str, memory: str) -> int:
-    query = select(func.count()).where(_of_memory(account, memory))
-    return (await connection.execute(query)).scalar_one()
-
-
 def within(scope: Scope) -> ColumnElement[bool]:
     """What Scope.contains says, in SQL; LIKE would not tell upper from lower case everywhere."""
     namespace = records.c.namespace

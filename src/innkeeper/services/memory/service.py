@@ -89,6 +89,14 @@ class Memories:
             raise NotFound(f"Memory {memory_id} does not exist")
         return found
 
+    async def named(self, caller: Caller, name: str) -> Memory:
+        """By its name or its id, which are never the same. Raises NotFound."""
+        async with self._database.begin() as connection:
+            found = await store.find_named(connection, caller.account, name)
+        if found is None:
+            raise NotFound(f"Memory {name} does not exist")
+        return found
+
     async def active(self, caller: Caller, memory_id: str) -> Memory:
         """One that can be used. Raises NotFound."""
         memory = await self.get(caller, memory_id)

@@ -16,6 +16,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    or_,
     select,
     update,
 )
@@ -53,6 +54,13 @@ async def find_memory(connection: AsyncConnection, account: str, memory_id: str)
     query = select(memories).where(memories.c.account == account, memories.c.id == memory_id)
     row = (await connection.execute(query)).mappings().first()
     return _memory(row) if row else None
+
+
+async def find_named(connection: AsyncConnection, account: str, name: str) -> Memory | None:
+    """By name or id."""
+    named = or_(memories.c.name == name, memories.c.id == name)
+    row = (await connection.execute(select(memories).where(memories.c.account == account, named))).mappings()
+    return next(map(_memory, row), None)
 
 
 async def count_memories(connection: AsyncConnection, account: str) -> int:

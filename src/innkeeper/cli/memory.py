@@ -1,0 +1,102 @@
+"""`innkeeper memory`: what agents remember."""
+
+import sys
+from typing import Annotated
+from urllib.parse import quote, urlencode
+
+import typer
+
+from innkeeper.cli.api import Api
+from innkeeper.cli.options import DataDir, Json
+from innkeeper.cli.terminal import print_json, print_table, say
+
+memory = typer.Typer(help="See, export and erase what agents remember.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="The memory's name or id.", metavar="NAME")]
+Actor = Annotated[str | None, typer.Option(help="Only what is this actor's.")]
+Session = Annotated[str | None, typer.Option(help="Only this session of the actor.")]
+NamespacePath = Annotated[
+    str | None, typer.Option(help="Records at and below this path as well, whoever they are of.")
+]
+
+
+@memory.command("ls")
+def list_all(data_dir: DataDir = None, as_json: Json = False) -> None:
+    """List the memories of this account."""
+    api = Api.connect(data_dir)
+    token: str | None = ""
+    found = []
+    while token is not None:
+        page = api.call("GET", "/-/v1/memories" + (f"?nextToken={token}" if token else ""))
+        found += page["memories"]
+        token = page["nextToken"]
+    if as_json:
+        print_json({"memories": found})
+        return
+    rows = [
+        [one["name"], one["id"], one["status"], ", ".join(each["name"] for each in one["strategies"])]
+        for one in found
+    ]
+    print_table(["NAME", "ID", "STATUS", "STRATEGIES"], rows)
+
+
+@memory.command()
+def show(name: Name, data_dir: DataDir = None, as_json: Json = False) -> None:
+    """Show a memory and how much it holds."""
+    found = Api.connect(data_dir).call("GET", _path(name))
+    if as_json:
+        print_json(found)
+        return
+    for member in ("id", "name", "status", "eventExpiryDays", "createdAt"):
+        typer.echo(f"{member}: {found[member]}")
+    for one in found["strategies"]:
+        typer.echo(f"strategy: {one['name']} ({one['type']})")
+    for kind, count in found["holds"].items():
+        typer.echo(f"{kind}: {count}")
+
+
+@memory.command()
+def export(
+    name: Name,
+    actor: Actor = None,
+    session: Session = None,
+    namespace_path: NamespacePath = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Print events and records as lines of JSON."""
+    query = urlencode(_extent(actor, session, namespace_path), quote_via=quote)
+    path = f"{_path(name)}/export" + (f"?{query}" if query else "")
+    for chunk in Api.connect(data_dir).send("GET", path, b"", {}).chunks():
+        sys.stdout.buffer.write(chunk)
+    sys.stdout.buffer.flush()
+
+
+@memory.command()
+def erase(
+    name: Name,
+    actor: Annotated[str, typer.Option(help="Whose events, sessions and records go.")],
+    session: Session = None,
+    namespace_path: NamespacePath = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Erase an actor, or one of its sessions, for good."""
+    if not yes:
+        what = f"session {session} of {actor}" if session else f"all of {actor}"
+        typer.confirm(f"Erase {what} from {name}?", abort=True, err=True)
+    extent = _extent(actor, session, namespace_path)
+    gone = Api.connect(data_dir).call("POST", f"{_path(name)}/erase", extent)
+    if as_json:
+        print_json(gone)
+    else:
+        say(f"Erased from {name}: " + ", ".join(f"{count} {kind}" for kind, count in gone.items()) + ".")
+
+
+def _extent(actor: str | None, session: str | None, path: str | None) -> dict[str, str]:
+    members = {"actor": actor, "session": session, "namespacePath": path}
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _path(name: str) -> str:
+    return f"/-/v1/memories/{quote(name, safe='')}"

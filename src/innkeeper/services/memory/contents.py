@@ -1,0 +1,89 @@
+"""The contents of a memory: how much there is, and all of it to take along."""
+
+from collections.abc import AsyncIterator, Callable
+
+from sqlalchemy import ColumnElement, Table, func, select
+from sqlalchemy.engine import RowMapping
+
+from innkeeper.engines.store.database import Database
+from innkeeper.kernel.call import Document
+from innkeeper.services.memory.event_store import events, sessions, to_event, turns
+from innkeeper.services.memory.extent import Extent
+from innkeeper.services.memory.model import Memory
+from innkeeper.services.memory.record_store import records, to_record
+
+_PIECE = 200
+_COUNTED = {"sessions": sessions, "events": events, "turns": turns}
+
+Show = Callable[[RowMapping], Document]
+
+
+class Contents:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def counts(self, memory: Memory) -> dict[str, int]:
+        """Rows of each kind, those that have expired but are not pruned yet among them."""
+        extent = Extent(memory)
+        async with self._database.begin() as connection:
+            rows = {name: extent.of(table) for name, table in _COUNTED.items()}
+            rows["records"] = await extent.of_records(connection)
+            counts = {}
+            for name, which in rows.items():
+                table = _COUNTED.get(name, records)
+                query = select(func.count()).select_from(table).where(which)
+                counts[name] = (await connection.execute(query)).scalar_one()
+        return counts
+
+    async def export(self, extent: Extent) -> AsyncIterator[Document]:
+        """Events in the order in which they came, then records, those that are not valid any more too."""
+        async with self._database.begin() as connection:
+            of_records = await extent.of_records(connection)
+        async for one in self._rows(events, extent.of(events), _event):
+            yield {"event": one}
+        async for one in self._rows(records, of_records, _record):
+            yield {"record": one}
+
+    async def _rows(self, table: Table, which: ColumnElement[bool], show: Show) -> AsyncIterator[Document]:
+        last, more = 0, True
+        while more:
+            query = select(table).where(which, table.c.id > last).order_by(table.c.id).limit(_PIECE)
+            async with self._database.begin() as connection:
+                rows = (await connection.execute(query)).mappings().all()
+            for row in rows:
+                last = row["id"]
+                yield show(row)
+            more = len(rows) == _PIECE
+
+
+def _event(row: RowMapping) -> Document:
+    event = to_event(row)
+    return {
+        "actorId": event.key.actor,
+        "sessionId": event.key.session,
+        "eventId": event.id,
+        "eventTimestamp": event.happened_at.isoformat(),
+        "branch": event.branch,
+        "rootEventId": event.root_event_id,
+        "metadata": event.metadata,
+        "payload": event.payload,
+        "ingested": not event.listed,
+    }
+
+
+def _record(row: RowMapping) -> Document:
+    record = to_record(row)
+    return {
+        "memoryRecordId": record.record_id,
+        "namespace": record.namespace,
+        "memoryStrategyId": record.strategy,
+        "text": record.text,
+        "metadata": record.metadata,
+        "timestamp": record.happened_at.isoformat(),
+        "validFrom": record.valid_from.isoformat(),
+        "validTo": record.valid_to and record.valid_to.isoformat(),
+        "supersededBy": record.superseded_by,
+        "sourceEventIds": record.source_event_ids,
+        "trust": record.trust,
+        "status": record.status,
+    }

@@ -1,0 +1,100 @@
+"""Memories as JSON below `/-/v1/memories`: what they hold, taken along or erased."""
+
+import json
+from collections.abc import AsyncIterator
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from innkeeper.kernel.call import Document
+from innkeeper.kernel.errors import InvalidRequest
+from innkeeper.kernel.page import PageRequest
+from innkeeper.services.memory.contents import Contents
+from innkeeper.services.memory.erasure import Erasure
+from innkeeper.services.memory.extent import Extent
+from innkeeper.services.memory.model import Memory, invalid
+from innkeeper.services.memory.service import Memories
+
+_MEMBERS = frozenset({"actor", "session", "namespacePath"})
+
+
+def routes(memories: Memories, contents: Contents, erasure: Erasure) -> list[Route]:
+    """The authenticated caller is in `request.state.caller`. A memory goes by its name or its id."""
+
+    async def list_all(request: Request) -> Response:
+        page = PageRequest.of(None, request.query_params.get("nextToken"))
+        found = await memories.list(request.state.caller, page)
+        shown = [_memory(one) for one in found.items]
+        return JSONResponse({"memories": shown, "nextToken": found.next_token})
+
+    async def get(request: Request) -> Response:
+        memory = await _named(request)
+        return JSONResponse({**_memory(memory), "holds": await contents.counts(memory)})
+
+    async def export(request: Request) -> Response:
+        """Lines of JSON; `?actor=`, and `&session=`, `&namespacePath=` narrow it."""
+        extent = _extent(await _named(request), dict(request.query_params))
+        return StreamingResponse(_lines(contents.export(extent)), media_type="application/x-ndjson")
+
+    async def erase(request: Request) -> Response:
+        """A body with `actor`, and perhaps `session` and `namespacePath`."""
+        extent = _extent(await _named(request), _object(await request.body()))
+        if extent.actor is None:
+            raise invalid("actor", "name the actor to erase; DeleteMemory deletes a memory wholly")
+        receipt = await erasure.erase(extent)
+        return JSONResponse(
+            {
+                "sessions": receipt.sessions,
+                "events": receipt.events,
+                "turns": receipt.turns,
+                "records": receipt.records,
+            }
+        )
+
+    async def _named(request: Request) -> Memory:
+        return await memories.named(request.state.caller, request.path_params["memory"])
+
+    return [
+        Route("/-/v1/memories", list_all, methods=["GET"]),
+        Route("/-/v1/memories/{memory}", get, methods=["GET"]),
+        Route("/-/v1/memories/{memory}/export", export, methods=["GET"]),
+        Route("/-/v1/memories/{memory}/erase", erase, methods=["POST"]),
+    ]
+
+
+def _object(body: bytes) -> Document:
+    try:
+        members = json.loads(body or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequest("The body must be a JSON object") from error
+    if not isinstance(members, dict):
+        raise InvalidRequest("The body must be a JSON object")
+    return members
+
+
+def _extent(memory: Memory, members: Document) -> Extent:
+    for name, value in members.items():
+        if name not in _MEMBERS:
+            raise invalid(name, f"unknown; there are: {', '.join(sorted(_MEMBERS))}")
+        if not isinstance(value, str) or not value or "\0" in value:
+            raise invalid(name, "must be a text that is not empty")
+    extent = Extent(memory, members.get("actor"), members.get("session"), members.get("namespacePath"))
+    extent.check()
+    return extent
+
+
+async def _lines(documents: AsyncIterator[Document]) -> AsyncIterator[str]:
+    async for document in documents:
+        yield json.dumps(document, ensure_ascii=False) + "\n"
+
+
+def _memory(memory: Memory) -> Document:
+    return {
+        "id": memory.id,
+        "name": memory.name,
+        "status": memory.status,
+        "eventExpiryDays": memory.event_expiry_days,
+        "strategies": [{"name": one["name"], "type": one["type"]} for one in memory.strategies],
+        "createdAt": memory.created_at.isoformat(),
+    }

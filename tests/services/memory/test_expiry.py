@@ -1,0 +1,86 @@
+"""What has expired is not shown any more, and goes with the next pruning; as do sessions left empty."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from innkeeper.engines.store.database import Database
+from innkeeper.engines.vault.local import LocalVault
+from innkeeper.kernel.caller import Caller
+from innkeeper.kernel.page import PageRequest
+from innkeeper.services.account.service import Accounts
+from innkeeper.services.memory.contents import Contents
+from innkeeper.services.memory.erasure import Erasure
+from innkeeper.services.memory.events import Events
+from innkeeper.services.memory.model import Limits
+from innkeeper.services.memory.records import Records
+from innkeeper.services.memory.service import Memories
+from innkeeper.services.resource_policy.service import ResourcePolicies
+from innkeeper.services.tags.service import Tags
+from tests.clock import SettableClock
+
+ANN = Caller("123456789012", "arn:aws:iam::123456789012:root", "us-west-2")
+DAY = timedelta(days=1).total_seconds()
+
+
+class Desk:
+    def __init__(self, database: Database, folder: Any) -> None:
+        self.clock = SettableClock()
+        limits = Limits(memories=5, strategies=6, event_bytes=1000, queued_events=10, write_seconds=60)
+        accounts = Accounts(database, LocalVault(folder / "master.key"), self.clock)
+        tags, policies = Tags(database, {}), ResourcePolicies(database, {}, self.clock)
+        erasure = Erasure(database)
+        self.memories = Memories(database, accounts, tags, policies, erasure, limits, self.clock)
+        self.events = Events(database, self.memories, limits, self.clock)
+        self.records = Records(database, self.memories, self.clock)
+        self.contents = Contents(database)
+
+    async def say(self, memory: str, session: str) -> None:
+        payload = [{"conversational": {"role": "USER", "content": {"text": "hello"}}}]
+        wanted = {"memoryId": memory, "actorId": "ann", "sessionId": session, "payload": payload}
+        await self.events.create(ANN, {**wanted, "eventTimestamp": self.clock.now()})
+
+    async def heard(self, memory: str, session: str) -> int:
+        wanted = {"memoryId": memory, "actorId": "ann", "sessionId": session}
+        return len((await self.events.list(ANN, wanted, PageRequest())).items)
+
+
+@pytest.fixture
+def desk(database: Database, tmp_path: Any) -> Desk:
+    return Desk(database, tmp_path)
+
+
+async def test_the_expired_goes(desk: Desk) -> None:
+    made = await desk.memories.create(ANN, {"name": "short", "eventExpiryDuration": 3})
+    await desk.say(made.id, "old")
+    await desk.memories.update(ANN, {"memoryId": made.id, "eventExpiryDuration": 30})
+    await desk.say(made.id, "new")  # what was written before keeps its time
+    record = {
+        "requestIdentifier": "r",
+        "namespaces": ["/a"],
+        "content": {"text": "x"},
+        "timestamp": desk.clock.now(),
+    }
+    batch = {"memoryId": made.id, "records": [record]}
+    await desk.records.create(ANN, batch)
+    await desk.records.create(ANN, {**batch, "recordExpirySpecification": {"recordExpiryDurationDays": 31}})
+
+    desk.clock.pass_time(3 * DAY + 1)
+    assert (await desk.heard(made.id, "old"), await desk.heard(made.id, "new")) == (0, 1)
+    await desk.events.prune()
+    assert await desk.contents.counts(made) == {"sessions": 1, "events": 1, "turns": 1, "records": 2}
+
+    desk.clock.pass_time(28 * DAY)
+    everything = {"memoryId": made.id, "namespacePath": "/"}
+    assert len((await desk.records.list(ANN, everything, PageRequest())).items) == 1
+    await desk.events.prune()
+    await desk.records.prune()
+    assert await desk.contents.counts(made) == {"sessions": 0, "events": 0, "turns": 0, "records": 1}
+
+
+async def test_an_event_has_a_size(desk: Desk) -> None:
+    made = await desk.memories.create(ANN, {"name": "small", "eventExpiryDuration": 3})
+    wanted = {"memoryId": made.id, "actorId": "ann", "eventTimestamp": desk.clock.now()}
+    with pytest.raises(Exception, match="at most 1000 bytes"):
+        await desk.events.create(ANN, {**wanted, "payload": [{"blob": "x" * 1000}]})

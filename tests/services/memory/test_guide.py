@@ -1,0 +1,22 @@
+"""The guide's programs and commands, as they stand there."""
+
+import re
+import sys
+from pathlib import Path
+
+from tests.running import RunningServer
+from tests.stories.terminal import ROOT, Terminal
+
+
+def test_the_guide_can_be_followed(server: RunningServer, tmp_path: Path) -> None:
+    user = Terminal(tmp_path, {**server.environment, "INNKEEPER_DATA_DIR": str(server.data_dir)})
+    text = (ROOT / "docs/guide/memory.md").read_text()
+
+    def blocks(kind: str) -> str:
+        return "".join(re.findall(rf"^```{kind}\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+
+    assert user.ok(sys.executable, "-c", blocks("python")).endswith("Ann takes milk in her tea.\n")
+    said = user.ok("bash", "-euo", "pipefail", "-c", blocks("bash"))
+    assert "events: 3\n" in said
+    assert "I take my tea with milk." in said
+    user.ok("bash", "-c", 'test "$(innkeeper memory export guide)" = ""')
