@@ -14,6 +14,8 @@ from tests.running import Agents, RunningServer
 from tests.services.code_interpreter.coding import SYSTEM, Coding
 from tests.services.code_interpreter.conftest import SETTINGS
 
+SECRET = "arn:aws:secretsmanager:us-west-2:123456789012:secret:roots"
+
 
 def refused(call: Any, **parameters: Any) -> tuple[str, str]:
     """The code and message of the error that the call ends with."""
@@ -48,6 +50,18 @@ def test_a_session_is_ready_until_it_is_stopped(server: RunningServer) -> None:
     code, message = refused(coding.invoke, tool="listFiles")
     assert code == "ResourceNotFoundException"
     assert "it was stopped" in message
+
+
+def test_a_session_lasts_a_quarter_of_an_hour_unless_told_otherwise_and_eight_hours_at_most(
+    server: RunningServer,
+) -> None:
+    def seconds(coding: Coding) -> int:
+        return int(coding.data.get_code_interpreter_session(**coding.names)["sessionTimeoutSeconds"])
+
+    with Coding(server) as usual, Coding(server, sessionTimeoutSeconds=28_800) as longest:
+        assert (seconds(usual), seconds(longest)) == (900, 28_800)
+        too_long = {"codeInterpreterIdentifier": SYSTEM, "sessionTimeoutSeconds": 28_801}
+        assert refused(usual.data.start_code_interpreter_session, **too_long)[0] == "ValidationException"
 
 
 def test_a_session_ends_when_its_time_is_over_busy_or_not(server: RunningServer) -> None:
@@ -122,6 +136,13 @@ def test_a_custom_interpreter_is_made_listed_and_deleted(server: RunningServer, 
     assert refused(control.list_tags_for_resource, resourceArn=arn)[0] == unknown
 
 
+def test_tags_make_the_sessions_of_an_interpreter_smaller(server: RunningServer, control: Any) -> None:
+    tags = {"innkeeper:memory-mib": "192", "innkeeper:cpu-cores": "0.5"}
+    with Coding(server, custom(control, tags=tags)["codeInterpreterId"]) as coding:
+        assert coding.out("1 + 1") == "2\n"
+        assert coding.run("data = b'x' * (600 << 20)")["isError"]
+
+
 def test_interpreters_are_listed_by_type_in_pages(control: Any) -> None:
     made = {custom(control)["codeInterpreterId"] for _ in range(2)}
 
@@ -170,6 +191,9 @@ def test_the_same_client_token_makes_one_interpreter(control: Any) -> None:
             "networkMode",
         ),
         ({"executionRoleArn": "arn:aws:iam::000000000000:role/Nobody"}, "role"),
+        ({"certificates": [{"location": {"secretsManager": {"secretArn": SECRET}}}]}, "AWS Secrets Manager"),
+        ({"tags": {"innkeeper:memory-mib": "1"}}, "innkeeper:memory-mib"),
+        ({"tags": {"innkeeper:cpu-cores": "many"}}, "innkeeper:cpu-cores"),
     ],
 )
 def test_what_is_not_supported_is_named(control: Any, members: dict[str, Any], says: str) -> None:

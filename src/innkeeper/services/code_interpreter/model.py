@@ -1,5 +1,6 @@
 """Code interpreters, their sessions, and the rules for both."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -11,6 +12,10 @@ SYSTEM_INTERPRETER = "aws.codeinterpreter.v1"
 RESOURCE_TYPE = "code-interpreter-custom"
 DEFAULT_TIMEOUT_SECONDS = 900
 WORKING_FOLDER = "/home/agent"
+_ELSEWHERE = {
+    "certificates": "they come from AWS Secrets Manager",
+    "filesystemConfigurations": "they are access points of Amazon S3 Files or EFS",
+}
 
 
 class SessionStatus(StrEnum):
@@ -20,7 +25,7 @@ class SessionStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CodeInterpreter:
-    """`configuration` holds the members of the create request as they came."""
+    """`configuration` holds the members of the create request as they came, and the `limits` of its tags."""
 
     account: str
     id: str
@@ -33,6 +38,12 @@ class CodeInterpreter:
     def has_network(self) -> bool:
         mode: str = self.configuration["networkConfiguration"]["networkMode"]
         return mode == "PUBLIC"
+
+    @property
+    def limits(self) -> Mapping[str, float]:
+        """Those of its sessions, where it has some of its own."""
+        own: Mapping[str, float] = self.configuration.get("limits", {})
+        return own
 
     @property
     def role(self) -> str | None:
@@ -66,10 +77,10 @@ def check_configuration(configuration: Document) -> None:
 
 
 def check_extras(parameters: Document) -> None:
-    """Raises InvalidRequest for what neither an interpreter nor a session can have yet."""
-    for member in ("certificates", "filesystemConfigurations"):
+    """Raises InvalidRequest for what neither an interpreter nor a session can have here."""
+    for member, source in _ELSEWHERE.items():
         if parameters.get(member):
-            raise invalid(member, "not supported yet; leave it out")
+            raise invalid(member, f"{source}, which this server does not have; leave it out")
 
 
 def invalid(member: str, rule: str) -> InvalidRequest:

@@ -114,8 +114,9 @@ class Rooms:
         if self.rules.prepare is not Prepare.NOTHING:
             self._preparing = asyncio.create_task(self._prepare())
 
-    async def open(self, reach: Reach, environment: Mapping[str, str]) -> Room:
-        """Raises InvalidRequest where the operator does not allow it, Unavailable when it cannot be done."""
+    async def open(self, reach: Reach, environment: Mapping[str, str], limits: Limits | None = None) -> Room:
+        """With `limits` in the place of those that all have. Raises InvalidRequest where the operator does
+        not allow it, Unavailable when it cannot be done."""
         await self._trust.check()
         room = await self.pool.claim(reach)
         if room is None:
@@ -123,6 +124,8 @@ class Rooms:
                 room = await self._make(reach)
             except (BuildFailed, SandboxError) as error:
                 raise Unavailable(f"The session could not be started: {error}") from error
+        if limits is not None and limits != self.rules.limits:
+            await self._confine(room, limits)
         room.settle(environment)
         return room
 
@@ -177,6 +180,15 @@ class Rooms:
         python = await self._templates.python.get()
         await asyncio.to_thread(_write_programs, self._programs, python.launch.argv[0])
         return python, await self._spec(reach, python)
+
+    async def _confine(self, room: Room, limits: Limits) -> None:
+        try:
+            await room.sandbox.set_limits(limits)
+        except BaseException as error:
+            await asyncio.shield(room.close())
+            if isinstance(error, SandboxError):
+                raise Unavailable(f"The session's limits could not be set: {error}") from error
+            raise
 
     async def _copy(self, python: Build, spec: SandboxSpec) -> Room | None:
         copy = await self._golden.copy(spec)

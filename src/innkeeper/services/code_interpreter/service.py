@@ -11,7 +11,7 @@ from innkeeper.kernel.errors import AccessDenied, Conflict, NotFound
 from innkeeper.kernel.ids import Arn, agentcore_arn, resource_id
 from innkeeper.kernel.page import Page, PageRequest
 from innkeeper.services.account.service import Accounts
-from innkeeper.services.code_interpreter import store
+from innkeeper.services.code_interpreter import limits, store
 from innkeeper.services.code_interpreter.model import (
     RESOURCE_TYPE,
     SYSTEM_INTERPRETER,
@@ -48,12 +48,13 @@ class CodeInterpreters:
         if role := parameters.get("executionRoleArn"):
             await self._accounts.check_agent_role(caller, role)
         id_ = resource_id(parameters["name"])
+        kept = {k: v for k, v in parameters.items() if k not in _OUTSIDE_CONFIGURATION}
         interpreter = CodeInterpreter(
             account=caller.account,
             id=id_,
             name=parameters["name"],
             arn=agentcore_arn(caller.region, caller.account, f"{RESOURCE_TYPE}/{id_}"),
-            configuration={k: v for k, v in parameters.items() if k not in _OUTSIDE_CONFIGURATION},
+            configuration=kept | {"limits": limits.asked(parameters.get("tags", {}), self.sessions.limits)},
             created_at=self._clock.now(),
         )
         try:

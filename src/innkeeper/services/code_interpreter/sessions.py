@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 
-from innkeeper.engines.sandbox.sandbox import SandboxError, Usage
+from innkeeper.engines.sandbox.sandbox import Limits, SandboxError, Usage
 from innkeeper.engines.store.client_tokens import claim
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.call import Document
@@ -12,6 +12,7 @@ from innkeeper.kernel.errors import NotFound, QuotaExceeded
 from innkeeper.kernel.ids import random_suffix
 from innkeeper.kernel.page import Page, PageRequest
 from innkeeper.services.code_interpreter import store
+from innkeeper.services.code_interpreter.limits import within
 from innkeeper.services.code_interpreter.model import (
     DEFAULT_TIMEOUT_SECONDS,
     CodeInterpreter,
@@ -61,6 +62,11 @@ class Sessions:
         self._live: dict[str, Session] = {}
         self._starting = 0
         self.opened_at = clock.now()
+
+    @property
+    def limits(self) -> Limits:
+        """What a session may use at most."""
+        return self._rooms.rules.limits
 
     async def recover(self) -> None:
         """Close the records that a killed server of this host left open: its sandboxes died with it. Then
@@ -148,7 +154,8 @@ class Sessions:
         async with AsyncExitStack() as undo:
             grant = await self._roles.grant(interpreter, record)
             undo.push_async_callback(self._roles.revoke, grant)
-            room = await self._rooms.open(Reach.of(interpreter), grant.variables)
+            own = within(self.limits, interpreter.limits)
+            room = await self._rooms.open(Reach.of(interpreter), grant.variables, own)
             undo.push_async_callback(room.close)
             kept = await self._insert(record, parameters)
             if kept.id == record.id:  # else the request is a repeat, and its session is there
