@@ -47,7 +47,7 @@ class Settings(BaseSettings):
         Field(
             ge=0,
             description="Bare gVisor sandboxes kept ready, about 25 MiB each, for each of the four kinds "
-            "restored last.",
+            "restored last; they take no processor time.",
         ),
     ] = 2
     log_level: Annotated[

@@ -10,10 +10,10 @@ import pytest
 
 from innkeeper.engines.sandbox.contract_internet import tried
 from innkeeper.engines.sandbox.contract_room import PATIENCE_SECONDS, heard, room, shell
-from innkeeper.engines.sandbox.gvisor import control
+from innkeeper.engines.sandbox.gvisor import control, spares
 from innkeeper.engines.sandbox.gvisor.driver import GvisorDriver, missing
 from innkeeper.engines.sandbox.gvisor.room import GvisorRoom
-from innkeeper.engines.sandbox.sandbox import Command, Limits, Network, SandboxError, SandboxSpec
+from innkeeper.engines.sandbox.sandbox import Command, Limits, Mount, Network, SandboxError, SandboxSpec
 from tests.engines.sandbox.test_gvisor import vanished
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason="; ".join(missing()) or "it can be used here")
@@ -89,6 +89,30 @@ async def test_what_is_restored_into_a_spare_is_like_any_other(
     process.stdin.write(b"b\n")
     assert await heard(process.stdout, b"\n") == b"b\n"
     assert await process.wait() == 0
+    await driver.close()
+    assert [path for part in ("sandboxes", "bundles") for path in (state_dir / part).iterdir()] == []
+
+
+async def test_what_is_expected_is_made_meanwhile_and_what_is_so_no_more_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spares, "_KINDS", 1)
+    state_dir = tmp_path / "state"
+    driver = GvisorDriver(state_dir)
+    driver.spares = 1
+    async with room(driver) as sandbox:
+        driver.expect(SandboxSpec(f"expected-{RUN}"))
+        await sandbox.snapshot(tmp_path / "moment", durable=False)
+        restored = await driver.restore(tmp_path / "moment", SandboxSpec(f"expected-{RUN}"))
+    await restored.write_file("note", b"it is at work")
+    assert "bundles/spare-" in (state_dir / f"sandboxes/expected-{RUN}.json").read_text()
+    await ready(state_dir, 1)
+    (before,) = state_dir.glob("sandboxes/spare-*.json")
+    driver.expect(SandboxSpec(f"other-{RUN}", [Mount(tmp_path, "/mnt/data")]))
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while before.exists():  # noqa: ASYNC110 (files tell nobody)
+            await asyncio.sleep(0.05)
+    await ready(state_dir, 1)
     await driver.close()
     assert [path for part in ("sandboxes", "bundles") for path in (state_dir / part).iterdir()] == []
 

@@ -30,20 +30,17 @@ _LOOPBACK = {
         {"Destination": {"IP": "::1", "Mask": "/////////////////////w=="}},
     ],
 }
+_NETWORK = {"LoopbackLinks": [_LOOPBACK], "DisconnectOk": True}
 
 
 def sentry(state: Path, network: str, container: str, bundle: Path, build: str) -> Sentry:
     """How one is told with this build of runsc."""
-    if build in BUILDS and network == "none":
-        return Control(state / f"runsc-{container}.sock")
-    return CommandLine(state, network, container, bundle)
+    told = Control if build in BUILDS else CommandLine
+    return told(state, network, container, bundle)
 
 
-class Control:
-    """A `Sentry`, whose socket may have a path that is too long for one."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
+class Control(CommandLine):
+    """runsc itself hands over a network's interfaces, and so restores what has one."""
 
     async def checkpoint(self, image: Path) -> None:
         with _opened(image, _NEW) as files:
@@ -51,8 +48,11 @@ class Control:
             await self._call("containerManager.Checkpoint", options, files)
 
     async def restore(self, image: Path) -> None:
+        if self._network != "none":
+            await super().restore(image)
+            return
         with _opened(image, os.O_RDONLY | os.O_CLOEXEC) as files:
-            await self._call("Network.CreateLinksAndRoutes", {"LoopbackLinks": [_LOOPBACK]})
+            await self._call("Network.CreateLinksAndRoutes", _NETWORK)
             await self._call("containerManager.Restore", {"HavePagesFile": True}, files)
 
     async def pause(self) -> None:
@@ -75,7 +75,8 @@ class Control:
     async def _answer(self, asked: bytes, files: Sequence[int]) -> dict[str, Any]:
         loop = asyncio.get_running_loop()
         with contextlib.ExitStack() as stack:
-            place = os.open(self._path, os.O_PATH | os.O_CLOEXEC)
+            path = self._state / f"runsc-{self._container}.sock"  # it may be too long for a socket
+            place = os.open(path, os.O_PATH | os.O_CLOEXEC)
             stack.callback(os.close, place)
             connection = stack.enter_context(
                 socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
