@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from innkeeper.engines.sandbox.contract_room import PATIENCE_SECONDS, room, shell
-from innkeeper.engines.sandbox.sandbox import Limits, Mount, SandboxDriver, SandboxError
+from innkeeper.engines.sandbox.contract_room import PATIENCE_SECONDS, room, run, shell
+from innkeeper.engines.sandbox.rootfs import interpreter_command
+from innkeeper.engines.sandbox.sandbox import Limits, Mount, SandboxDriver, SandboxError, SandboxSpec
 
 
 class FileContract:
@@ -125,3 +126,28 @@ class FileContract:
             assert said.text.split() == ["hello", "usagent", "/usr/bin/env"]
         async with room(driver) as sandbox:
             assert (await shell(sandbox, "ls /usr/bin/ours /etc/ours")).text == ""
+
+    async def test_a_root_stands_in_the_place_of_the_programs_of_the_host(
+        self, driver: SandboxDriver, tmp_path: Path
+    ) -> None:
+        root = tmp_path / "root"
+        for place in ("opt/note", "etc/theirs", "var/tmp/theirs", "tmp/theirs"):
+            (root / place).parent.mkdir(parents=True)
+            (root / place).write_text("theirs")
+        (root / "link").symlink_to("opt")
+        (root / "usr").symlink_to("/nowhere")
+        script = "import os; print(*os.listdir('/'), open('/link/note').read(), os.path.expanduser('~agent'))"
+        async with room(driver, root=root) as sandbox:
+            said = await run(sandbox, *interpreter_command(SandboxSpec("any", root=root)), "-c", script)
+            seen = {"dev", "etc", "home", "link", "opt", "proc", "run", "tmp", "usr", "var"}
+            assert set(said.text.split()) - {"sys"} == {*seen, "theirs", "/home/agent"}
+            assert await sandbox.read_file("/etc/theirs") == b"theirs"
+            await sandbox.write_file("/var/tmp/ours", b"ours")
+            assert await sandbox.read_file("/tmp/ours") == b"ours"
+            for place in ("/tmp/theirs", "/bin/sh"):
+                with pytest.raises(FileNotFoundError):
+                    await sandbox.read_file(place)
+            with pytest.raises(PermissionError):
+                await sandbox.write_file("/opt/note", b"x")
+            with pytest.raises(SandboxError):
+                await run(sandbox, "sh", "-c", "true")

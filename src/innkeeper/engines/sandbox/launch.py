@@ -51,7 +51,7 @@ def command(
     return [
         *entering(most, doors),
         *_SURROUNDED,
-        *laying(spec.layers, etc),
+        *laying(spec, etc),
         *("bwrap", *_ISOLATION, "--info-fd", str(info), "--seccomp", str(filter_), *view(spec, etc)),
         *("--", *guest_command(spec, control, _open_files(spec, most))),
     ]

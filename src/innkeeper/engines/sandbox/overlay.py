@@ -7,7 +7,8 @@ https://docs.kernel.org/filesystems/overlayfs.html#multiple-lower-layers
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from innkeeper.engines.sandbox.sandbox import SandboxError
+from innkeeper.engines.sandbox.image_root import furniture
+from innkeeper.engines.sandbox.sandbox import SandboxError, SandboxSpec
 
 _LAY = """
 while [ "$1" != -- ]; do mount -t overlay -o "ro,lowerdir=$1" overlay "$2" || exit; shift 2; done
@@ -17,13 +18,24 @@ exec "$@"
 _MEANINGFUL = frozenset(":,\\")
 
 
-def laying(layers: Sequence[Path], etc: Path) -> list[str]:
-    """What to put before a command, in a mount namespace of its own, so that it sees them. `etc` is what is
-    to be the sandbox's /etc, and goes before theirs. Raises SandboxError for a path that cannot be laid."""
-    if not layers:
-        return []
-    words = [word for pair in _overlays(layers, etc) for word in pair]
-    return ["/bin/sh", "-c", _LAY, "layers", *words, "--"]
+def laying(spec: SandboxSpec, etc: Path) -> list[str]:
+    """What to put before a command, in a mount namespace of its own, so that it sees the sandbox's layers or
+    its root as they are to be. `etc` is our own /etc, and goes before theirs. Raises SandboxError for a path
+    that cannot be laid."""
+    if spec.root is not None:
+        if spec.layers:
+            raise SandboxError("layers are laid over the host's programs: a sandbox with a root has none")
+        overlays = [_furnished(spec.root, etc)]
+    else:
+        overlays = list(_overlays(spec.layers, etc))
+    words = [word for pair in overlays for word in pair]
+    return ["/bin/sh", "-c", _LAY, "layers", *words, "--"] if words else []
+
+
+def _furnished(root: Path, etc: Path) -> tuple[str, str]:
+    if not root.is_dir():
+        raise SandboxError(f"there is no root file system {root}")
+    return f"{_plain(furniture(etc))}:{_plain(root)}", str(root)
 
 
 def _overlays(layers: Sequence[Path], etc: Path) -> Iterator[tuple[str, str]]:
@@ -43,5 +55,5 @@ def _parts(layers: Sequence[Path], name: str) -> list[str]:
 
 def _plain(path: Path) -> str:
     if _MEANINGFUL.intersection(str(path)):
-        raise SandboxError(f"cannot lay {path} over the host's programs: its name has :, a comma or \\ in it")
+        raise SandboxError(f"cannot lay {path}: its name has :, a comma or \\ in it")
     return str(path.absolute())

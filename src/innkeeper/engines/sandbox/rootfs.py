@@ -7,9 +7,10 @@ owns `/proc/sys`, by which it could have the host run a program. What /proc tell
 
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from innkeeper.engines.sandbox import guest, landlock, socket_guest
+from innkeeper.engines.sandbox import guest, image_root, landlock, socket_guest
 from innkeeper.engines.sandbox.network import NAME_SERVER
 from innkeeper.engines.sandbox.sandbox import Mount, SandboxError, SandboxSpec
 
@@ -33,7 +34,7 @@ _START = (
     f"import sys; sys.path.insert(0, {_LIBRARY!r}); "
     "from innkeeper.engines.sandbox.socket_guest import main; main()"
 )
-PROGRAM_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+_PROGRAM_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _SHARED_ETC = (
     "alternatives",
     "crypto-policies",
@@ -44,6 +45,7 @@ _SHARED_ETC = (
     "ssl/certs",
     "ssl/openssl.cnf",
 )
+_LINKS = {HOME_ALIAS: HOME, f"/var{TEMPORARY}": TEMPORARY}
 _NOTHING = ".nothing"  # what is laid over a file that is to be hidden
 _HIDDEN_FILES = (
     *("kallsyms", "kcore", "key-users", "keys", "kmsg", "kpagecgroup", "kpagecount", "kpageflags"),
@@ -65,11 +67,12 @@ _OWN_ETC = {
 
 
 def write_etc(folder: Path) -> None:
-    """Make the /etc that all sandboxes share, with a place for each part that is the host's."""
+    """Make the /etc that all sandboxes share, with a place for each part that is the host's, and beside it
+    what is laid over images."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in _OWN_ETC.items():
         (folder / name).write_text(text)
-    for name, source in shared_etc():
+    for name, source in _shared_etc():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
             (folder / name).mkdir(exist_ok=True)
@@ -78,24 +81,66 @@ def write_etc(folder: Path) -> None:
     localtime = folder / "localtime"
     localtime.unlink(missing_ok=True)
     localtime.symlink_to(_zone())
+    _write_furniture(image_root.furniture(folder))
+
+
+def _write_furniture(folder: Path) -> None:
+    for name, text in _OWN_ETC.items():
+        (folder / "etc").mkdir(parents=True, exist_ok=True)
+        (folder / "etc" / name).write_text(text)
+    Path(f"{folder}{HOME}").mkdir(parents=True, exist_ok=True)
+    for place, to in _LINKS.items():
+        link = Path(f"{folder}{place}")
+        link.parent.mkdir(exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(to)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A symbolic link inside."""
+
+    target: str
+    to: str
+
+
+def pieces(spec: SandboxSpec, etc: Path) -> Iterator[Mount | Link]:
+    """Of what the sandbox's programs are put together, in this order, all of it read-only."""
+    if spec.root is not None:
+        for name, source, to in image_root.entries(spec.root):
+            yield Mount(source, f"/{name}") if source else Link(f"/{name}", to)
+        yield from image_root.carried(interpreter())
+        return
+    yield Mount(Path("/usr"), "/usr")
+    for folder in (Path("/", name) for name in _PROGRAM_FOLDERS):
+        if folder.is_symlink():
+            yield Link(str(folder), str(folder.readlink()))
+        elif folder.is_dir():
+            yield Mount(folder, str(folder))
+    yield Mount(etc, "/etc")
+    for name, source in _shared_etc():
+        yield Mount(source, f"/etc/{name}")
+    if not interpreter().is_relative_to("/usr"):
+        yield Mount(Path(sys.base_prefix), sys.base_prefix)
+    for target, to in _LINKS.items():
+        yield Link(target, to)
 
 
 def view(spec: SandboxSpec, etc: Path) -> list[str]:
     """The options of bwrap(1) that build it. Raises SandboxError for a mount that cannot be made."""
     size = spec.limits.scratch_mib << 20
-    arguments = ["--ro-bind", "/usr", "/usr", *_program_folders(), "--ro-bind", str(etc), "/etc"]
-    for name, source in shared_etc():
-        arguments += ["--ro-bind", str(source), f"/etc/{name}"]
+    arguments: list[str] = []
+    for piece in pieces(spec, etc):
+        if isinstance(piece, Link):
+            arguments += ["--symlink", piece.to, piece.target]
+        else:
+            arguments += ["--ro-bind", str(piece.source), piece.target]
     arguments += ["--proc", "/proc", *_hidden(etc)]
     arguments += ["--dev", "/dev", "--dev-bind", TERMINALS, TERMINALS]
     arguments += _scratch("/dev/shm", "1777", size)  # noqa: S108
     arguments += ["--remount-ro", "/dev", *_scratch(TEMPORARY, "1777", size), *_scratch(HOME, "0755", size)]
-    arguments += ["--symlink", HOME, HOME_ALIAS]
-    arguments += ["--dir", "/var", "--symlink", TEMPORARY, f"/var{TEMPORARY}"]
     for module in _GUEST:
         arguments += ["--ro-bind", str(module.__file__), f"{_LIBRARY}/{module.__name__.replace('.', '/')}.py"]
-    if not interpreter().is_relative_to("/usr"):
-        arguments += ["--ro-bind", sys.base_prefix, sys.base_prefix]
     for mount in spec.mounts:
         arguments += _mount(mount)
     return [*arguments, "--remount-ro", "/proc", "--remount-ro", "/", "--chdir", "/"]
@@ -106,7 +151,13 @@ def guest_command(spec: SandboxSpec, control: int, open_files: int) -> list[str]
     anything may be written at all."""
     writable = ["/dev", "/proc", TEMPORARY, HOME, *(mount.target for mount in spec.mounts if mount.writable)]
     told = (str(control), str(open_files), *writable)
-    return [str(interpreter()), "-I", "-S", "-E", "-c", _START, *told]
+    return [*interpreter_command(spec), "-c", _START, *told]
+
+
+def interpreter_command(spec: SandboxSpec) -> list[str]:
+    """The words that start an interpreter inside, on which nothing there has a say."""
+    python = interpreter()
+    return [*(image_root.started(python) if spec.root else [str(python)]), "-I", "-S", "-E"]
 
 
 def _hidden(etc: Path) -> Iterator[str]:
@@ -122,16 +173,7 @@ def _scratch(target: str, mode: str, size_bytes: int) -> list[str]:
     return ["--size", str(size_bytes), "--perms", mode, "--tmpfs", target]
 
 
-def _program_folders() -> Iterator[str]:
-    for name in PROGRAM_FOLDERS:
-        folder = Path("/") / name
-        if folder.is_symlink():
-            yield from ("--symlink", str(folder.readlink()), f"/{name}")
-        elif folder.is_dir():
-            yield from ("--ro-bind", f"/{name}", f"/{name}")
-
-
-def shared_etc() -> Iterator[tuple[str, Path]]:
+def _shared_etc() -> Iterator[tuple[str, Path]]:
     """Names in /etc that a sandbox sees as the host has them, and where they are."""
     for name in _SHARED_ETC:
         source = Path("/etc") / name

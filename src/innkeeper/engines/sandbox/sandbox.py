@@ -91,7 +91,8 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class SandboxSpec:
     """`id` is unique on this host: letters, digits, `-` and `_`, up to 64. `layers` are folders whose `usr`
-    and `etc` are laid over the host's, the first of them uppermost."""
+    and `etc` are laid over the host's, the first of them uppermost. `root` is a whole root file system, to
+    be seen in the place of the host's programs, with no layers; all of it is read-only."""
 
     id: str
     mounts: Sequence[Mount] = ()
@@ -102,6 +103,7 @@ class SandboxSpec:
     relays: Sequence[Relay] = ()
     working_directory: str = "/home/agent"
     layers: Sequence[Path] = ()
+    root: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ _GUEST_CAPABILITIES = (
 )
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108
 _GUEST_FILES = 1_048_576  # the guest agent lowers it for what it starts
-_PLACES = ("proc", "sys", "dev", "tmp", "home/agent", "etc", "usr", "var")
+_PLACES = ("proc", "sys", "dev", "tmp")
 
 
 def write(folder: Path, spec: SandboxSpec, etc: Path, network: str | None) -> None:
@@ -41,8 +41,6 @@ def write(folder: Path, spec: SandboxSpec, etc: Path, network: str | None) -> No
     root = folder / "rootfs"
     for place in (*_PLACES, _PACKAGE[1:] + "/gvisor", DOORS[1:]):
         (root / place).mkdir(parents=True)
-    (root / "var/tmp").symlink_to(rootfs.TEMPORARY)
-    Path(f"{root}{rootfs.HOME_ALIAS}").symlink_to(rootfs.HOME)
     # With their times: a sandbox that goes on from a snapshot must find the files it had open as they were.
     shutil.copy2(guest.__file__, f"{root}{_PACKAGE}/guest.py")
     for module in Path(__file__).parent.glob("guest*.py"):
@@ -59,19 +57,13 @@ def doors(folder: Path) -> Path:
 
 
 def _binds(root: Path, folder: Path, spec: SandboxSpec, etc: Path) -> Iterator[dict[str, Any]]:
-    yield _bind(Path("/usr"), "/usr")
-    for name in rootfs.PROGRAM_FOLDERS:
-        programs = Path("/") / name
-        if programs.is_symlink():
-            (root / name).symlink_to(programs.readlink())
-        elif programs.is_dir():
-            yield _bind(programs, f"/{name}")
-    yield _bind(etc, "/etc")
-    for name, source in rootfs.shared_etc():
-        yield _bind(source, f"/etc/{name}")
-    interpreter = rootfs.interpreter()
-    if not interpreter.is_relative_to("/usr"):
-        yield _bind(interpreter.parent.parent, str(interpreter.parent.parent))
+    for piece in rootfs.pieces(spec, etc):
+        if isinstance(piece, rootfs.Link):
+            link = Path(f"{root}{piece.target}")
+            link.parent.mkdir(exist_ok=True)
+            link.symlink_to(piece.to)
+        else:
+            yield _bind(piece.source, piece.target)
     yield _bind(doors(folder), DOORS)
     for mount in spec.mounts:
         yield _bind(mount.source.absolute(), str(rootfs.checked_target(mount)), mount.writable)
@@ -103,7 +95,7 @@ def _config(spec: SandboxSpec, mounts: list[dict[str, Any]], network: str | None
         "ociVersion": "1.0.2",
         "process": {
             "user": {"uid": 0, "gid": 0},
-            "args": [str(rootfs.interpreter()), "-I", "-S", "-E", "-c", _START, *limits],
+            "args": [*rootfs.interpreter_command(spec), "-c", _START, *limits],
             "env": [f"PATH={rootfs.ENVIRONMENT['PATH']}", "HOME=/"],
             "cwd": "/",
             "noNewPrivileges": True,

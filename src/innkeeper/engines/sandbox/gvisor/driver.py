@@ -65,6 +65,7 @@ class GvisorDriver(RoomDriver[GvisorRoom]):
             limits=spec.limits,
             network=spec.network,
             layers=spec.layers,
+            root=spec.root,
         )
         room = await self._admit(*await self._trusting(bare))
         room.spare = True

@@ -162,7 +162,7 @@ class GvisorRoom(Room):
         if self._spec.network is not Network.NONE:
             self._router, self._network = await Router.make(self._belongings), "sandbox"
         await self._write_bundle(etc, self._router.path if self._router else None)
-        if laid := laying(self._spec.layers, etc):
+        if laid := laying(self._spec, etc):
             self._around_runsc = ["unshare", "--mount", "--", *laid]
         self._doors = Doors(bundle.doors(self._folder))
         self._belongings.callback(self._close_doors)

@@ -108,4 +108,4 @@ async def _end(spare: asyncio.Task[GvisorRoom]) -> None:
 
 def _kind(spec: SandboxSpec) -> Any:
     mounts = tuple((str(mount.source), mount.target, mount.writable) for mount in spec.mounts)
-    return mounts, tuple(map(str, spec.layers)), json.dumps(fitting(spec))
+    return mounts, tuple(map(str, spec.layers)), str(spec.root), json.dumps(fitting(spec))
