@@ -9,7 +9,7 @@ READY := .venv/.ready
 RUN_PACKAGES := bubblewrap slirp4netns iproute2 nftables runsc
 # Most of the tests' time is waiting: two workers, a file of tests to each at a time.
 SPREAD := -m "not alone" -n 2 --dist loadfile
-TEST_PACKAGES := $(RUN_PACKAGES) zip
+TEST_PACKAGES := $(RUN_PACKAGES) skopeo zip
 
 export PYTHON
 

@@ -229,6 +229,12 @@ class Settings(BaseSettings):
             description="What an account's snapshots, hibernated sandboxes and templates may take on disk."
         ),
     ] = 50_000_000_000
+    sandbox_image_archive_max_bytes: Annotated[
+        int, Field(description="Largest archive of a container image that is made a template.")
+    ] = 10_000_000_000
+    sandbox_image_unpacked_max_bytes: Annotated[
+        int, Field(description="Largest container image that is made a template, unpacked.")
+    ] = 10_000_000_000
 
     memory_max_count: Annotated[int, Field(description="Memories that an account may have.")] = 150
     memory_max_strategies: Annotated[int, Field(description="Strategies that a memory may have.")] = 6

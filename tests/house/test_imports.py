@@ -32,6 +32,7 @@ PROTOCOLS = {
     "jobs": {"jobs"},
     "cluster": {"cluster"},
     "sandbox": {"sandbox", "pool", "client", "bridge", "images", "trust", "egress"},
+    "images": {"image", "roots"},
     "models": {"model"},
     "embedders": {"embedder"},
     "blobs": {"blobs"},

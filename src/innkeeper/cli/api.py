@@ -62,6 +62,18 @@ class Api:
         account: str = self.client("sts").get_caller_identity()["Account"]
         return account
 
+    def own_bucket(self, use: str) -> str:
+        """This account's bucket for what we upload; made if need be."""
+        from botocore.exceptions import ClientError
+
+        s3 = self.client("s3")
+        bucket = f"innkeeper-{use}-{self.account()}"
+        try:
+            s3.head_bucket(Bucket=bucket)
+        except ClientError:
+            s3.create_bucket(Bucket=bucket)
+        return bucket
+
     def call(self, method: str, path: str, document: Any = None) -> Any:
         """A native operation: JSON in, JSON out."""
         body = b"" if document is None else json.dumps(document).encode()

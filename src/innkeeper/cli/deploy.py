@@ -79,7 +79,7 @@ def deploy(
 
     api = Api.connect(data_dir)
     account = api.account()
-    code["code"] = {"s3": _upload(api, account, name, source)}
+    code["code"] = {"s3": _upload(api, name, source)}
     settings["agentRuntimeArtifact"] = {"codeConfiguration": code}
     settings["roleArn"] = role or f"arn:aws:iam::{account}:role/{AGENT_ROLE}"
     deployed = _create_or_update(api, name, settings)
@@ -123,16 +123,9 @@ def _authorizer(url: str, audiences: list[str] | None, clients: list[str] | None
     return {"customJWTAuthorizer": authorizer}
 
 
-def _upload(api: Api, account: str, name: str, source: Path) -> Document:
+def _upload(api: Api, name: str, source: Path) -> Document:
     """Put the code into this account's bucket, under a key that its contents name."""
-    from botocore.exceptions import ClientError
-
-    s3 = api.client("s3")
-    bucket = f"innkeeper-code-{account}"
-    try:
-        s3.head_bucket(Bucket=bucket)
-    except ClientError:
-        s3.create_bucket(Bucket=bucket)
+    bucket = api.own_bucket("code")
     with tempfile.TemporaryFile() as archived:
         names = archive.pack(source, archived)
         size = archived.tell()
@@ -141,7 +134,7 @@ def _upload(api: Api, account: str, name: str, source: Path) -> Document:
         archived.seek(0)
         key = f"{name}/{digest[:32]}.zip"
         say(f"Uploading {len(names)} files ({size / 1024:.0f} KiB) to s3://{bucket}/{key}")
-        s3.upload_fileobj(archived, bucket, key)
+        api.client("s3").upload_fileobj(archived, bucket, key)
     return {"bucket": bucket, "prefix": key}
 
 

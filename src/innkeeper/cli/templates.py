@@ -11,12 +11,22 @@ import typer
 from innkeeper.cli.api import Api
 from innkeeper.cli.failure import CommandFailed
 from innkeeper.cli.options import DataDir, Json
+from innkeeper.cli.skopeo import upload
 from innkeeper.cli.terminal import print_json, print_table, progress
+from innkeeper.kernel.call import Document
 
 templates = typer.Typer(help="Manage templates of sandboxes.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="The template's name.", metavar="NAME")]
 Declaration = Annotated[Path, typer.Argument(exists=True, help="A TOML file: what is in it.", metavar="FILE")]
+Source = Annotated[
+    str,
+    typer.Argument(
+        help="As skopeo names it: docker://REGISTRY/NAME:TAG, oci:FOLDER, oci-archive:FILE, …",
+        metavar="IMAGE",
+    ),
+]
+Network = Annotated[str, typer.Option(help="none or public: of the template's sandboxes.")]
 
 COLUMNS = {"NAME": "name", "BASE": "base", "STATE": "state", "KIND": "kind", "BYTES": "sizeBytes"}
 LOOK_SECONDS = 0.3
@@ -40,8 +50,12 @@ def build(name: Name, declaration: Declaration, data_dir: DataDir = None, as_jso
         declared = tomllib.loads(declaration.read_text("utf-8"))
     except ValueError as error:
         raise CommandFailed(f"{declaration} is no TOML: {error}") from error
-    api = Api.connect(data_dir)
-    made = api.call("POST", "/-/v1/templates", {**declared, "name": name})
+    _build(Api.connect(data_dir), {**declared, "name": name}, as_json)
+
+
+def _build(api: Api, declared: Document, as_json: bool) -> None:
+    name = declared["name"]
+    made = api.call("POST", "/-/v1/templates", declared)
     with progress(f"Building {name} ..."):
         while made["state"] == "BUILDING":
             time.sleep(LOOK_SECONDS)
@@ -52,6 +66,20 @@ def build(name: Name, declaration: Declaration, data_dir: DataDir = None, as_jso
         print_json(made)
     else:
         typer.echo(f"{name} is ready.")
+
+
+@templates.command("import")
+def import_image(
+    name: Name, source: Source, network: Network = "none", data_dir: DataDir = None, as_json: Json = False
+) -> None:
+    """Make a container image a template, and wait until it is ready. It is copied by skopeo on this machine,
+    with what this machine may read."""
+    api = Api.connect(data_dir)
+    place = upload(api, name, source)
+    try:
+        _build(api, {"name": name, "image": {"s3": place}, "network": network}, as_json)
+    finally:
+        api.client("s3").delete_object(Bucket=place["bucket"], Key=place["prefix"])
 
 
 @templates.command()

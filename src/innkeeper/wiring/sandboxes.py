@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 
+from innkeeper.engines.images.image import ImageLimits
+from innkeeper.engines.images.roots import Roots
 from innkeeper.engines.sandbox.images import Images
 from innkeeper.services.builder.interpreters import Interpreters
 from innkeeper.services.builder.model import BuildLimits
 from innkeeper.services.builder.service import Builder
 from innkeeper.services.code_interpreter.rooms import INSIDE
 from innkeeper.services.sandboxes.grounds import Grounds
+from innkeeper.services.sandboxes.image_import import ImageImport
 from innkeeper.services.sandboxes.provisioning import Provisioner, Rules
 from innkeeper.services.sandboxes.service import Sandboxes
 from innkeeper.services.sandboxes.templates import Templates
@@ -37,12 +40,18 @@ def named_sandboxes(office: Office, settings: Settings) -> Sandboxes:
         BuildLimits(timeout_seconds=settings.build_timeout_seconds),
         Interpreters(settings.python_exact),
     )
-    grounds = Grounds(builder, root, settings.code_interpreter_packages, INSIDE)
+    limits = ImageLimits(
+        archive_bytes=settings.sandbox_image_archive_max_bytes,
+        unpacked_bytes=settings.sandbox_image_unpacked_max_bytes,
+    )
+    roots = Roots(settings.data_dir / "images", limits)
+    grounds = Grounds(builder, roots, root, settings.code_interpreter_packages, INSIDE)
     images = Images(
         root, engines.sandboxes, settings.sandbox_scratch_mib, settings.sandbox_change_timeout_seconds
     )
     provisioner = Provisioner(engines.sandboxes, grounds, images, engines.vault, rules)
-    templates = Templates(engines.database, grounds, provisioner, images, rules, engines.clock)
+    image_import = ImageImport(office.buckets, roots, limits.archive_bytes)
+    templates = Templates(engines.database, grounds, provisioner, images, image_import, rules, engines.clock)
     return Sandboxes(
         engines.database, provisioner, images, templates, rules, office.metering, office.host, engines.clock
     )

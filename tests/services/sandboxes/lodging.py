@@ -8,6 +8,9 @@ from urllib.parse import quote
 
 from innkeeper.cli.api import Api
 from tests.running import RunningServer
+from tests.stories.processes import until
+
+BUILD_SECONDS = 100.0
 
 
 class Lodging:
@@ -45,6 +48,17 @@ class Lodging:
 
     def put(self, id_: str, path: str, data: bytes) -> None:
         self.api.send("PUT", f"/-/v1/sandboxes/{id_}/files?path={quote(path, safe='')}", data, {})
+
+    def built(self, name: str, **members: Any) -> str:
+        """Build a template; the state that it gets to."""
+        self.api.call("POST", "/-/v1/templates", {"name": name, **members})
+        path = f"/-/v1/templates/{name}"
+        assert until(lambda: self.api.call("GET", path)["state"] != "BUILDING", BUILD_SECONDS)
+        return str(self.api.call("GET", path)["state"])
+
+    def log(self, name: str) -> str:
+        """Of a template's build."""
+        return str(self.api.call("GET", f"/-/v1/templates/{name}")["log"])
 
     def read(self, id_: str, path: str) -> bytes:
         query = f"path={quote(path, safe='')}"

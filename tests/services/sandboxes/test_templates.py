@@ -8,30 +8,16 @@ from innkeeper.cli.failure import CommandFailed
 from tests.running import RunningServer
 from tests.services.sandboxes.conftest import SETTINGS
 from tests.services.sandboxes.lodging import Lodging
-from tests.stories.processes import until
 from tests.stories.terminal import Terminal
 
-SECONDS = 90.0
 SERVICE = "while true; do date > beat; sleep 0.1; done"
-
-
-def built(lodging: Lodging, name: str, **members: object) -> str:
-    lodging.api.call("POST", "/-/v1/templates", {"name": name, **members})
-    assert until(lambda: lodging.api.call("GET", f"/-/v1/templates/{name}")["state"] != "BUILDING", SECONDS)
-    shown = lodging.api.call("GET", f"/-/v1/templates/{name}")
-    assert shown["state"] in ("READY", "FAILED")
-    return str(shown["state"])
-
-
-def log(lodging: Lodging, name: str) -> str:
-    return str(lodging.api.call("GET", f"/-/v1/templates/{name}")["log"])
 
 
 def test_sandboxes_begin_where_their_template_ended(lodging: Lodging) -> None:
     files = {"app/hello.py": "print('hello')"}
     commands = {"setUp": "cp app/hello.py app/copy.py", "start": SERVICE, "ready": "test -s beat"}
-    state = built(lodging, "web", files=files, **commands, warmUp="cp beat warm")
-    assert state == "READY", log(lodging, "web")
+    state = lodging.built("web", files=files, **commands, warmUp="cp beat warm")
+    assert state == "READY", lodging.log("web")
     first = lodging.create(template="web", timeoutSeconds=600)
     assert lodging.get(first)["template"] == "web"
     assert lodging.sh(first, "python app/copy.py; test -s warm") == "hello\n"
@@ -48,8 +34,8 @@ def test_sandboxes_begin_where_their_template_ended(lodging: Lodging) -> None:
 
 
 def test_packages_are_there_for_the_programs_that_want_them(lodging: Lodging) -> None:
-    state = built(lodging, "packed", npm=["is-odd@3", "cowsay"], apt=["recode", "hello"])
-    assert state == "READY", log(lodging, "packed")
+    state = lodging.built("packed", npm=["is-odd@3", "cowsay"], apt=["recode", "hello"])
+    assert state == "READY", lodging.log("packed")
     resolved = lodging.api.call("GET", "/-/v1/templates/packed")["resolved"]
     assert resolved["npm"]["is-odd"].startswith("3.0.1 sha512-")
     id_ = lodging.create(template="packed")
@@ -95,8 +81,8 @@ def test_what_templates_are_counts_as_images_do(tmp_path: Path) -> None:
     running = RunningServer(tmp_path, {**SETTINGS, "sandbox_images_max_bytes": "1000"}).start()
     try:
         lodging = Lodging(running)
-        assert built(lodging, "large", setUp="head -c 100000 /dev/urandom > large") == "FAILED"
-        assert "1000 are allowed" in log(lodging, "large")
+        assert lodging.built("large", setUp="head -c 100000 /dev/urandom > large") == "FAILED"
+        assert "1000 are allowed" in lodging.log("large")
         assert not list((tmp_path / "named-sandboxes/images").glob("*"))
     finally:
         running.stop()

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
+from innkeeper.engines.images.image import ImageError
+from innkeeper.engines.images.roots import Roots
 from innkeeper.engines.sandbox.sandbox import Mount
 from innkeeper.kernel.errors import NotFound, Unavailable
 from innkeeper.services.builder.model import TASK_FOLDER, Build, BuildFailed, Layer
@@ -20,7 +22,8 @@ HOME = "/home/agent"
 _BIN = "/opt/innkeeper-bin"
 _MODULES = "/node_modules"  # at the root, where Node.js finds it from every folder
 _PYTHON, _NODE = "PYTHON_3_12", "NODE_22"
-_GROUND = ("base", "pip", "npm", "apt", "start", "ready")  # the members of a template that make its ground
+# The members of a template that make its ground.
+_GROUND = ("base", "pip", "npm", "apt", "image", "start", "ready")
 _ENVIRONMENT = {
     "PATH": f"{_BIN}:{HOME}/.local/bin:{_MODULES}/.bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
     # What is installed inside goes into a folder of its own, and counts.
@@ -43,14 +46,28 @@ class Ground:
     start: str = ""
     ready: str = ""
     layers: Mapping[str, Layer] = field(default_factory=dict)
+    working_directory: str = HOME
+
+    @property
+    def over(self) -> list[Path]:
+        """What is laid over the host's programs."""
+        return [self.layers["apt"].path] if "apt" in self.layers else []
+
+    @property
+    def root(self) -> Path | None:
+        """What is in their place."""
+        return self.layers["image"].path if "image" in self.layers else None
 
 
 class Grounds:
     """`root` holds the programs that we write for sandboxes; `packages` are those of `code-interpreter`, and
     `programs` a folder of the host that it has at `/opt/innkeeper`."""
 
-    def __init__(self, builder: Builder, root: Path, packages: Sequence[str], programs: Path) -> None:
+    def __init__(
+        self, builder: Builder, images: Roots, root: Path, packages: Sequence[str], programs: Path
+    ) -> None:
         self._builder = builder
+        self._images = images
         self._bin = root / "bin"
         self._declared = root / "grounds"
         self._packages = packages
@@ -68,8 +85,8 @@ class Grounds:
             self._making[template] = making = asyncio.create_task(self._make(spec))
         try:
             return await asyncio.shield(making)
-        except BuildFailed as error:
-            raise Unavailable(f"Template {template} could not be made: {error.message}") from error
+        except (BuildFailed, ImageError) as error:
+            raise Unavailable(f"Template {template} could not be made: {error}") from error
 
     async def declare(self, spec: TemplateSpec) -> str:
         """The ground of a template, to be found by what this gives. The same for the same packages and
@@ -93,7 +110,23 @@ class Grounds:
             raise NotFound(f"Template or snapshot {template} does not exist") from error
         return TemplateSpec.of(told)
 
+    async def _of_image(self, spec: TemplateSpec) -> Ground:
+        root = await self._images.find(spec.image)
+        image = root.image
+        layer = Layer(root.path, image.size_bytes, {"digest": f"sha256:{image.digest}"}, image.notes)
+        folder = image.defaults.working_directory
+        return Ground(
+            [],
+            image.defaults.environment,
+            spec.start,
+            spec.ready,
+            {"image": layer},
+            folder if folder.startswith("/") and folder != "/" else HOME,
+        )
+
     async def _make(self, spec: TemplateSpec) -> Ground:
+        if spec.image:
+            return await self._of_image(spec)
         packages = [*(self._packages if spec.base == CODE_TEMPLATE else ()), *spec.pip]
         python = await self._builder.prepare(
             {"start.py": "", "requirements.txt": "\n".join(packages)}, _PYTHON, "start.py"

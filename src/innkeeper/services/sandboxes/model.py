@@ -13,6 +13,7 @@ from innkeeper.kernel.errors import FieldError, InvalidRequest
 
 BASE_TEMPLATE = "base"
 CODE_TEMPLATE = "code-interpreter"
+IMAGE_TEMPLATE = "image"
 BUILT_IN = (BASE_TEMPLATE, CODE_TEMPLATE)
 DEFAULT_TIMEOUT_SECONDS = 300
 FORKS_MAX = 100
@@ -135,12 +136,14 @@ class SnapshotRecord:
 class TemplateSpec:
     """`base` is a built-in template; `pip`, `npm` and `apt` name packages of Python, of Node.js and of the
     host's distribution, `files` texts by their paths. `set_up` runs before `start`, which goes on in the
-    background until `ready` succeeds; then runs `warm_up`. All four are shell commands."""
+    background until `ready` succeeds; then runs `warm_up`. All four are shell commands. `image`, in the place
+    of a base and packages, is where an image's archive lies (`s3://BUCKET/KEY`), then its digest."""
 
     base: str = BASE_TEMPLATE
     pip: tuple[str, ...] = ()
     npm: tuple[str, ...] = ()
     apt: tuple[str, ...] = ()
+    image: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
     set_up: str = ""
     start: str = ""
@@ -196,7 +199,9 @@ def network_of(wanted: str | None, source: Source) -> str:
 def check_template(name: str, spec: TemplateSpec) -> None:
     """Raises InvalidRequest naming the member and the rule."""
     check_name(name)
-    if spec.base not in BUILT_IN:
+    if spec.image and (spec.base != IMAGE_TEMPLATE or spec.pip or spec.npm or spec.apt):
+        raise invalid("image", "has programs and packages of its own: no base, pip, npm or apt beside it")
+    if spec.base not in BUILT_IN and not spec.image:
         raise invalid("base", f"must be {' or '.join(BUILT_IN)}")
     if spec.network not in ("none", "public"):
         raise invalid("network", "must be none or public")

@@ -20,7 +20,7 @@ from innkeeper.engines.sandbox.sandbox import (
 from innkeeper.engines.sandbox.trust import Trust
 from innkeeper.engines.vault.vault import Vault
 from innkeeper.kernel.errors import Unavailable
-from innkeeper.services.sandboxes.grounds import HOME, Ground, Grounds
+from innkeeper.services.sandboxes.grounds import Ground, Grounds
 from innkeeper.services.sandboxes.model import SandboxLimits, SandboxRecord, invalid
 from innkeeper.services.sandboxes.start_command import begin
 
@@ -132,8 +132,9 @@ class Provisioner:
             environment={**ground.environment, **variables},
             limits=replace(self._rules.limits, cpu_cores=limits.cpu_cores, memory_mib=limits.memory_mib),
             network=Network(network),
-            working_directory=HOME,
-            layers=[ground.layers["apt"].path] if "apt" in ground.layers else [],
+            working_directory=ground.working_directory,
+            layers=ground.over,
+            root=ground.root,
         )
 
 

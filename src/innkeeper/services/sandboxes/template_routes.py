@@ -9,9 +9,11 @@ from innkeeper.kernel.page import PageRequest
 from innkeeper.services.sandboxes.body import Body
 from innkeeper.services.sandboxes.model import (
     BASE_TEMPLATE,
+    IMAGE_TEMPLATE,
     TemplateRecord,
     TemplateSpec,
     check_template,
+    invalid,
 )
 from innkeeper.services.sandboxes.service import Sandboxes
 
@@ -40,6 +42,7 @@ def routes(sandboxes: Sandboxes) -> list[Route]:
             "pip": list(spec.pip),
             "npm": list(spec.npm),
             "apt": list(spec.apt),
+            "image": spec.image,
             "files": sorted(spec.files),
             "setUp": spec.set_up,
             "start": spec.start,
@@ -63,8 +66,10 @@ def routes(sandboxes: Sandboxes) -> list[Route]:
 
 
 def _spec(body: Body) -> TemplateSpec:
+    image = _image(body)
     return TemplateSpec(
-        base=body.text("base") or BASE_TEMPLATE,
+        base=body.text("base") or (IMAGE_TEMPLATE if image else BASE_TEMPLATE),
+        image=image,
         pip=tuple(body.words("pip")),
         npm=tuple(body.words("npm")),
         apt=tuple(body.words("apt")),
@@ -75,6 +80,18 @@ def _spec(body: Body) -> TemplateSpec:
         warm_up=body.text("warmUp") or "",
         network=body.text("network") or "none",
     )
+
+
+def _image(body: Body) -> str:
+    """Where it lies, in the words in which AgentCore says where code lies."""
+    where = body.part("image")
+    place = where.part("s3") if where else None
+    if where is None:
+        return ""
+    bucket, key = (place.text("bucket"), place.text("prefix")) if place else (None, None)
+    if not bucket or not key or "/" in bucket:
+        raise invalid("image", 'must be {"s3": {"bucket": BUCKET, "prefix": KEY}}')
+    return f"s3://{bucket}/{key}"
 
 
 def _template(record: TemplateRecord) -> Document:

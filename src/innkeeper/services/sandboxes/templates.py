@@ -6,7 +6,9 @@ template says that it is ready, and keeps an image of that moment.
 
 import asyncio
 import logging
+import shlex
 from collections.abc import MutableSequence
+from dataclasses import asdict, replace
 
 from sqlalchemy.exc import IntegrityError
 
@@ -17,8 +19,8 @@ from innkeeper.kernel.clock import Clock
 from innkeeper.kernel.errors import Conflict, InnkeeperError, NotFound, QuotaExceeded
 from innkeeper.kernel.page import Page, PageRequest
 from innkeeper.services.sandboxes import commands, files, store
-from innkeeper.services.sandboxes.commands import Order
 from innkeeper.services.sandboxes.grounds import Grounds
+from innkeeper.services.sandboxes.image_import import ImageImport
 from innkeeper.services.sandboxes.model import (
     BUILT_IN,
     TemplateRecord,
@@ -42,6 +44,7 @@ class Templates:
         grounds: Grounds,
         provisioner: Provisioner,
         images: Images,
+        image_import: ImageImport,
         rules: Rules,
         clock: Clock,
     ) -> None:
@@ -49,6 +52,7 @@ class Templates:
         self._grounds = grounds
         self._provisioner = provisioner
         self._images = images
+        self._image_import = image_import
         self._rules = rules
         self._quota = Quota(database, rules.image_bytes)
         self._clock = clock
@@ -56,6 +60,7 @@ class Templates:
 
     async def recover(self) -> None:
         """Builds that a killed server left have failed."""
+        await self._image_import.sweep()
         async with self._database.begin() as connection:
             await store.fail_templates(connection, "the server was restarted; build it again")
 
@@ -74,9 +79,8 @@ class Templates:
             if await store.count_templates(connection, account) >= self._rules.snapshots:
                 raise QuotaExceeded(f"An account keeps at most {self._rules.snapshots} templates")
         await self._quota.check(account)
-        ground = await self._grounds.declare(spec)
         record = TemplateRecord(
-            account, name, new_id(), spec, ground, TemplateState.BUILDING, "", self._clock.now()
+            account, name, new_id(), spec, "", TemplateState.BUILDING, "", self._clock.now()
         )
         try:
             async with self._database.begin() as connection:
@@ -138,43 +142,59 @@ class Templates:
 
     async def _made(self, record: TemplateRecord, log: MutableSequence[str]) -> dict[str, object]:
         """What the record is told when it is ready."""
-        spec = record.spec
-        layers = (await self._grounds.find(record.ground)).layers
+        spec = await self._imported(record.account, record.spec) if record.spec.image else record.spec
+        ground = await self._grounds.declare(spec)
+        layers = (await self._grounds.find(ground)).layers
         for layer in layers.values():
             log.extend(layer.notes)
         laid_bytes = sum(layer.size_bytes for layer in layers.values())
         await self._quota.check(record.account, laid_bytes)
-        sandbox = await self._provisioner.open(record.id, record.ground, self._rules.most, spec.network)
+        sandbox = await self._provisioner.open(record.id, ground, self._rules.most, spec.network)
         try:
             for path, text in spec.files.items():
                 await files.write(sandbox, path, text.encode())
             await self._run(sandbox, "setUp", spec.set_up, log)
             await begin(sandbox, spec.start, spec.ready, self._rules.build_seconds)
             await self._run(sandbox, "warmUp", spec.warm_up, log)
-            image = await self._images.take(sandbox, go_on=False)
+            image = await self._images.take(sandbox, go_on=False) if await self._is_kept(spec) else None
         finally:
             await asyncio.shield(sandbox.kill())
+        total_bytes = laid_bytes + (image.size_bytes if image else 0)
         try:
-            await self._quota.check(record.account, laid_bytes + image.size_bytes)
+            await self._quota.check(record.account, total_bytes)
         except BaseException:
-            await asyncio.shield(self._images.delete(image.id))
+            if image:
+                await asyncio.shield(self._images.delete(image.id))
             raise
         log.append("ready")
         return {
             "state": TemplateState.READY,
-            "kind": image.kind,
-            "image": image.id,
-            "image_bytes": laid_bytes + image.size_bytes,
+            "spec": asdict(spec),
+            "ground": ground,
+            "kind": image.kind if image else None,
+            "image": image.id if image else None,
+            "image_bytes": total_bytes,
             "resolved": {manager: layer.resolved for manager, layer in layers.items()},
         }
+
+    async def _imported(self, account: str, spec: TemplateSpec) -> TemplateSpec:
+        """With the image's digest, and the command that it starts with, if it has a shell for that."""
+        image = (await self._image_import.root(account, spec.image)).image
+        start = shlex.join(image.defaults.command) if image.shell else ""
+        return replace(spec, image=image.digest, start=spec.start or start)
+
+    async def _is_kept(self, spec: TemplateSpec) -> bool:
+        """Whether there is anything to keep: files are saved by programs inside, which an image may lack."""
+        return bool(not spec.image or spec.files or spec.set_up or spec.warm_up) or (
+            await self._images.of_memory()
+        )
 
     async def _run(self, sandbox: Sandbox, member: str, script: str, log: MutableSequence[str]) -> None:
         """Raises InvalidRequest when it fails."""
         if not script:
             return
         log.append(f"$ {script}")
-        order = Order(("/bin/bash", "-c", script), self._rules.build_seconds)
-        code, said = await commands.finish(sandbox, order)
+        code, said = await commands.finish(sandbox, commands.script(script, self._rules.build_seconds))
         log.append(said[-_LOG_CHARACTERS:])
         if code:
             raise invalid(member, f"the command ended with {code}")
