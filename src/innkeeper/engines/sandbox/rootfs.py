@@ -7,6 +7,7 @@ owns `/proc/sys`, by which it could have the host run a program. What /proc tell
 
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -91,9 +92,9 @@ def _write_furniture(folder: Path) -> None:
     Path(f"{folder}{HOME}").mkdir(parents=True, exist_ok=True)
     for place, to in _LINKS.items():
         link = Path(f"{folder}{place}")
-        link.parent.mkdir(exist_ok=True)
-        link.unlink(missing_ok=True)
-        link.symlink_to(to)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            link.symlink_to(to)
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,8 @@ class Gate:
 
 def trusting(spec: SandboxSpec, authority: Authority) -> SandboxSpec:
     """The same, with programs inside that believe our proxy."""
-    targets = [BUNDLE, *([_SYSTEM_BUNDLE] if Path(_SYSTEM_BUNDLE).is_file() else [])]
+    system = Path(f"{spec.root or ''}{_SYSTEM_BUNDLE}")
+    targets = [BUNDLE, *([_SYSTEM_BUNDLE] if system.is_file() else [])]
     mounts = [Mount(authority.bundle, target) for target in targets]
     environment = {**dict.fromkeys(_TRUST, BUNDLE), **spec.environment}
     return replace(spec, mounts=(*spec.mounts, *mounts), environment=environment)
