@@ -1,8 +1,8 @@
 """The `gvisor` driver: sandboxes with a kernel of their own in user space, by runsc(1) of gVisor.
 
 `room.py` is one sandbox, `bundle.py` what it sees, `router.py` its way out, `guest.py` runs inside, `wire.py`
-is how the host speaks with that, and `snapshot.py` what is left of a sandbox on disk. The platform is
-systrap, which needs no virtualisation: runsc of July 2024 or later.
+is how the host speaks with that, `line.py` how with a process itself, and `snapshot.py` what is left of a
+sandbox on disk. The platform is systrap, which needs no virtualisation: runsc of July 2024 or later.
 """
 
 import os
