@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from innkeeper.kernel.errors import InnkeeperError, NotFound
@@ -13,6 +14,15 @@ from innkeeper.services.memory.event import Event, SessionKey
 from innkeeper.services.memory.event_store import branches, events, of_session, sessions, to_event, turns
 from innkeeper.services.memory.model import MemoryStatus, invalid
 from innkeeper.services.memory.store import memories
+
+# Made once: making a statement takes longer than SQLite takes to carry it out.
+_WRITABLE = (
+    select(memories.c.account, memories.c.id, memories.c.event_expiry_days)
+    .where(memories.c.id.in_(bindparam("ids", expanding=True)), memories.c.status == MemoryStatus.ACTIVE)
+    .with_for_update(read=True)
+)
+_REPEATED = select(events).where(events.c.request.in_(bindparam("requests", expanding=True)))
+_INSERT_EVENTS, _INSERT_TURNS = insert(events), insert(turns)
 
 
 def write(connection: Connection, wanted: Sequence[Event], now: datetime) -> list[Event | Exception]:
@@ -44,10 +54,7 @@ def write(connection: Connection, wanted: Sequence[Event], now: datetime) -> lis
 
 def _expiry_days(connection: Connection, ids: set[tuple[str, str]]) -> dict[tuple[str, str], int]:
     """Of those that can be written to."""
-    query = select(memories.c.account, memories.c.id, memories.c.event_expiry_days).where(
-        memories.c.id.in_({id_ for _, id_ in ids}), memories.c.status == MemoryStatus.ACTIVE
-    )
-    rows = connection.execute(query.with_for_update(read=True))
+    rows = connection.execute(_WRITABLE, {"ids": [id_ for _, id_ in ids]})
     return {(row.account, row.id): row.event_expiry_days for row in rows}
 
 
@@ -55,7 +62,7 @@ def _requests(connection: Connection, digests: Sequence[str]) -> dict[str | None
     """The events that were written under these tokens before."""
     if not digests:
         return {}
-    rows = connection.execute(select(events).where(events.c.request.in_(digests))).mappings()
+    rows = connection.execute(_REPEATED, {"requests": digests}).mappings()
     return {row["request"]: to_event(row) for row in rows}
 
 
@@ -113,9 +120,9 @@ def _insert(
                     "happened_at": event.happened_at,
                 }
             )
-    connection.execute(insert(events), [_row(one, expiry, now) for one in accepted])
+    connection.execute(_INSERT_EVENTS, [_row(one, expiry, now) for one in accepted])
     if said:
-        connection.execute(insert(turns), said)
+        connection.execute(_INSERT_TURNS, said)
 
 
 def _touch_sessions(
@@ -125,19 +132,26 @@ def _touch_sessions(
     added: dict[SessionKey, int] = {}
     for event in accepted:
         added[event.key] = added.get(event.key, 0) + len(event.turns())
-    statement = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(sessions)
-    statement = statement.on_conflict_do_update(
-        index_elements=["account", "memory", "actor", "session"],
-        set_={"turns": sessions.c.turns + statement.excluded.turns, "touched_at": now},
-    )
     # In one order everywhere, so that two writers do not wait for each other.
     rows = [
         {**_of(key), "turns": added[key], "created_at": now, "touched_at": now}
         for key in sorted(added, key=lambda one: (one.account, one.memory, one.actor, one.session))
     ]
-    columns = sessions.c.account, sessions.c.memory, sessions.c.actor, sessions.c.session, sessions.c.turns
-    after = connection.execute(statement.returning(*columns), rows)
+    after = connection.execute(_touching(connection.dialect.name), rows)
     return {(key := SessionKey(*row[:4])): row.turns - added[key] for row in after}
+
+
+@cache
+def _touching(dialect: str) -> Any:
+    """Makes sessions or counts their turns up, and tells how many they have then."""
+    statement = (postgresql if dialect == "postgresql" else sqlite).insert(sessions)
+    new = statement.excluded
+    counted = statement.on_conflict_do_update(
+        index_elements=["account", "memory", "actor", "session"],
+        set_={"turns": sessions.c.turns + new.turns, "touched_at": new.touched_at},
+    )
+    names = "account", "memory", "actor", "session", "turns"
+    return counted.returning(*(sessions.c[name] for name in names))
 
 
 def _row(event: Event, expiry: dict[tuple[str, str], int], now: datetime) -> dict[str, Any]:
