@@ -142,15 +142,11 @@ def _read_note(folder: Path) -> dict[str, str]:
 def _keep(draft: Path, folder: Path, durable: bool = True) -> int:
     """Its size in bytes. A durable one is on disk before it is in its place, and in its place before anyone
     hears of it: a power cut leaves no image that is told of but empty."""
-    size = 0
-    for path in draft.rglob("*"):
-        if path.is_file():
-            size += path.stat().st_size
-        if durable:
-            _sync(path)
+    size = sum(path.stat().st_size for path in draft.rglob("*") if path.is_file())
     folder.parent.mkdir(parents=True, exist_ok=True)
     if durable:
-        _sync(draft)
+        for path in (*draft.iterdir(), draft):  # what lies deeper, the driver has put on disk
+            _sync(path)
     draft.rename(folder)
     if durable:
         _sync(folder.parent)

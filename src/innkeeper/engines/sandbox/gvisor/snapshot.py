@@ -132,33 +132,34 @@ class Snapshots:
 
     async def open(self, folder: Path, spec: SandboxSpec) -> Image:
         """Raises SandboxError that says why it is refused."""
-        return await asyncio.to_thread(self._open, folder, await self.key(), spec)
+        image, marks = await asyncio.to_thread(self._open, folder, await self.key(), spec)
+        self._remember(marks)
+        return image
 
-    def _open(self, folder: Path, key: Key, spec: SandboxSpec) -> Image:
+    def _open(self, folder: Path, key: Key, spec: SandboxSpec) -> tuple[Image, tuple[_Mark, ...]]:
         document = _read(folder)
         _refuse_others(document["key"], asdict(key), "does not fit this machine")
         _refuse_others(document["spec"], fitting(spec), "does not fit the sandbox")
-        self._verify(folder, document["files"], document["sha256"])
-        return Image(
-            folder,
-            tuple(
-                Running(one["id"], one["stream"], one["terminal"], tuple(one["open"]))
-                for one in document["processes"]
-            ),
-            tuple(document["relays"]),
-            document["next_stream"],
+        marks = self._verified(folder, document["files"], document["sha256"])
+        processes = (
+            Running(one["id"], one["stream"], one["terminal"], tuple(one["open"]))
+            for one in document["processes"]
         )
+        image = Image(folder, tuple(processes), tuple(document["relays"]), document["next_stream"])
+        return image, marks
 
-    def _verify(self, folder: Path, files: Sequence[str], digests: Mapping[str, str] | None) -> None:
+    def _verified(
+        self, folder: Path, files: Sequence[str], digests: Mapping[str, str] | None
+    ) -> tuple[_Mark, ...]:
         marks = tuple(_mark(folder / name) for name in files)
         if marks in self._known:
-            return
+            return marks
         if digests is None:
             raise SandboxError("the snapshot was made for the server that took it, which has ended since")
         for name, digest in digests.items():
             if _digest(folder / name) != digest:
                 raise SandboxError(f"the snapshot is damaged: {name} is not what was written")
-        self._remember(marks)
+        return marks
 
     def _remember(self, marks: tuple[_Mark, ...]) -> None:
         self._known[marks] = None
@@ -191,7 +192,7 @@ def _keep(image: Image, key: Key, spec: SandboxSpec, folder: Path, durable: bool
 
 def _synced(files: Sequence[Path]) -> dict[str, str]:
     """Their checksums, once they are on disk; the disk and the processor work at the same time."""
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(2 * len(files)) as pool:
         synced = pool.map(_sync, files)
         digests = dict(zip((path.name for path in files), pool.map(_digest, files), strict=True))
         list(synced)
