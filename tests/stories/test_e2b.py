@@ -213,7 +213,7 @@ def test_a_sandbox_lives_sleeps_wakes_and_ends(server: RunningServer) -> None:
 
 
 def test_forks_snapshots_and_sleepers_go_on_from_where_they_were(server: RunningServer) -> None:
-    sandbox = Sandbox.create(timeout=300, allow_internet_access=False)
+    sandbox = Sandbox.create(timeout=300)
     with_memory = has_memory(sandbox)
     sandbox.run_code("kept = ['before']")
     sandbox.files.write("kept.txt", "before")

@@ -1,5 +1,6 @@
 """The code interpreter in sandboxes with a kernel of their own: no word of the operator is needed."""
 
+import contextlib
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ GVISOR = {
     "code_interpreter_pool_count": "2",
 }
 PATIENCE_SECONDS = 60.0
+DAMAGED = b"damaged"
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +41,17 @@ def golden(server: RunningServer) -> list[Path]:
         for path in server.data_dir.glob("code-interpreter/golden/*/process")
         if not path.parent.name.startswith("draft-")
     ]
+
+
+def images(server: RunningServer) -> list[Path]:
+    return [path for folder in golden(server) for path in folder.glob("image/pages.img")]
+
+
+def anew(server: RunningServer) -> bool:
+    """Whether one that was damaged has been made again; they are put in place and removed meanwhile."""
+    with contextlib.suppress(FileNotFoundError):
+        return any(image.stat().st_size > len(DAMAGED) for image in images(server))
+    return False
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -70,13 +83,27 @@ def test_a_day_in_a_session(server: RunningServer) -> None:
             assert other.out("[1, 2].map(x => 2 * x)", language="javascript") == "[ 2, 4 ]\n"
 
 
-def test_sessions_go_on_from_one_snapshot_and_apart(server: RunningServer) -> None:
-    made = server.client("bedrock-agentcore-control").create_code_interpreter(
-        name=f"own_{uuid.uuid4().hex[:8]}", networkConfiguration={"networkMode": "SANDBOX"}
-    )
-    interpreter = made["codeInterpreterId"]
-    Coding(server, interpreter).stop()
-    until(lambda: len(golden(server)) == 1)
+def test_sessions_go_on_from_one_snapshot_for_each_network_and_apart(server: RunningServer) -> None:
+    control = server.client("bedrock-agentcore-control")
+    own = [
+        control.create_code_interpreter(
+            name=f"own_{uuid.uuid4().hex[:8]}", networkConfiguration={"networkMode": mode}
+        )["codeInterpreterId"]
+        for mode in ("PUBLIC", "SANDBOX")
+    ]
+    for interpreter in own:
+        Coding(server, interpreter).stop()
+    until(lambda: len(golden(server)) == 2)
+    for interpreter in own:
+        _go_on_apart(server, interpreter)
+    for image in images(server):
+        image.write_bytes(DAMAGED)
+    with Coding(server, interpreter) as another, Coding(server, interpreter) as afresh:
+        assert another.out("1 + 1") == afresh.out("1 + 1") == "2\n"
+    until(lambda: anew(server))
+
+
+def _go_on_apart(server: RunningServer, interpreter: str) -> None:
     with Coding(server, interpreter) as ready, Coding(server, interpreter) as copied:
         loaded = "import sys; 'decimal' in sys.modules"
         assert ready.out(loaded) == copied.out(loaded) == "True\n"
@@ -86,8 +113,3 @@ def test_sessions_go_on_from_one_snapshot_and_apart(server: RunningServer) -> No
         copied.invoke("writeFiles", content=[{"path": "mine.txt", "text": "secret"}])
         assert ready.invoke("listFiles")["content"] == []
         assert ready.run("x = 1", clearContext=True)["isError"] is False
-    image = golden(server)[0] / "image" / "pages.img"
-    image.write_bytes(b"damaged")
-    with Coding(server, interpreter) as another, Coding(server, interpreter) as afresh:
-        assert another.out("1 + 1") == afresh.out("1 + 1") == "2\n"
-    until(lambda: image.exists() and image.stat().st_size > len(b"damaged"))  # made anew

@@ -1,7 +1,6 @@
 """Accounts, their access keys, the credentials of role sessions, and what a caller may do."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -161,12 +160,11 @@ class Accounts:
             await store.add_session(connection, session, sealed)
         return RoleCredentials(session.access_key_id, secret, token, expires_at, session.caller)
 
-    async def revoke(self, account: str, session_names: Sequence[str]) -> None:
-        """End the credentials of role sessions before their time."""
+    async def revoke(self, access_key_id: str) -> None:
+        """End the credentials of a role's session before their time."""
         async with self._database.begin() as connection:
-            keys = await store.delete_sessions_named(connection, account, session_names)
-        for key in keys:
-            self._credentials.forget(key)
+            await store.delete_session(connection, access_key_id)
+        self._credentials.forget(access_key_id)
 
     async def assume_role(
         self, caller: Caller, role_arn: str, session_name: str, seconds: int, external_id: str = ""

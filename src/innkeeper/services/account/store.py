@@ -1,6 +1,5 @@
 """Accounts, access keys and role sessions in the database."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -144,12 +143,8 @@ async def find_session(connection: AsyncConnection, access_key_id: str) -> tuple
     return session, row.sealed
 
 
-async def delete_sessions_named(connection: AsyncConnection, account: str, names: Sequence[str]) -> list[str]:
-    """The access keys of those there were."""
-    named = role_sessions.c.account == account, role_sessions.c.session_name.in_(names)
-    keys = (await connection.scalars(select(role_sessions.c.access_key_id).where(*named))).all()
-    await connection.execute(delete(role_sessions).where(*named))
-    return list(keys)
+async def delete_session(connection: AsyncConnection, access_key_id: str) -> None:
+    await connection.execute(delete(role_sessions).where(role_sessions.c.access_key_id == access_key_id))
 
 
 async def delete_sessions_of_role(connection: AsyncConnection, account: str, role: str) -> None:

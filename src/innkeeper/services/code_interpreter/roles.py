@@ -1,7 +1,7 @@
 """The execution role of an interpreter: its sessions act as it, and find this server as their AWS."""
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from innkeeper.engines.sandbox.sandbox import Relay
 from innkeeper.kernel.ids import Arn
@@ -13,6 +13,14 @@ RELAY_PORT = 7471
 _GRACE_SECONDS = 60  # a session's time runs from when it is ready, its credentials' from before
 
 
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a session has of its interpreter's role; nothing where there is none."""
+
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    access_key_id: str = ""
+
+
 class ExecutionRoles:
     """`host` and `port` are those of this server, as a host of sandboxes reaches it."""
 
@@ -20,16 +28,15 @@ class ExecutionRoles:
         self._accounts = accounts
         self.relay = Relay(RELAY_PORT, host, port)
 
-    async def grant(self, interpreter: CodeInterpreter, session: SessionRecord) -> Mapping[str, str]:
-        """As variables: credentials of the session alone, that end with its time; none without a role.
-        Raises NotFound when the role is gone."""
+    async def grant(self, interpreter: CodeInterpreter, session: SessionRecord) -> Grant:
+        """Credentials of the session alone, that end with its time. Raises NotFound when the role is gone."""
         if interpreter.role is None:
-            return {}
+            return Grant()
         seconds = session.timeout_seconds + _GRACE_SECONDS
         credentials = await self._accounts.role_credentials(interpreter.role, session.id, seconds)
         region = Arn.parse(interpreter.arn).region
         url = f"http://127.0.0.1:{RELAY_PORT}"
-        return {
+        variables = {
             "AWS_ACCESS_KEY_ID": credentials.access_key_id,
             "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
             "AWS_SESSION_TOKEN": credentials.session_token,
@@ -38,11 +45,9 @@ class ExecutionRoles:
             "AWS_ENDPOINT_URL": url,
             "AWS_ENDPOINT_URL_S3": url,
         }
+        return Grant(variables, credentials.access_key_id)
 
-    async def revoke(self, sessions: Sequence[SessionRecord]) -> None:
-        """End their credentials before their time."""
-        names: dict[str, list[str]] = defaultdict(list)
-        for session in sessions:
-            names[session.account].append(session.id)
-        for account, of_account in names.items():
-            await self._accounts.revoke(account, of_account)
+    async def revoke(self, grant: Grant) -> None:
+        """End its credentials before their time."""
+        if grant.access_key_id:
+            await self._accounts.revoke(grant.access_key_id)

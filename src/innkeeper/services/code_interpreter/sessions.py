@@ -20,7 +20,7 @@ from innkeeper.services.code_interpreter.model import (
     SessionStatus,
     check_extras,
 )
-from innkeeper.services.code_interpreter.roles import ExecutionRoles
+from innkeeper.services.code_interpreter.roles import ExecutionRoles, Grant
 from innkeeper.services.code_interpreter.room import Room
 from innkeeper.services.code_interpreter.rooms import Reach, Rooms
 from innkeeper.services.usage.model import Kind, Subject
@@ -34,10 +34,10 @@ _ID_LENGTH = 26
 class Session:
     """A live session. `watch` ends it when its time is over, or its sandbox is."""
 
-    def __init__(self, record: SessionRecord, room: Room, has_role: bool) -> None:
+    def __init__(self, record: SessionRecord, room: Room, grant: Grant) -> None:
         self.record = record
         self.room = room
-        self.has_role = has_role
+        self.grant = grant
         self.end_reason = ""
         self.ended = asyncio.Event()
         self.watch: asyncio.Task[None] | None = None
@@ -78,8 +78,7 @@ class Sessions:
             "end_reason": "the server was restarted",
         }
         async with self._database.begin() as connection:
-            ended = await store.end_sessions_of_host(connection, self._host, values)
-        await self._roles.revoke(ended)
+            await store.end_sessions_of_host(connection, self._host, values)
         self._rooms.prepare()
 
     async def start(self, account: str, interpreter: CodeInterpreter, parameters: Document) -> SessionRecord:
@@ -153,16 +152,15 @@ class Sessions:
         self, record: SessionRecord, interpreter: CodeInterpreter, parameters: Document
     ) -> SessionRecord:
         async with AsyncExitStack() as undo:
-            granted = await self._roles.grant(interpreter, record)
-            if granted:
-                undo.push_async_callback(self._roles.revoke, [record])
+            grant = await self._roles.grant(interpreter, record)
+            undo.push_async_callback(self._roles.revoke, grant)
             own = within(self.limits, interpreter.limits)
-            room = await self._rooms.open(Reach.of(interpreter), granted, own)
+            room = await self._rooms.open(Reach.of(interpreter), grant.variables, own)
             undo.push_async_callback(room.close)
             kept = await self._insert(record, parameters)
             if kept.id == record.id:  # else the request is a repeat, and its session is there
                 undo.pop_all()
-                self._begin(Session(record, room, bool(granted)))
+                self._begin(Session(record, room, grant))
             return kept
 
     def _new_record(self, account: str, interpreter: CodeInterpreter, parameters: Document) -> SessionRecord:
@@ -220,8 +218,7 @@ class Sessions:
         usage = await _usage(session.room)
         await self._metering.end(session.record.id)
         try:
-            if session.has_role:
-                await self._roles.revoke([session.record])
+            await self._roles.revoke(session.grant)
             await session.room.close()
         finally:
             self._live.pop(session.record.id, None)

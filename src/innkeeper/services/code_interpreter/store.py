@@ -130,14 +130,9 @@ async def update_session(connection: AsyncConnection, session_id: str, values: M
     await connection.execute(update(sessions).where(sessions.c.id == session_id).values(values))
 
 
-async def end_sessions_of_host(
-    connection: AsyncConnection, host: str, values: Mapping[str, Any]
-) -> Sequence[SessionRecord]:
-    """Those that were ready, as they were."""
-    live = sessions.c.host == host, sessions.c.status == SessionStatus.READY
-    found = (await connection.execute(select(sessions).where(*live))).mappings().all()
-    await connection.execute(update(sessions).where(*live).values(values))
-    return [_record(row) for row in found]
+async def end_sessions_of_host(connection: AsyncConnection, host: str, values: Mapping[str, Any]) -> None:
+    live = sessions.c.status == SessionStatus.READY
+    await connection.execute(update(sessions).where(sessions.c.host == host, live).values(values))
 
 
 def _record(row: RowMapping) -> SessionRecord:

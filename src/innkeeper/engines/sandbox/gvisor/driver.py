@@ -13,6 +13,7 @@ from pathlib import Path
 from innkeeper.engines.sandbox.cgroups import Cgroup
 from innkeeper.engines.sandbox.driver import RoomDriver
 from innkeeper.engines.sandbox.gvisor.room import GvisorRoom
+from innkeeper.engines.sandbox.gvisor.router import Routers
 from innkeeper.engines.sandbox.gvisor.snapshot import Snapshots
 from innkeeper.engines.sandbox.gvisor.spares import Spares
 from innkeeper.engines.sandbox.sandbox import Isolation, SandboxSpec
@@ -29,6 +30,7 @@ class GvisorDriver(RoomDriver[GvisorRoom]):
         super().__init__(state_dir)
         self._bundles = state_dir / "bundles"
         self._snapshots = Snapshots(self.name)
+        self._routers = Routers()
         self._spares = Spares(self._spare)
 
     def missing(self) -> list[str]:
@@ -36,7 +38,7 @@ class GvisorDriver(RoomDriver[GvisorRoom]):
 
     def room(self, spec: SandboxSpec, cgroup: Cgroup) -> GvisorRoom:
         folder = self._bundles / f"{spec.id}.{secrets.token_hex(4)}"
-        return GvisorRoom(spec, cgroup, self._rooms.discard, folder, self._snapshots)
+        return GvisorRoom(spec, cgroup, self._rooms.discard, folder, self._snapshots, self._routers)
 
     def expect(self, spec: SandboxSpec) -> None:
         self._spares.fill(spec, self.spares, soon=True)
@@ -57,6 +59,7 @@ class GvisorDriver(RoomDriver[GvisorRoom]):
     async def close(self) -> None:
         await self._spares.close()
         await super().close()
+        await self._routers.close()
 
     async def _spare(self, spec: SandboxSpec) -> GvisorRoom:
         bare = SandboxSpec(

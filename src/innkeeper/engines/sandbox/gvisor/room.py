@@ -19,7 +19,7 @@ from innkeeper.engines.sandbox.gvisor import bundle, control, files, router, run
 from innkeeper.engines.sandbox.gvisor.barrier import Barrier
 from innkeeper.engines.sandbox.gvisor.doors import Door, Doors
 from innkeeper.engines.sandbox.gvisor.process import GvisorProcess, Processes
-from innkeeper.engines.sandbox.gvisor.router import Router
+from innkeeper.engines.sandbox.gvisor.router import Router, Routers
 from innkeeper.engines.sandbox.gvisor.snapshot import Image, Snapshots, draft
 from innkeeper.engines.sandbox.gvisor.wire import Wire
 from innkeeper.engines.sandbox.overlay import laying
@@ -54,11 +54,13 @@ class GvisorRoom(Room):
         ended: Callable[[Room], None],
         folder: Path,
         snapshots: Snapshots,
+        routers: Routers,
     ) -> None:
         super().__init__(spec, cgroup, ended)
         self.image: Image | None = None
         self.spare = False
         self._container = spec.id
+        self._routers = routers
         self._router: Router | None = None
         self._network = "none"
         self._folder = folder
@@ -160,7 +162,7 @@ class GvisorRoom(Room):
         self._cgroup.make(self._around(self._limits))
         self._belongings.push_async_callback(asyncio.to_thread, self._cgroup.release)
         if self._spec.network is not Network.NONE:
-            self._router, self._network = await Router.make(self._belongings), "sandbox"
+            self._router, self._network = await self._routers.take(self._belongings), "sandbox"
         await self._write_bundle(etc, self._router.path if self._router else None)
         if laid := laying(self._spec, etc):
             self._around_runsc = ["unshare", "--mount", "--", *laid]

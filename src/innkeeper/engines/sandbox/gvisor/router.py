@@ -11,7 +11,9 @@ process stays for it: the namespaces live as long as we, or the sandbox, hold th
 """
 
 import asyncio
+import contextlib
 import os
+from collections import deque
 from contextlib import AsyncExitStack
 from ipaddress import collapse_addresses
 
@@ -24,6 +26,8 @@ from innkeeper.engines.sandbox.readiness import readable
 from innkeeper.engines.sandbox.sandbox import SandboxError
 
 TIMEOUT_SECONDS = 15.0
+
+_AHEAD = 2
 
 _GATEWAY, _GUEST = "192.0.2.9", "192.0.2.10"
 _INSIDE = "inside"  # the router's end of the wire
@@ -83,8 +87,43 @@ class Router:
             return cls(namespace, wire)
 
 
+class Routers:
+    """Keeps a few made ahead, once one was needed: making one takes some ten processes."""
+
+    def __init__(self) -> None:
+        self._ready: deque[tuple[Router, AsyncExitStack]] = deque()
+        self._filling: asyncio.Task[None] | None = None
+
+    async def take(self, stack: AsyncExitStack) -> Router:
+        """One that nobody had, until the stack closes it. Raises SandboxError."""
+        if not self._ready:
+            self._ready.append(await _made())
+        router, belongings = self._ready.popleft()
+        stack.push_async_callback(belongings.aclose)
+        if self._filling is None or self._filling.done():
+            self._filling = asyncio.create_task(self._fill())
+        return router
+
+    async def close(self) -> None:
+        if self._filling:
+            self._filling.cancel()
+            await asyncio.wait({self._filling})
+        while self._ready:
+            await self._ready.pop()[1].aclose()
+
+    async def _fill(self) -> None:
+        with contextlib.suppress(SandboxError):  # who takes the next is told why, if none can be made
+            while len(self._ready) < _AHEAD:
+                self._ready.append(await _made())
+
+
+async def _made() -> tuple[Router, AsyncExitStack]:
+    async with AsyncExitStack() as stack:
+        return await Router.make(stack), stack.pop_all()
+
+
 def _start(stack: AsyncExitStack) -> tuple[ChildProcess, int]:
-    """The process that makes it, and what can be read when it has."""
+    """The process that makes it, and what can be read when it has. It ends when we do, or the stack."""
     ready, report = os.pipe()
     stack.callback(os.close, ready)
     leave, stay = os.pipe()
@@ -92,8 +131,8 @@ def _start(stack: AsyncExitStack) -> tuple[ChildProcess, int]:
     try:
         maker = ChildProcess(
             [
-                *("setpriv", "--pdeathsig", "KILL", "unshare", "--user", "--map-root-user", "--net"),
-                *("--", "/bin/sh", "-c", _MAKE, "router", _ENDS, _ROUTER, _rules()),
+                *("unshare", "--user", "--map-root-user", "--net", "--", "/bin/sh", "-c", _MAKE),
+                *("router", _ENDS, _ROUTER, _rules()),
             ],
             stdin=leave,
             stdout=report,
