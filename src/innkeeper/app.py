@@ -91,13 +91,13 @@ class Innkeeper:
         await account_jobs.schedule(engines.jobs)
         await memory_jobs.schedule(engines.jobs)
         await self.runtime.runtimes.resume()
+        await self.memory.open()
         self.office.metering.open()
         self._watch = asyncio.create_task(self.runtime.expiry.run())
 
     async def end_sessions(self) -> None:
         """All that there are, and with them the streams of what goes on in them."""
         await asyncio.gather(self.runtime.sessions.close(), self.code.sessions.close())
-        await self.memory.events.close()
         await self.e2b.close()
         await self.sandboxes.close()
 
@@ -108,11 +108,14 @@ class Innkeeper:
             with suppress(asyncio.CancelledError):
                 await self._watch
         await self.end_sessions()
+        await self.memory.close()
         await self.office.metering.close()
         await self.runtime.authorizer.close()
         await self.engines.sandboxes.close()
         await self.engines.jobs.close()
         await self.models.close()
+        await self.engines.search.close()
+        await self.engines.embedder.close()
         await self.engines.database.close()
 
     def _agent_of(self, caller: Caller) -> tuple[str, str] | None:

@@ -34,7 +34,8 @@ PROTOCOLS = {
     "sandbox": {"sandbox", "pool", "client", "bridge", "images", "trust", "egress"},
     "images": {"image", "roots"},
     "models": {"model"},
-    "embedders": {"embedder"},
+    "embedders": {"embedder", "minilm_install"},
+    "search": {"search", "ranking", "words"},
     "blobs": {"blobs"},
     "vault": {"vault"},
 }

@@ -7,8 +7,11 @@ from urllib.parse import quote, urlencode
 import typer
 
 from innkeeper.cli.api import Api
+from innkeeper.cli.failure import CommandFailed
 from innkeeper.cli.options import DataDir, Json
 from innkeeper.cli.terminal import print_json, print_table, say
+from innkeeper.engines.embedders.minilm_install import InstallError, default_folder
+from innkeeper.engines.embedders.minilm_install import install as install_minilm
 
 memory = typer.Typer(help="See, export and erase what agents remember.", no_args_is_help=True)
 
@@ -53,6 +56,39 @@ def show(name: Name, data_dir: DataDir = None, as_json: Json = False) -> None:
         typer.echo(f"strategy: {one['name']} ({one['type']})")
     for kind, count in found["holds"].items():
         typer.echo(f"{kind}: {count}")
+
+
+@memory.command()
+def search(
+    name: Name,
+    query: Annotated[str, typer.Argument(help="What is asked for, as a question or in words.")],
+    actor: Actor = None,
+    session: Session = None,
+    limit: Annotated[int, typer.Option(help="How many to show.", min=1, max=100)] = 5,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Find what was said, word for word, and show why it was found."""
+    wanted = {"query": query, "limit": limit, **_extent(actor, session, None)}
+    found = Api.connect(data_dir).call("POST", f"{_path(name)}/search", wanted)
+    if as_json:
+        print_json(found)
+        return
+    for turn in found["turns"]:
+        why = ", ".join(f"{part} {score:.2f}" for part, score in turn["why"].items() if score)
+        typer.echo(f"{turn['score']:.2f}  {turn['at'][:10]}  {turn['actor']}, {turn['session']}: {why}")
+        typer.echo(f"      {turn['role']}: {turn['text']}")
+
+
+@memory.command()
+def install() -> None:
+    """Install the model that finds things by their meaning; without it they are found by words alone."""
+    folder = default_folder()
+    try:
+        install_minilm(folder, say)
+    except InstallError as error:
+        raise CommandFailed(str(error)) from error
+    say(f"The model is in {folder}; the server uses it from now on.")
 
 
 @memory.command()

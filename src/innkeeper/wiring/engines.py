@@ -5,9 +5,13 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from innkeeper.engines.blobs.folder import FolderBlobs
+from innkeeper.engines.embedders.embedder import Embedder
+from innkeeper.engines.embedders.minilm import MiniLm
+from innkeeper.engines.embedders.minilm_install import default_folder as minilm_folder
 from innkeeper.engines.jobs.jobs import Jobs
 from innkeeper.engines.models.model import Model, Provider
 from innkeeper.engines.sandbox.sandbox import Limits, SandboxDriver
+from innkeeper.engines.search.search import Search
 from innkeeper.engines.store.database import Database
 from innkeeper.engines.vault.local import LocalVault
 from innkeeper.kernel.clock import SystemClock
@@ -26,6 +30,8 @@ class Engines:
         self.blobs = FolderBlobs(data / "blobs")
         self.jobs = _jobs(settings, host)
         self.sandboxes = _sandbox_driver(settings)
+        self.search = _search(settings, self.database)
+        self.embedder: Embedder = MiniLm(minilm_folder())
 
 
 def session_limits(settings: Settings) -> Limits:
@@ -45,6 +51,16 @@ def _jobs(settings: Settings, host: str) -> Jobs:
     from innkeeper.engines.jobs.dbos_jobs import DbosJobs
 
     return DbosJobs(settings.jobs_database, host)
+
+
+def _search(settings: Settings, database: Database) -> Search:
+    if settings.database.startswith("postgresql"):
+        from innkeeper.engines.search.postgres import PostgresSearch
+
+        return PostgresSearch(database)
+    from innkeeper.engines.search.sqlite.driver import SqliteSearch
+
+    return SqliteSearch(settings.data_dir / "search")
 
 
 def _sandbox_driver(settings: Settings) -> SandboxDriver:

@@ -8,8 +8,11 @@ from innkeeper.services.memory.contents import Contents
 from innkeeper.services.memory.erasure import Erasure
 from innkeeper.services.memory.event_operations import EventOperations
 from innkeeper.services.memory.events import Events
+from innkeeper.services.memory.index import Index
 from innkeeper.services.memory.model import Limits
 from innkeeper.services.memory.operations import MemoryOperations
+from innkeeper.services.memory.recall import Recall
+from innkeeper.services.memory.recall_operations import RecallOperations
 from innkeeper.services.memory.record_operations import RecordOperations
 from innkeeper.services.memory.records import Records
 from innkeeper.services.memory.routes import routes
@@ -20,7 +23,8 @@ from innkeeper.wiring.office import Office
 
 class Memory:
     def __init__(self, office: Office, settings: Settings) -> None:
-        database, clock = office.engines.database, office.engines.clock
+        engines = office.engines
+        database, clock = engines.database, engines.clock
         limits = Limits(
             memories=settings.memory_max_count,
             strategies=settings.memory_max_strategies,
@@ -28,23 +32,33 @@ class Memory:
             queued_events=settings.memory_queue_max_events,
             write_seconds=settings.memory_write_timeout_seconds,
         )
-        self._erasure = Erasure(database)
+        self.index = Index(database, engines.search, engines.embedder)
+        self._erasure = Erasure(database, self.index)
         self._contents = Contents(database)
         self.memories = Memories(
             database, office.accounts, office.tags, office.policies, self._erasure, limits, clock
         )
         self.events = Events(database, self.memories, limits, clock)
         self.records = Records(database, self.memories, clock)
+        self.recall = Recall(database, engines.search, engines.embedder, self.memories, self.records, clock)
 
     def operations(self) -> tuple[object, ...]:
         return (
             MemoryOperations(self.memories),
             EventOperations(self.events),
             RecordOperations(self.records),
+            RecallOperations(self.recall),
         )
 
     def routes(self) -> list[Route]:
-        return routes(self.memories, self._contents, self._erasure)
+        return routes(self.memories, self._contents, self._erasure, self.recall)
+
+    async def open(self) -> None:
+        await self.index.open()
+
+    async def close(self) -> None:
+        await self.events.close()
+        await self.index.close()
 
     def register(self, jobs: Jobs) -> None:
         """Before the engine of jobs is opened."""

@@ -34,7 +34,9 @@ def fill(remembering: Remembering, secret: str) -> str:
 
 
 def on_disk(server: RunningServer, text: str) -> bool:
-    return any(text.encode() in path.read_bytes() for path in server.data_dir.glob("innkeeper.db*"))
+    """In the tables or the index, whose words are in lower case and apart."""
+    files = [*server.data_dir.glob("innkeeper.db*"), *server.data_dir.glob("search/*")]
+    return any(text.encode() in path.read_bytes() for path in files)
 
 
 def test_a_person_is_erased_wholly(server: RunningServer, remembering: Remembering, user: Terminal) -> None:

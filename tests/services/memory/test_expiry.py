@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from innkeeper.engines.embedders.minilm import MiniLm
+from innkeeper.engines.search.sqlite.driver import SqliteSearch
 from innkeeper.engines.store.database import Database
 from innkeeper.engines.vault.local import LocalVault
 from innkeeper.kernel.caller import Caller
@@ -13,6 +15,7 @@ from innkeeper.services.account.service import Accounts
 from innkeeper.services.memory.contents import Contents
 from innkeeper.services.memory.erasure import Erasure
 from innkeeper.services.memory.events import Events
+from innkeeper.services.memory.index import Index
 from innkeeper.services.memory.model import Limits
 from innkeeper.services.memory.records import Records
 from innkeeper.services.memory.service import Memories
@@ -30,7 +33,7 @@ class Desk:
         limits = Limits(memories=5, strategies=6, event_bytes=1000, queued_events=10, write_seconds=60)
         accounts = Accounts(database, LocalVault(folder / "master.key"), self.clock)
         tags, policies = Tags(database, {}), ResourcePolicies(database, {}, self.clock)
-        erasure = Erasure(database)
+        erasure = Erasure(database, Index(database, SqliteSearch(folder / "search"), MiniLm(folder)))
         self.memories = Memories(database, accounts, tags, policies, erasure, limits, self.clock)
         self.events = Events(database, self.memories, limits, self.clock)
         self.records = Records(database, self.memories, self.clock)

@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Table, delete, select, tuple_
 from innkeeper.engines.store.database import Database
 from innkeeper.services.memory.event_store import branches, events, sessions, turns
 from innkeeper.services.memory.extent import Extent
+from innkeeper.services.memory.index import Index
 from innkeeper.services.memory.model import Memory
 from innkeeper.services.memory.record_store import records
 
@@ -24,12 +25,26 @@ class Receipt:
 
 
 class Erasure:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, index: Index) -> None:
         self._database = database
+        self._index = index
 
     async def erase(self, extent: Extent) -> Receipt:
-        """What is written while it runs may stay. Raises InvalidRequest."""
+        """What is written while it runs may stay. Raises InvalidRequest; TimeoutError when the index is too
+        far behind, and then it can be asked for again."""
         extent.check()
+        receipt = await self._clear(extent)
+        await self._index.erase(extent.memory.account, extent.memory.id)
+        await self._database.scrub()
+        return receipt
+
+    async def empty(self, memory: Memory) -> None:
+        """All that is in a memory."""
+        await self._clear(Extent(memory))
+        await self._index.drop(memory.account, memory.id)
+        await self._database.scrub()
+
+    async def _clear(self, extent: Extent) -> Receipt:
         async with self._database.begin() as connection:
             of_records = await extent.of_records(connection)
         receipt = Receipt(
@@ -39,12 +54,7 @@ class Erasure:
             sessions=await self._delete(sessions, extent.of(sessions)),
         )
         await self._delete(branches, extent.of(branches))
-        await self._database.scrub()
         return receipt
-
-    async def empty(self, memory: Memory) -> None:
-        """All that is in a memory."""
-        await self.erase(Extent(memory))
 
     async def _delete(self, table: Table, which: ColumnElement[bool]) -> int:
         """In pieces, so that others can write in between."""

@@ -45,6 +45,18 @@ class Event:
         return [(one["role"], one["content"]["text"]) for one in said]
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What was said in one message of an event."""
+
+    actor: str
+    session: str
+    event_id: str
+    role: str
+    text: str
+    happened_at: datetime
+
+
 def new_event_id(happened_at: datetime) -> str:
     """Its digits are the milliseconds of its time; ids of one session sort by time."""
     return f"{max(0, round(happened_at.timestamp() * 1000)):019d}#{secrets.token_hex(8)}"

@@ -30,7 +30,7 @@ from innkeeper.engines.store.database import Moment, metadata
 from innkeeper.kernel.call import Document
 from innkeeper.kernel.page import PageRequest
 from innkeeper.services.memory.branches import Lineage
-from innkeeper.services.memory.event import Event, SessionKey
+from innkeeper.services.memory.event import Event, SessionKey, Turn
 
 _RowId = BigInteger().with_variant(Integer, "sqlite")
 _ACTOR, _SESSION, _EVENT = String(255), String(100), String(64)
@@ -157,6 +157,17 @@ def _on(lineage: Lineage) -> ColumnElement[bool]:
             part = and_(part, tuple_(events.c.happened_at, events.c.id) <= tuple_(*last))
         parts.append(part)
     return or_(*parts)
+
+
+async def turns_by_row(
+    connection: AsyncConnection, account: str, memory: str, rows: Sequence[int]
+) -> dict[int, Turn]:
+    """Those of them that are there, by number."""
+    query = select(turns).where(turns.c.account == account, turns.c.memory == memory, turns.c.id.in_(rows))
+    return {
+        row.id: Turn(row.actor, row.session, row.event_id, row.role, row.text, row.happened_at)
+        for row in await connection.execute(query)
+    }
 
 
 async def find_branches(connection: AsyncConnection, key: SessionKey) -> dict[str, Document]:

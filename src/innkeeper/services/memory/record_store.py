@@ -71,6 +71,14 @@ async def find_records(
     return {row["record_id"]: to_record(row) for row in (await connection.execute(query)).mappings()}
 
 
+async def records_by_row(
+    connection: AsyncConnection, account: str, memory: str, rows: Sequence[int], now: datetime
+) -> dict[int, Record]:
+    """Those of them that hold now, by number."""
+    query = select(records).where(_of_memory(account, memory), records.c.id.in_(rows), holds(now))
+    return {row["id"]: to_record(row) for row in (await connection.execute(query)).mappings()}
+
+
 async def list_records(
     connection: AsyncConnection,
     account: str,

@@ -1,7 +1,8 @@
 """Memories as JSON below `/-/v1/memories`: what they hold, taken along or erased."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
+from dataclasses import asdict
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -12,14 +13,18 @@ from innkeeper.kernel.errors import InvalidRequest
 from innkeeper.kernel.page import PageRequest
 from innkeeper.services.memory.contents import Contents
 from innkeeper.services.memory.erasure import Erasure
+from innkeeper.services.memory.event import Turn
 from innkeeper.services.memory.extent import Extent
 from innkeeper.services.memory.model import Memory, invalid
+from innkeeper.services.memory.recall import TOP_K, Hit, Recall
 from innkeeper.services.memory.service import Memories
 
 _MEMBERS = frozenset({"actor", "session", "namespacePath"})
+_QUERY_MAX = 10_000
+_LIMIT_MAX = 100
 
 
-def routes(memories: Memories, contents: Contents, erasure: Erasure) -> list[Route]:
+def routes(memories: Memories, contents: Contents, erasure: Erasure, recall: Recall) -> list[Route]:
     """The authenticated caller is in `request.state.caller`. A memory goes by its name or its id."""
 
     async def list_all(request: Request) -> Response:
@@ -52,6 +57,18 @@ def routes(memories: Memories, contents: Contents, erasure: Erasure) -> list[Rou
             }
         )
 
+    async def search(request: Request) -> Response:
+        """A body with `query`, and perhaps `actor`, `session` and `limit`: what was said, word for word."""
+        memory, members = await _named(request), _object(await request.body())
+        query, limit = members.pop("query", None), members.pop("limit", TOP_K)
+        if not isinstance(query, str) or not 1 <= len(query) <= _QUERY_MAX:
+            raise invalid("query", f"must be a text of 1 to {_QUERY_MAX} characters")
+        if not isinstance(limit, int) or not 1 <= limit <= _LIMIT_MAX:
+            raise invalid("limit", f"must be a number from 1 to {_LIMIT_MAX}")
+        extent = _extent(memory, members, _MEMBERS - {"namespacePath"})
+        hits = await recall.turns(memory, query, extent.actor, extent.session, limit)
+        return JSONResponse({"turns": [_turn(hit) for hit in hits]})
+
     async def _named(request: Request) -> Memory:
         return await memories.named(request.state.caller, request.path_params["memory"])
 
@@ -60,6 +77,7 @@ def routes(memories: Memories, contents: Contents, erasure: Erasure) -> list[Rou
         Route("/-/v1/memories/{memory}", get, methods=["GET"]),
         Route("/-/v1/memories/{memory}/export", export, methods=["GET"]),
         Route("/-/v1/memories/{memory}/erase", erase, methods=["POST"]),
+        Route("/-/v1/memories/{memory}/search", search, methods=["POST"]),
     ]
 
 
@@ -73,10 +91,10 @@ def _object(body: bytes) -> Document:
     return members
 
 
-def _extent(memory: Memory, members: Document) -> Extent:
+def _extent(memory: Memory, members: Document, known: Collection[str] = _MEMBERS) -> Extent:
     for name, value in members.items():
-        if name not in _MEMBERS:
-            raise invalid(name, f"unknown; there are: {', '.join(sorted(_MEMBERS))}")
+        if name not in known:
+            raise invalid(name, f"unknown; there are: {', '.join(sorted(known))}")
         if not isinstance(value, str) or not value or "\0" in value:
             raise invalid(name, "must be a text that is not empty")
     extent = Extent(memory, members.get("actor"), members.get("session"), members.get("namespacePath"))
@@ -97,4 +115,20 @@ def _memory(memory: Memory) -> Document:
         "eventExpiryDays": memory.event_expiry_days,
         "strategies": [{"name": one["name"], "type": one["type"]} for one in memory.strategies],
         "createdAt": memory.created_at.isoformat(),
+    }
+
+
+def _turn(hit: Hit[Turn]) -> Document:
+    """`why` holds what each part gave to the score."""
+    turn, why = hit.item, asdict(hit.found)
+    del why["id"]
+    return {
+        "actor": turn.actor,
+        "session": turn.session,
+        "eventId": turn.event_id,
+        "role": turn.role,
+        "text": turn.text,
+        "at": turn.happened_at.isoformat(),
+        "score": why.pop("score"),
+        "why": why,
     }

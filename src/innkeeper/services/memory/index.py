@@ -1,0 +1,115 @@
+"""Keeping the index of turns and records up to date: one worker, which looks for changes twice a second."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from innkeeper.engines.embedders.embedder import Embedder, EmbedderError
+from innkeeper.engines.search.search import Passage, Search
+from innkeeper.engines.store.database import Database
+from innkeeper.services.memory import index_store, passages
+from innkeeper.services.memory.index_store import Kind, Shelf
+
+_BATCH = 64
+_LOOK_SECONDS = 0.5
+_RETRY_SECONDS = 2.0
+_SETTLE_SECONDS = 60.0
+
+_log = logging.getLogger(__name__)
+
+
+class Index:
+    """Where no embedder is at hand, things are found by their words alone; `reindex` mends that later."""
+
+    def __init__(self, database: Database, search: Search, embedder: Embedder) -> None:
+        self._database = database
+        self._search = search
+        self._embedder = embedder
+        self._asked = asyncio.Event()
+        self._idle = asyncio.Condition()
+        self._worker: asyncio.Task[None] | None = None
+        self._told = False
+
+    async def open(self) -> None:
+        async with self._database.begin() as connection:
+            await index_store.watch(connection)
+        self._worker = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        if self._worker is not None:
+            self._worker.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._worker
+
+    async def settle(self, account: str, memory: str) -> None:
+        """Wait until all that was noted of a memory is in. Raises TimeoutError."""
+        async with asyncio.timeout(_SETTLE_SECONDS), self._idle:
+            while await self._is_pending(account, memory):
+                self._asked.set()
+                await self._idle.wait()
+
+    async def erase(self, account: str, memory: str) -> None:
+        """Leave no byte of what was removed from a memory. Raises TimeoutError."""
+        await self.settle(account, memory)
+        for kind in Kind:
+            await self._search.erase(Shelf(account, memory, kind).name)
+
+    async def drop(self, account: str, memory: str) -> None:
+        """With all that was in it; nothing more is noted of it."""
+        await self.settle(account, memory)
+        for kind in Kind:
+            await self._search.drop(Shelf(account, memory, kind).name)
+
+    async def _run(self) -> None:
+        while True:
+            self._asked.clear()
+            try:
+                more = await self._take_in()
+            except Exception:
+                _log.exception("the index of memories could not be brought up to date; it is tried again")
+                await asyncio.sleep(_RETRY_SECONDS)
+                continue
+            async with self._idle:
+                self._idle.notify_all()
+            if not more:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._asked.wait(), _LOOK_SECONDS)
+
+    async def _take_in(self) -> bool:
+        """One batch; False when there was none."""
+        async with self._database.begin() as connection:
+            numbers, shelves = await index_store.next_changes(connection, _BATCH)
+        for shelf, rows in shelves.items():
+            found = await self._passages(shelf, rows)
+            gone = set(rows).difference(passage.id for passage in found)
+            if gone:
+                await self._search.remove(shelf.name, gone)
+            if found:
+                await self._search.put(shelf.name, await self._with_vectors(found))
+        if numbers:
+            async with self._database.begin() as connection:
+                await index_store.forget_changes(connection, numbers)
+        return bool(numbers)
+
+    async def _passages(self, shelf: Shelf, rows: Sequence[int]) -> list[Passage]:
+        """Those that are still there."""
+        async with self._database.begin() as connection:
+            if shelf.kind is Kind.TURN:
+                return list(map(passages.of_turn, await index_store.said(connection, shelf, rows)))
+            return list(map(passages.of_record, await index_store.remembered(connection, shelf, rows)))
+
+    async def _with_vectors(self, found: Sequence[Passage]) -> Sequence[Passage]:
+        try:
+            vectors = await self._embedder.embed(list(map(passages.meaning_of, found)))
+        except EmbedderError as error:
+            if not self._told:
+                _log.warning("memories are searched by words alone: %s", error)
+                self._told = True
+            return found
+        return [replace(passage, vector=vector) for passage, vector in zip(found, vectors, strict=True)]
+
+    async def _is_pending(self, account: str, memory: str) -> bool:
+        async with self._database.begin() as connection:
+            return await index_store.pending(connection, account, memory)

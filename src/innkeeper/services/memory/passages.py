@@ -1,0 +1,54 @@
+"""Turns and records as passages of the index: in which scope, beside what, in which words."""
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import Row
+
+from innkeeper.engines.search.search import Passage, Scope
+from innkeeper.services.memory import namespaces
+
+
+def of_turn(row: Row[Any]) -> Passage:
+    """`row` is a turn with the text `before` it. Who said it is the actor, or the role of who answered."""
+    return Passage(
+        row.id,
+        session_scope(row.actor, row.session).path,
+        row.text,
+        thread=session_scope(row.actor, row.session).path,
+        place=row.position,
+        speaker=row.actor if row.role == "USER" else row.role.lower(),
+        before=row.before or "",
+        happened=in_words(row.happened_at),
+    )
+
+
+def of_record(row: Row[Any]) -> Passage:
+    return Passage(row.id, _path(row.namespace.split("/")), row.text, happened=in_words(row.happened_at))
+
+
+def meaning_of(passage: Passage) -> str:
+    """The text whose vector is the passage's."""
+    return f"{passage.speaker}: {passage.text}" if passage.speaker else passage.text
+
+
+def session_scope(actor: str | None, session: str | None) -> Scope:
+    """Of one session; of all of an actor; of all."""
+    return Scope(_path([part for part in (actor, session) if part is not None]))
+
+
+def record_scope(scope: namespaces.Scope) -> Scope:
+    path = scope.base if scope.subtree else scope.path
+    return Scope(_path(path.split("/")), below=scope.subtree)
+
+
+def in_words(moment: datetime) -> str:
+    """As people write it: `Monday, 8 May 2023`."""
+    return f"{moment:%A}, {moment.day} {moment:%B} {moment.year}"
+
+
+def _path(parts: list[str]) -> str:
+    """A namespace may hold any character, and with a slash at its end it is another one: each part is quoted,
+    an empty one stands as a plus."""
+    return "/" + "".join(f"{quote(part, safe='') or '+'}/" for part in parts)

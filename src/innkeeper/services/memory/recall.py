@@ -1,0 +1,109 @@
+"""Finding again: records by a query, and the turns themselves, whatever was extracted from them or not."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from innkeeper.engines.embedders.embedder import Embedder, EmbedderError
+from innkeeper.engines.search.ranking import Found, rank
+from innkeeper.engines.search.search import Scope, Search
+from innkeeper.engines.store.database import Database
+from innkeeper.kernel.call import Document
+from innkeeper.kernel.caller import Caller
+from innkeeper.kernel.clock import Clock
+from innkeeper.services.memory import namespaces, passages, record_metadata, record_store
+from innkeeper.services.memory.event import Turn
+from innkeeper.services.memory.event_store import turns_by_row
+from innkeeper.services.memory.index_store import Kind, Shelf
+from innkeeper.services.memory.model import Memory
+from innkeeper.services.memory.record import Record, shown_metadata
+from innkeeper.services.memory.records import Records
+from innkeeper.services.memory.service import Memories
+
+_CANDIDATES = 200
+# Filters are looked at after the search: more must be found for enough to be left.
+_CANDIDATES_FILTERED = 1000
+TOP_K = 10
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Hit(Generic[Item]):
+    """What was found, and why."""
+
+    item: Item
+    found: Found
+
+    @property
+    def relevance(self) -> float:
+        """Between 0 and 1, in the order of the scores: what clients compare with a threshold."""
+        return self.found.score / (1 + self.found.score)
+
+
+class Recall:
+    """Both searches filter by tenant, memory and scope before they rank."""
+
+    def __init__(
+        self,
+        database: Database,
+        search: Search,
+        embedder: Embedder,
+        memories: Memories,
+        records: Records,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._search = search
+        self._embedder = embedder
+        self._memories = memories
+        self._records = records
+        self._clock = clock
+
+    async def retrieve(self, caller: Caller, params: Document) -> list[Hit[Record]]:
+        """Records, the best first. Raises InvalidRequest, NotFound."""
+        memory = await self._memories.active(caller, params["memoryId"])
+        scope = namespaces.Scope.of(params)
+        criteria = params["searchCriteria"]
+        filters = criteria.get("metadataFilters", [])
+        record_metadata.check_filters(filters)
+        strategy = criteria.get("memoryStrategyId")
+        found = await self._found(
+            Shelf(memory.account, memory.id, Kind.RECORD),
+            passages.record_scope(scope),
+            criteria["searchQuery"],
+            _CANDIDATES_FILTERED if filters or strategy else _CANDIDATES,
+        )
+        async with self._database.begin() as connection:
+            rows = await record_store.records_by_row(
+                connection, memory.account, memory.id, [one.id for one in found], self._clock.now()
+            )
+        hits = [
+            Hit(record, one)
+            for one in found
+            if (record := rows.get(one.id)) is not None
+            and scope.contains(record.namespace)
+            and strategy in (None, record.strategy)
+            and record_metadata.matches(shown_metadata(record.metadata), filters)
+        ]
+        if not hits:
+            await self._records.check_scope(memory, scope)
+        return hits[: criteria.get("topK", TOP_K)]
+
+    async def turns(
+        self, memory: Memory, query: str, actor: str | None, session: str | None, limit: int
+    ) -> list[Hit[Turn]]:
+        """Of one session, of an actor, or of all: what was said, word for word, the best first."""
+        shelf = Shelf(memory.account, memory.id, Kind.TURN)
+        found = await self._found(shelf, passages.session_scope(actor, session), query, _CANDIDATES)
+        async with self._database.begin() as connection:
+            rows = await turns_by_row(connection, memory.account, memory.id, [one.id for one in found])
+        return [Hit(rows[one.id], one) for one in found if one.id in rows][:limit]
+
+    async def _found(self, shelf: Shelf, scope: Scope, query: str, limit: int) -> Sequence[Found]:
+        try:
+            vector = (await self._embedder.embed([query]))[0]
+        except EmbedderError:
+            vector = None
+        candidates = await self._search.candidates(shelf.name, scope, query, vector, limit)
+        return rank(candidates, query, limit)
