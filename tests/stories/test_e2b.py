@@ -215,13 +215,15 @@ def test_a_sandbox_lives_sleeps_wakes_and_ends(server: RunningServer) -> None:
 def test_forks_snapshots_and_sleepers_go_on_from_where_they_were(server: RunningServer) -> None:
     sandbox = Sandbox.create(timeout=300)
     with_memory = has_memory(sandbox)
-    sandbox.run_code("kept = ['before']")
+    sandbox.run_code("import random, ssl; kept = ['before']")
     sandbox.files.write("kept.txt", "before")
     forks = sandbox.fork(timeout=300, count=2)
     snapshot = sandbox.create_snapshot(name="story")
     restored = Sandbox.create(snapshot.snapshot_id, timeout=300)
     copies = [fork for fork in forks if isinstance(fork, Sandbox)] + [restored]
     assert len(copies) == 3
+    luck = {one.run_code("import random, ssl; (random.random(), ssl.RAND_bytes(8))").text for one in copies}
+    assert len(luck) == len(copies)
     for number, copy in enumerate(copies):
         if with_memory:
             assert copy.run_code(f"kept.append({number}); kept").text == f"['before', {number}]"

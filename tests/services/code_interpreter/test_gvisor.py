@@ -19,7 +19,7 @@ GVISOR = {
     **SETTINGS,
     "sandbox_driver": "gvisor",
     "untrusted_code_in_namespaces": "false",
-    "code_interpreter_imports": '["decimal", "random"]',
+    "code_interpreter_imports": '["decimal", "random", "ssl"]',
     "code_interpreter_pool_count": "2",
 }
 PATIENCE_SECONDS = 60.0
@@ -107,9 +107,10 @@ def _go_on_apart(server: RunningServer, interpreter: str) -> None:
     with Coding(server, interpreter) as ready, Coding(server, interpreter) as copied:
         loaded = "import sys; 'decimal' in sys.modules"
         assert ready.out(loaded) == copied.out(loaded) == "True\n"
-        draw = "import random; random.random()"
-        assert ready.out(draw) != copied.out(draw)
-        assert "<cell 3>" in copied.fails("1 / 0")
+        for draw in ("random.random()", "ssl.RAND_bytes(16)", "uuid.uuid4()", "os.urandom(16)"):
+            drawn = f"import os, random, ssl, uuid; {draw}"
+            assert ready.out(drawn) != copied.out(drawn), draw
+        assert "<cell 6>" in copied.fails("1 / 0")
         copied.invoke("writeFiles", content=[{"path": "mine.txt", "text": "secret"}])
         assert ready.invoke("listFiles")["content"] == []
         assert ready.run("x = 1", clearContext=True)["isError"] is False

@@ -30,6 +30,7 @@ pytest.register_assert_rewrite(
             "battery",
             "bombs",
             "connections",
+            "copies",
             "egress",
             "files",
             "isolation",
@@ -37,6 +38,7 @@ pytest.register_assert_rewrite(
             "limits",
             "processes",
             "reconnections",
+            "rebinding",
             "secrets",
             "snapshots",
             "transitions",
@@ -52,12 +54,14 @@ from innkeeper.engines.sandbox.contract_battery import (
 )
 from innkeeper.engines.sandbox.contract_bombs import BombBattery, TrapBattery
 from innkeeper.engines.sandbox.contract_connections import ConnectionContract
+from innkeeper.engines.sandbox.contract_copies import CopyBattery
 from innkeeper.engines.sandbox.contract_egress import EgressContract
 from innkeeper.engines.sandbox.contract_files import FileContract
 from innkeeper.engines.sandbox.contract_isolation import IsolationContract
 from innkeeper.engines.sandbox.contract_life import LifeContract
 from innkeeper.engines.sandbox.contract_limits import LimitContract
 from innkeeper.engines.sandbox.contract_processes import ProcessContract
+from innkeeper.engines.sandbox.contract_rebinding import RebindingBattery
 from innkeeper.engines.sandbox.contract_reconnections import ReconnectionContract
 from innkeeper.engines.sandbox.contract_secrets import SecretContract
 from innkeeper.engines.sandbox.contract_snapshots import SnapshotContract
@@ -82,6 +86,13 @@ class SandboxContract(
 
 @pytest.mark.asyncio(loop_scope="module")
 class IsolationBattery(
-    SnoopingBattery, KernelBattery, NetworkBattery, AgentBattery, BombBattery, TrapBattery
+    SnoopingBattery,
+    KernelBattery,
+    NetworkBattery,
+    RebindingBattery,
+    AgentBattery,
+    BombBattery,
+    TrapBattery,
+    CopyBattery,
 ):
     """Every way out that we could think of, beside a neighbour; most are tried from one sandbox."""

@@ -226,7 +226,8 @@ def _networks() -> Iterator[list[socket.socket]]:
         stack.callback(_called, "setns", home, _NEW_NETWORK)
         _called("unshare", _NEW_NETWORK)
         _ip("link set lo up", *(f"address add {each}/32 dev lo" for each in (PUBLIC, OTHER, PRIVATE)))
-        places = [(PUBLIC, PORT), (OTHER, PORT), (PRIVATE, PORT), (PUBLIC, 443), (OTHER, 443)]
+        places = [(PUBLIC, PORT), (OTHER, PORT), (PRIVATE, PORT)]
+        places += [(PUBLIC, 443), (OTHER, 443), (PRIVATE, 443)]
         listeners = [socket.create_server(place) for place in places]
         for port in (53, 443):
             listeners.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))

@@ -55,7 +55,7 @@ class Images:
         id_ = uuid4().hex
         draft = self._unfinished / id_
         try:
-            await asyncio.to_thread(draft.mkdir, parents=True)
+            await asyncio.to_thread(draft.mkdir, 0o700, parents=True)
             kind = await self._fill(draft, sandbox, go_on, durable)
             size = await asyncio.to_thread(_keep, draft, self._images / id_, durable)
         except OSError as error:

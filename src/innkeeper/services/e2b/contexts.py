@@ -110,12 +110,15 @@ class Context:
         pid = self._process.id if self._process else None
         return Remembered(self.id, self.language, self.folder, default, self._count, pid)
 
-    def adopt(self, known: Remembered) -> None:
-        """Go on as another, whose kernel came along with the sandbox; else a new one will be started."""
+    def adopt(self, known: Remembered, copied: bool) -> None:
+        """Go on as another, whose kernel came along with the sandbox; else a new one will be started. The
+        random numbers of one that was copied begin anew: the other goes on with those it had."""
         self.id, self._count = known.id, known.count
         if known.pid is not None:
             with contextlib.suppress(SandboxError):
                 self._process = self._sandbox.process(known.pid)
+        if copied and self._process is not None and self.language == "python":
+            self._process.stdin.write(b'{"settle": {}}\n')
 
     async def end(self) -> None:
         """Without waiting for what it is running."""
@@ -239,11 +242,11 @@ class Contexts:
     def roster(self) -> list[Remembered]:
         return [context.remembered(context in self._defaults.values()) for context in self]
 
-    def adopt(self, roster: Sequence[Remembered]) -> None:
-        """Go on with those of the sandbox that this one was restored from."""
+    def adopt(self, roster: Sequence[Remembered], copied: bool) -> None:
+        """Go on with those of the sandbox that this one was restored from, as its copy or in its place."""
         for known in roster:
             context = Context(self._sandbox, known.language, known.folder, self._timeout_seconds)
-            context.adopt(known)
+            context.adopt(known, copied)
             self._contexts[context.id] = context
             if known.default:
                 self._defaults[known.language] = context

@@ -42,9 +42,9 @@ class Guest:
         watchers = self.files.watchers if with_watchers else []
         return Heritage(self.processes.roster(), self.contexts.roster(), watchers, self.files.pid)
 
-    def adopt(self, heritage: Heritage) -> None:
+    def adopt(self, heritage: Heritage, copied: bool) -> None:
         self.processes.adopt(heritage.processes)
-        self.contexts.adopt(heritage.contexts)
+        self.contexts.adopt(heritage.contexts, copied)
         self.files.adopt(heritage.files_agent, heritage.watchers)
 
     def close(self) -> None:
@@ -111,7 +111,7 @@ class Guests:
             heritage = before.heritage(with_watchers=True)
             before.close()
         if heritage is not None:
-            guest.adopt(heritage)
+            guest.adopt(heritage, copied=before is None)
         self._guests[sandbox_id] = guest
         watch = asyncio.create_task(self._watch(account, sandbox_id, guest))
         self._watches.add(watch)

@@ -169,6 +169,8 @@ class Snapshots:
 
 def _keep(image: Image, key: Key, spec: SandboxSpec, folder: Path, durable: bool) -> tuple[_Mark, ...]:
     files = sorted(image.folder.iterdir())
+    for path in files:
+        path.chmod(0o600)
     document = {
         "format": FORMAT,
         "key": asdict(key),
@@ -180,6 +182,7 @@ def _keep(image: Image, key: Key, spec: SandboxSpec, folder: Path, durable: bool
         "sha256": _synced(files) if durable else None,
     }
     manifest = image.folder / _MANIFEST
+    manifest.touch(0o600)
     manifest.write_text(json.dumps(document))
     for path in (manifest, image.folder) if durable else ():
         _sync(path)
@@ -223,7 +226,7 @@ def _mark(path: Path) -> _Mark:
         status = path.stat()
     except FileNotFoundError:
         raise SandboxError(f"the snapshot is damaged: {path.name} is missing") from None
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _digest(path: Path) -> str:

@@ -31,6 +31,7 @@ from typing import Any
 _ITEMS_MAX_BYTES = 10_000_000
 _FORMS = ("html", "markdown", "svg", "png", "jpeg", "pdf", "latex", "json", "javascript")
 _SOURCES_KEPT = 100
+_SEED_BYTES = 32
 _FIGURES = "innkeeper_figures"
 
 
@@ -105,6 +106,9 @@ class Interpreter:
             if name in sys.modules:
                 with contextlib.suppress(Exception):  # the user may have replaced it
                     sys.modules[name].seed()
+        if "ssl" in sys.modules:  # OpenSSL does not notice either that its process was copied
+            with contextlib.suppress(Exception):
+                sys.modules["ssl"].RAND_add(os.urandom(_SEED_BYTES), _SEED_BYTES)
 
     def answer(self, request: dict[str, Any]) -> int:
         """Run its code, or else load its modules; the exit code."""
