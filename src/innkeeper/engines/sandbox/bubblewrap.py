@@ -8,8 +8,9 @@ folder is: an agent may leave a set-user-id program there, which is powerless in
 """
 
 import shutil
+from pathlib import Path
 
-from innkeeper.engines.sandbox import landlock
+from innkeeper.engines.sandbox import landlock, rootfs
 from innkeeper.engines.sandbox.cgroups import Cgroup
 from innkeeper.engines.sandbox.driver import RoomDriver
 from innkeeper.engines.sandbox.room import Room
@@ -24,6 +25,10 @@ class BubblewrapDriver(RoomDriver[Room]):
 
     def missing(self) -> list[str]:
         return [] if shutil.which("bwrap") else ["no sandboxes: `apt-get install bubblewrap`"]
+
+    def prepare(self, etc: Path) -> None:
+        super().prepare(etc)
+        rootfs.write_guest(etc)
 
     def lacking(self) -> list[str]:
         return landlock.missing()

@@ -34,8 +34,8 @@ class RoomDriver(ABC, Generic[Kept]):
         self._records = Records(state_dir / "sandboxes")
         self.spares = 0
         self._rooms: set[Room] = set()
-        self._preparing = asyncio.Lock()
-        self._ready = False
+        self._vouched = asyncio.Lock()
+        self._preparation: asyncio.Task[None] | None = None
         self._hierarchies: tuple[Hierarchy, ...] = ()
         self._problems: tuple[str, ...] = ()
         self._authority_folder = state_dir / "authority"
@@ -44,6 +44,10 @@ class RoomDriver(ABC, Generic[Kept]):
     @abstractmethod
     def missing(self) -> list[str]:
         """What keeps this machine from having such sandboxes at all, and the cure."""
+
+    def prepare(self, etc: Path) -> None:
+        """Write what all sandboxes are to see in that folder. Blocks. Raises OSError."""
+        rootfs.write_etc(etc)
 
     def lacking(self) -> list[str]:
         """What this machine does not have that would make their walls stronger, and the cure."""
@@ -110,12 +114,17 @@ class RoomDriver(ABC, Generic[Kept]):
         return (gate.trusting(spec, authority) if authority else spec), authority
 
     async def _prepared(self) -> tuple[Hierarchy, ...]:
-        async with self._preparing:
-            if not self._ready:
-                await asyncio.to_thread(rootfs.write_etc, self._etc)
-                self._hierarchies, self._problems = await asyncio.to_thread(cgroups.open_hierarchies)
-                self._ready = True
+        """Done once. Who gives up meanwhile leaves it to go on, for the next who needs it. Raises OSError."""
+        done = self._preparation
+        if done is None or (done.done() and (done.cancelled() or done.exception())):
+            self._preparation = asyncio.create_task(asyncio.to_thread(self._prepare))
+        assert self._preparation
+        await asyncio.shield(self._preparation)
         return self._hierarchies
+
+    def _prepare(self) -> None:
+        self.prepare(self._etc)
+        self._hierarchies, self._problems = cgroups.open_hierarchies()
 
     async def _vouching(self, spec: SandboxSpec) -> Authority | None:
         """That of this driver, for a sandbox with a list. Raises SandboxError when the list is not good."""
@@ -124,7 +133,7 @@ class RoomDriver(ABC, Generic[Kept]):
             if listing != Listing():
                 raise SandboxError(f"a sandbox with the network {spec.network.value!r} has no egress list")
             return None
-        async with self._preparing:
+        async with self._vouched:
             if self._authority is None:
                 self._authority = await asyncio.to_thread(Authority, self._authority_folder)
         return self._authority

@@ -5,6 +5,8 @@ goes for /proc too: where the server is root, the agent is to the kernel root wi
 owns `/proc/sys`, by which it could have the host run a program. What /proc tells of the host is hidden.
 """
 
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -47,6 +49,11 @@ _SHARED_ETC = (
     "ssl/openssl.cnf",
 )
 _LINKS = {HOME_ALIAS: HOME, f"/var{TEMPORARY}": TEMPORARY}
+_COMPILE = (
+    "import py_compile, sys; mode = py_compile.PycInvalidationMode.UNCHECKED_HASH; "
+    "[py_compile.compile(path, invalidation_mode=mode) for path in sys.argv[1:]]"
+)
+_COMPILE_TIMEOUT_SECONDS = 30
 _NOTHING = ".nothing"  # what is laid over a file that is to be hidden
 _HIDDEN_FILES = (
     *("kallsyms", "kcore", "key-users", "keys", "kmsg", "kpagecgroup", "kpagecount", "kpageflags"),
@@ -127,6 +134,23 @@ def pieces(spec: SandboxSpec, etc: Path) -> Iterator[Mount | Link]:
         yield Link(target, to)
 
 
+def write_guest(etc: Path) -> None:
+    """Put the guest agent beside it, compiled, so that each sandbox starts a little sooner. Blocks."""
+    library = _library(etc)
+    shutil.rmtree(library, ignore_errors=True)  # an older one, whose compiled form would be believed
+    modules = [library / f"{module.__name__.replace('.', '/')}.py" for module in _GUEST]
+    modules[0].parent.mkdir(parents=True)
+    for module, path in zip(_GUEST, modules, strict=True):
+        shutil.copyfile(str(module.__file__), path)
+    command = [str(interpreter()), "-I", "-S", "-c", _COMPILE, *map(str, modules)]
+    with suppress(subprocess.TimeoutExpired):  # what is not compiled is started as it is
+        subprocess.run(command, capture_output=True, timeout=_COMPILE_TIMEOUT_SECONDS, check=False)
+
+
+def _library(etc: Path) -> Path:
+    return etc.with_name("guest")
+
+
 def view(spec: SandboxSpec, etc: Path) -> list[str]:
     """The options of bwrap(1) that build it. Raises SandboxError for a mount that cannot be made."""
     size = spec.limits.scratch_mib << 20
@@ -140,8 +164,7 @@ def view(spec: SandboxSpec, etc: Path) -> list[str]:
     arguments += ["--dev", "/dev", "--dev-bind", TERMINALS, TERMINALS]
     arguments += _scratch("/dev/shm", "1777", size)  # noqa: S108
     arguments += ["--remount-ro", "/dev", *_scratch(TEMPORARY, "1777", size), *_scratch(HOME, "0755", size)]
-    for module in _GUEST:
-        arguments += ["--ro-bind", str(module.__file__), f"{_LIBRARY}/{module.__name__.replace('.', '/')}.py"]
+    arguments += ["--ro-bind", str(_library(etc)), _LIBRARY]
     for mount in spec.mounts:
         arguments += _mount(mount)
     return [*arguments, "--remount-ro", "/proc", "--remount-ro", "/", "--chdir", "/"]
