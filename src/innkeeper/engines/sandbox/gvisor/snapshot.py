@@ -30,7 +30,7 @@ _FEATURES = ("flags", "Features")
 _MIB = 1 << 20
 _DISK_MARGIN_MIB = 64
 _KNOWN_MAX = 1024
-_Mark = tuple[int, int, int, int]
+_Mark = tuple[int, int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
