@@ -135,5 +135,10 @@ async def test_an_image_that_is_not_what_it_says_is_refused(tmp_path: Path) -> N
         empty.add(tmp_path / "image" / "oci-layout", "oci-layout")
     with pytest.raises(ImageError, match=r"lacks index\.json"):
         await roots.unpack(changed)
+    kept = await roots.unpack(packed)
+    await roots.sweep({kept.image.digest})
+    assert await roots.find(kept.image.digest) == kept
+    await roots.sweep(set())
     with pytest.raises(ImageError, match="import it again"):
-        await roots.find("0" * 64)
+        await roots.find(kept.image.digest)
+    assert not kept.path.exists()

@@ -31,9 +31,9 @@ class Roots:
         self._limits = limits
         self._one = asyncio.Lock()  # unpacking is bound by the disk
 
-    async def sweep(self) -> None:
-        """Remove what a killed server left unfinished."""
-        await asyncio.to_thread(shutil.rmtree, self._unfinished, ignore_errors=True)
+    async def sweep(self, keep: set[str]) -> None:
+        """Remove what a killed server left unfinished, and all but these images, by their digests."""
+        await asyncio.to_thread(self._sweep, keep)
 
     async def unpack(self, archive: Path) -> Root:
         """An OCI image layout in a tar file. Found when it was unpacked before. Raises ImageError."""
@@ -49,6 +49,15 @@ class Roots:
     async def find(self, digest: str) -> Root:
         """Raises ImageError when it is not here."""
         return await asyncio.to_thread(self._find, digest)
+
+    def _sweep(self, keep: set[str]) -> None:
+        """Out of its place first: a removal cut short must not leave half an image."""
+        shutil.rmtree(self._unfinished, ignore_errors=True)
+        for folder in self._roots.iterdir() if self._roots.is_dir() else ():
+            if folder.name not in keep:
+                self._unfinished.mkdir(exist_ok=True)
+                away = folder.rename(self._unfinished / folder.name)
+                shutil.rmtree(away, ignore_errors=True)
 
     def _find(self, digest: str) -> Root:
         folder = self._roots / digest

@@ -5,7 +5,7 @@ import contextlib
 import hashlib
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
@@ -96,10 +96,17 @@ class Grounds:
         await asyncio.to_thread(_declare, self._declared / name, told)
         return name
 
+    async def images(self, grounds: Iterable[str]) -> set[str]:
+        """The digests of the container images among these grounds."""
+        return await asyncio.to_thread(lambda: {self._spec(one).image for one in grounds if self._known(one)})
+
     async def close(self) -> None:
         for making in self._making.values():
             making.cancel()
         await asyncio.gather(*self._making.values(), return_exceptions=True)
+
+    def _known(self, ground: str) -> bool:
+        return ground in BUILT_IN or bool(ground and (self._declared / ground).is_file())
 
     def _spec(self, template: str) -> TemplateSpec:
         if template in BUILT_IN:

@@ -21,9 +21,9 @@ class ImageImport:
         self._roots = roots
         self._max_bytes = max_bytes
 
-    async def sweep(self) -> None:
-        """Remove what a killed server left unfinished."""
-        await self._roots.sweep()
+    async def sweep(self, keep: set[str]) -> None:
+        """Remove what a killed server left unfinished, and all but these images, by their digests."""
+        await self._roots.sweep(keep)
 
     async def root(self, account: str, location: str) -> Root:
         """Of the archive at `s3://BUCKET/KEY`. Raises InvalidRequest."""

@@ -169,6 +169,15 @@ async def images(connection: AsyncConnection) -> set[str]:
     return found
 
 
+async def grounds(connection: AsyncConnection) -> set[str]:
+    """Those that something stands on, of all tenants."""
+    ended = sandboxes.c.state == SandboxState.TERMINATED
+    found = set((await connection.scalars(select(sandboxes.c.ground).where(~ended).distinct())).all())
+    for column in (snapshots.c.ground, templates.c.ground):
+        found.update((await connection.scalars(select(column).distinct())).all())
+    return found
+
+
 async def image_bytes(connection: AsyncConnection, account: str) -> int:
     """What an account's images take on disk."""
     total = 0

@@ -59,10 +59,11 @@ class Templates:
         self._building: set[asyncio.Task[None]] = set()
 
     async def recover(self) -> None:
-        """Builds that a killed server left have failed."""
-        await self._image_import.sweep()
+        """Builds that a killed server left have failed; images that nothing stands on are removed."""
         async with self._database.begin() as connection:
             await store.fail_templates(connection, "the server was restarted; build it again")
+            grounds = await store.grounds(connection)
+        await self._image_import.sweep(await self._grounds.images(grounds))
 
     async def close(self) -> None:
         for building in tuple(self._building):
