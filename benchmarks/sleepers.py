@@ -13,28 +13,22 @@ from urllib.parse import quote
 
 from tests.running import RunningServer, new_session
 
-from benchmarks.inn import BEHAVING, Inn, opened
+from benchmarks.inn import BEHAVING, Inn
 from benchmarks.measure import Measure
 from benchmarks.processes import descendants, pss_mib
 
 _HIBERNATED, _PAUSED, _WOKEN = 1000, 50, 20
 _AT_A_TIME = 4
 _WINDOW_SECONDS = 20.0
-_SETTINGS = {"sandbox_driver": "gvisor", "sandbox_spares": "0"}
 
 
 def measure(inn: Inn) -> list[Measure]:
-    """On a server of its own, whose sandboxes can do it."""
-    with opened(inn.quick, _SETTINGS) as own:
-        return _measured(own)
-
-
-def _measured(inn: Inn) -> list[Measure]:
+    """The server's sandboxes must be such as keep memory."""
     arn = inn.deploy(BEHAVING).arn
     guests = _Guests(inn, arn)
+    before = _memory(inn.server)
     first = new_session()
     guests.ask(first)
-    before = _memory(inn.server)
     hibernated, forked = guests.forks(first, inn.rounds(_HIBERNATED))
     asleep = _memory(inn.server)
     sessions = [new_session() for _ in range(inn.rounds(_PAUSED))]
@@ -44,13 +38,16 @@ def _measured(inn: Inn) -> list[Measure]:
     listed = guests.listed()
     logical, on_disk = _disk(inn.server.data_dir / "sessions" / "images")
     count, held = len(hibernated), len(sessions)
-    woken = [guests.woken(one) for one in hibernated[:: max(count // _WOKEN, 1)][:_WOKEN]]
+    awake = hibernated[:: max(count // _WOKEN, 1)][:_WOKEN]
+    woken = [guests.woken(one) for one in awake]
     resumed = [guests.woken(one) for one in sessions]
+    guests.end([first, *sessions, *awake])
     return [
         _one("hibernate one", "ms", [guests.hibernated]),
         _one(f"fork a hibernated one, {count} times", "ms", forked),
         _one(f"memory (PSS) of {count} hibernated sessions", "MiB", [asleep[0] - before[0]]),
-        _one("memory of the server, before and with them", "MiB", [before[1], asleep[1]]),
+        _one("memory of the server without any", "MiB", [before[1]]),
+        _one("memory of the server with them", "MiB", [asleep[1]]),
         _one(f"disk of {count} images, each for itself", "MiB", [logical]),
         _one(f"disk of {count} images, as it is taken", "MiB", [on_disk]),
         _one(f"pause one, {held} times", "ms", paused),
@@ -107,6 +104,15 @@ class _Guests:
             assert self.ask(session)["calls"] == 2
 
         return _timed(call)
+
+    def end(self, sessions: Sequence[str]) -> None:
+        """A few at a time: the server would end them all at once."""
+
+        def stop(one: str) -> None:
+            self._inn.agents.data.stop_runtime_session(agentRuntimeArn=self._arn, runtimeSessionId=one)
+
+        with ThreadPoolExecutor(_AT_A_TIME) as pool:
+            list(pool.map(stop, sessions))
 
     def _cpu_seconds(self, sessions: Sequence[str]) -> float:
         wanted = set(sessions)

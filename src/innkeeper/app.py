@@ -28,6 +28,7 @@ from innkeeper.services.account.operations import StsOperations
 from innkeeper.services.buckets.operations import S3Handler
 from innkeeper.services.code_interpreter.operations import CodeInterpreterOperations
 from innkeeper.services.memory import jobs as memory_jobs
+from innkeeper.services.model_gateway import jobs as model_jobs
 from innkeeper.services.model_gateway.operations import ModelGatewayOperations
 from innkeeper.services.model_gateway.routes import routes as model_routes
 from innkeeper.services.model_gateway.service import ModelGateway
@@ -35,6 +36,7 @@ from innkeeper.services.resource_policy.operations import ResourcePolicyOperatio
 from innkeeper.services.runtime import jobs as runtime_jobs
 from innkeeper.services.runtime.environment import Home
 from innkeeper.services.runtime.routes import agent_routes, native_routes
+from innkeeper.services.sandboxes import jobs as sandbox_jobs
 from innkeeper.services.sandboxes import routes as sandbox_routes
 from innkeeper.services.sandboxes import template_routes
 from innkeeper.services.tags.operations import TagOperations
@@ -58,6 +60,7 @@ class Innkeeper:
     """The running system. `http` answers from `open` until `close`."""
 
     def __init__(self, settings: Settings, home: Home) -> None:
+        self._settings = settings
         self.engines = engines = Engines(settings, socket.gethostname())
         self.office = office = Office(engines, settings)
         self.models = ModelGateway(
@@ -86,10 +89,14 @@ class Innkeeper:
         await self.sandboxes.open()
         runtime_jobs.register(engines.jobs, self.runtime.transitions)
         account_jobs.register(engines.jobs, self.office.accounts)
+        sandbox_jobs.register(engines.jobs, self.sandboxes)
+        model_jobs.register(engines.jobs, self.models, self._settings.usage_retention_days)
         self.memory.register(engines.jobs)
         await engines.jobs.open()
         await account_jobs.schedule(engines.jobs)
         await memory_jobs.schedule(engines.jobs)
+        await sandbox_jobs.schedule(engines.jobs)
+        await model_jobs.schedule(engines.jobs)
         await self.runtime.runtimes.resume()
         await self.memory.open()
         self.office.metering.open()

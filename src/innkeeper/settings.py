@@ -196,7 +196,9 @@ class Settings(BaseSettings):
     usage_sample_seconds: Annotated[
         float, Field(gt=0, description="How often live sandboxes are metered; a crash loses that much use.")
     ] = 60.0
-    usage_retention_days: Annotated[int, Field(gt=0, description="How long the ledger of use is kept.")] = 400
+    usage_retention_days: Annotated[
+        int, Field(gt=0, description="How long the ledgers of use and of model calls are kept.")
+    ] = 400
     usage_usd_per_vcpu_hour: Annotated[
         float, Field(ge=0, description="Price of CPU that was used, in US dollars for a vCPU and an hour.")
     ] = 0.0895
@@ -223,6 +225,9 @@ class Settings(BaseSettings):
     sandbox_snapshots_max_count: Annotated[
         int, Field(description="Snapshots that an account may keep at most.")
     ] = 100
+    sandbox_ended_retention_days: Annotated[
+        int, Field(gt=0, description="How long a named sandbox that has ended can be asked about.")
+    ] = 30
     sandbox_images_max_bytes: Annotated[
         int,
         Field(

@@ -32,6 +32,7 @@ def named_sandboxes(office: Office, settings: Settings) -> Sandboxes:
         sweep_seconds=settings.sandbox_sweep_seconds,
         build_seconds=settings.build_timeout_seconds,
         start_seconds=settings.session_init_timeout_seconds,
+        ended_days=settings.sandbox_ended_retention_days,
         shared_kernel=settings.untrusted_code_in_namespaces,
     )
     # The same folder as the code interpreter's: the packages of both are the same, and lie there once.

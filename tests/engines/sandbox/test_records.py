@@ -22,6 +22,17 @@ def test_those_of_a_server_that_is_gone_are_left_behind(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"mine.json", "left.json"}
 
 
+def test_a_record_stays_as_long_as_a_cgroup_of_its_sandbox(tmp_path: Path) -> None:
+    records, cgroup = Records(tmp_path / "records"), tmp_path / "cgroup"
+    cgroup.mkdir()
+    records.claim(Record("stuck", GONE, cgroups=(str(cgroup),)))
+    records.remove("stuck", (str(cgroup),))
+    assert [record.id for record in records.left_behind()] == ["stuck"]
+    cgroup.rmdir()
+    records.remove("stuck", (str(cgroup),))
+    assert list(records.left_behind()) == []
+
+
 def test_a_living_servers_sandboxes_may_come_and_go_meanwhile(tmp_path: Path) -> None:
     records = Records(tmp_path)
 

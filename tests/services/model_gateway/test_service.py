@@ -61,6 +61,8 @@ async def test_records_are_written_when_the_gateway_closes(opened: OpenGateway, 
         await stream(gateway)
     later = ModelGateway(database, {}, {}, open_model, SystemClock())
     assert [usage.calls for usage in await later.usage(ACCOUNT)] == [1]
+    assert [await later.forget_calls(days) for days in (1, 0, 0)] == [0, 1, 0]
+    assert await later.usage(ACCOUNT) == []
     await later.close()
 
 

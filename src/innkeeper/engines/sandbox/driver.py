@@ -1,6 +1,7 @@
 """What the drivers of this host have in common: they keep rooms, and records of them for the next server."""
 
 import asyncio
+import logging
 import re
 import secrets
 import shutil
@@ -17,6 +18,7 @@ from innkeeper.engines.sandbox.records import Records
 from innkeeper.engines.sandbox.room import Room
 from innkeeper.engines.sandbox.sandbox import Capabilities, Isolation, Network, SandboxError, SandboxSpec
 
+_LOG = logging.getLogger(__name__)
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 Kept = TypeVar("Kept", bound=Room)
@@ -165,10 +167,13 @@ class RoomDriver(ABC, Generic[Kept]):
             freezer.thaw(record.cgroups)
             for mark in record.processes:
                 mark.kill()
-            cgroups.release(record.cgroups)
+            try:
+                cgroups.release(record.cgroups)
+            except SandboxError as error:
+                _LOG.warning("%s of an earlier server: %s", record.id, error)  # its record stays
             for folder in record.folders:
                 shutil.rmtree(folder, ignore_errors=True)
-            self._records.remove(record.id)
+            self._records.remove(record.id, record.cgroups)
             found.append(record.id)
         return found
 

@@ -5,7 +5,7 @@ import os
 import secrets
 import select
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -90,7 +90,10 @@ class Records:
         draft.write_text(json.dumps(asdict(record)))
         draft.replace(path)
 
-    def remove(self, sandbox_id: str) -> None:
+    def remove(self, sandbox_id: str, cgroups: Sequence[str] = ()) -> None:
+        """Unless one of the cgroups is still there: it is for the next server to remove."""
+        if any(Path(path).exists() for path in cgroups):
+            return
         path = self._path(sandbox_id)
         path.unlink(missing_ok=True)
         path.with_suffix(".new").unlink(missing_ok=True)

@@ -189,7 +189,7 @@ class Room:
     async def _open(self, records: Records, etc: Path) -> None:
         record = Record(self.id, ProcessMark.of(os.getpid()), self._cgroup.paths)
         records.claim(record)
-        self._belongings.callback(records.remove, self.id)
+        self._belongings.callback(records.remove, self.id, self._cgroup.paths)
         self._cgroup.make(self._around(self._limits))
         self._belongings.push_async_callback(asyncio.to_thread, self._cgroup.release)
         bubblewrap = await self._start_guest(etc)

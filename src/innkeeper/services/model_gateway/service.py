@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
+from datetime import timedelta
 
 from innkeeper.engines.models.model import (
     HOP_HEADER,
@@ -96,6 +97,11 @@ class ModelGateway:
         await self._ledger.flush()
         async with self._database.begin() as connection:
             return await store.usage(connection, account, agent, session)
+
+    async def forget_calls(self, days: int) -> int:
+        """The records of those that are older; how many."""
+        async with self._database.begin() as connection:
+            return await store.delete_before(connection, self._clock.now() - timedelta(days=days))
 
     async def close(self) -> None:
         """Write the records that wait, and leave the providers."""

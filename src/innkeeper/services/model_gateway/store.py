@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import datetime
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, String, Table, cast, func, select
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, String, Table, cast, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.engines.store.database import Moment, metadata, upsert
@@ -37,6 +38,11 @@ async def add_calls(connection: AsyncConnection, calls: Sequence[ModelCall]) -> 
     """Adding a call again does nothing."""
     statement = upsert(connection, model_calls).on_conflict_do_nothing()
     await connection.execute(statement, [asdict(call) for call in calls])
+
+
+async def delete_before(connection: AsyncConnection, moment: datetime) -> int:
+    """Those of all tenants; how many."""
+    return (await connection.execute(delete(model_calls).where(model_calls.c.at < moment))).rowcount
 
 
 async def usage(

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from uuid import uuid4
+from weakref import WeakValueDictionary
 
 from innkeeper.kernel.clock import Clock
 from innkeeper.kernel.errors import Conflict
@@ -33,6 +34,7 @@ class Forks:
         self._records = records
         self._storage = storage
         self._clock = clock
+        self._turns: WeakValueDictionary[SessionKey, asyncio.Lock] = WeakValueDictionary()
 
     async def fork(self, parent: SessionRecord, session_id: str | None) -> SessionRecord:
         """A hibernated session with the memory and the storage that the parent has now; its first call wakes
@@ -66,10 +68,11 @@ class Forks:
 
     async def _image(self, parent: SessionRecord, key: SessionKey) -> SessionImage:
         """Of the parent, whose storage is copied meanwhile."""
-        sleeper = self._hibernation.find(parent.key)
-        if sleeper is not None:
-            with self._sessions.lives.hold(parent.key):
-                return await self._with_storage(await self._hibernation.copy(sleeper), parent, key)
+        async with self._turns.setdefault(parent.key, asyncio.Lock()):
+            sleeper = self._hibernation.find(parent.key)
+            if sleeper is not None:
+                with self._sessions.lives.hold(parent.key):
+                    return await self._with_storage(await self._hibernation.copy(sleeper), parent, key)
         session = self._sessions.get(parent.key)
         async with self._sessions.lives.still(session):
             return await self._with_storage(await self._hibernation.take(session, go_on=True), parent, key)

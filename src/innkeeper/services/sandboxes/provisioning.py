@@ -30,7 +30,7 @@ class Rules:
     """What the operator decides about all sandboxes. `snapshots` and `image_bytes` are for each account, the
     bytes for its snapshots, hibernated sandboxes and templates together; after `hibernate_seconds` of pause a
     sandbox is hibernated, 0 means never. A template is built within `build_seconds`, and its start command
-    ready within `start_seconds`."""
+    ready within `start_seconds`. One that has ended is remembered for `ended_days`."""
 
     limits: Limits
     sandboxes: int
@@ -41,6 +41,7 @@ class Rules:
     sweep_seconds: float
     build_seconds: float
     start_seconds: float
+    ended_days: int
     shared_kernel: bool  # whether untrusted code may run where only namespaces keep it in
 
     @property

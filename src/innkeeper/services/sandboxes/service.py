@@ -218,6 +218,12 @@ class Sandboxes:
         end = partial(self._transitions.terminate, reason="it was killed")
         return await self._lives.in_turn(account, id_, end)
 
+    async def forget_ended(self) -> int:
+        """The records of those that ended before the days for which they are kept; how many."""
+        before = self._clock.now() - timedelta(days=self._rules.ended_days)
+        async with self._database.begin() as connection:
+            return await store.delete_ended(connection, before)
+
     async def usage(self, account: str, id_: str) -> Usage:
         """All that it used in its lives; memory and processes are those of now. Raises NotFound."""
         record = await self.get(account, id_)

@@ -152,6 +152,12 @@ async def update_sandbox(connection: AsyncConnection, id_: str, values: Mapping[
     await connection.execute(update(sandboxes).where(sandboxes.c.id == id_).values(values))
 
 
+async def delete_ended(connection: AsyncConnection, before: datetime) -> int:
+    """Those of all tenants; how many."""
+    ended = sandboxes.c.state == SandboxState.TERMINATED, sandboxes.c.ended_at < before
+    return (await connection.execute(delete(sandboxes).where(*ended))).rowcount
+
+
 async def recover_host(connection: AsyncConnection, host: str, now: datetime, reason: str) -> None:
     """Its sandboxes died with it: those that have an image go back to it, the others have ended."""
     died = sandboxes.c.host == host, sandboxes.c.state.in_(_LIVE)

@@ -156,7 +156,7 @@ class GvisorRoom(Room):
             self.id, ProcessMark.of(os.getpid()), self._cgroup.paths, folders=(str(self._folder),)
         )
         records.claim(record)
-        self._belongings.callback(records.remove, self.id)
+        self._belongings.callback(records.remove, self.id, self._cgroup.paths)
         self._belongings.push_async_callback(asyncio.to_thread, discard, self._folder)
         self._records, self._record = records, record
         self._cgroup.make(self._around(self._limits))
@@ -187,7 +187,7 @@ class GvisorRoom(Room):
         Raises SandboxError; then nothing is left."""
         try:
             self._records.claim(replace(self._record, id=spec.id))
-            self._belongings.callback(self._records.remove, spec.id)
+            self._belongings.callback(self._records.remove, spec.id, self._cgroup.paths)
             self._records.remove(self.id)
             self._record = replace(self._record, id=spec.id)
             self._spec, self._limits, self.image = spec, spec.limits, image
