@@ -156,7 +156,7 @@ class GvisorRoom(Room):
             self.id, ProcessMark.of(os.getpid()), self._cgroup.paths, folders=(str(self._folder),)
         )
         records.claim(record)
-        self._belongings.callback(records.remove, self.id, self._cgroup.paths)
+        self._belongings.callback(self._forget)
         self._belongings.push_async_callback(asyncio.to_thread, discard, self._folder)
         self._records, self._record = records, record
         self._cgroup.make(self._around(self._limits))
@@ -186,10 +186,10 @@ class GvisorRoom(Room):
         """Stop being a spare: go on from the image, as the sandbox of this spec, whose bundle is the same.
         Raises SandboxError; then nothing is left."""
         try:
-            self._records.claim(replace(self._record, id=spec.id))
-            self._belongings.callback(self._records.remove, spec.id, self._cgroup.paths)
+            claimed = replace(self._record, id=spec.id)
+            self._records.claim(claimed)
             self._records.remove(self.id)
-            self._record = replace(self._record, id=spec.id)
+            self._record = claimed
             self._spec, self._limits, self.image = spec, spec.limits, image
             self._cgroup.change(self._around(spec.limits))
             freezer.thaw(self._cgroup.paths)
@@ -339,6 +339,9 @@ class GvisorRoom(Room):
         finally:
             if self._channel.paused and keep_running:
                 await freezer.freeze(self._cgroup.paths)
+
+    def _forget(self) -> None:
+        self._records.remove(self._record.id, self._record.cgroups)
 
     def _renote(self, **changed: Any) -> None:
         self._record = replace(self._record, **changed)
