@@ -29,6 +29,7 @@ REQUIRED = (
     "runtime/test_runtime_passthrough.py",
     "services/test_resource_policy.py",
     "memory/test_controlplane.py",
+    "memory/test_memory_client.py",
     "tools/test_code_interpreter_client.py",
 )
 FILES = (
@@ -39,7 +40,6 @@ FILES = (
     "policy/test_policy_engine_client.py",
     "evaluation/test_dataset_client.py",
     "evaluation/test_evaluation_passthrough.py",
-    "memory/test_memory_client.py",
 )
 E2B_STORIES = "tests/stories/test_e2b.py"
 PROMISED = (*REQUIRED, E2B_STORIES)
