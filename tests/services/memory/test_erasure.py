@@ -1,22 +1,17 @@
 """What users miss: an actor and a session are exported and erased, wholly, also from the database's files."""
 
 import json
-from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 from botocore.exceptions import ClientError
 
 from tests.running import RunningServer
 from tests.services.memory.remembering import Remembering
-from tests.stories.terminal import Terminal
 
 FACTS = {"semanticMemoryStrategy": {"name": "facts", "namespaceTemplates": ["/facts/{actorId}/"]}}
 SUMS = {"summaryMemoryStrategy": {"name": "sums", "namespaceTemplates": ["/sums/{actorId}/{sessionId}/"]}}
-
-
-@pytest.fixture
-def user(server: RunningServer, tmp_path: Path) -> Terminal:
-    return Terminal(tmp_path, {**server.environment, "INNKEEPER_DATA_DIR": str(server.data_dir)})
 
 
 def fill(remembering: Remembering, secret: str) -> str:
@@ -39,24 +34,25 @@ def on_disk(server: RunningServer, text: str) -> bool:
     return any(text.encode() in path.read_bytes() for path in files)
 
 
-def test_a_person_is_erased_wholly(server: RunningServer, remembering: Remembering, user: Terminal) -> None:
+def test_a_person_is_erased_wholly(server: RunningServer, remembering: Remembering) -> None:
     memory = fill(remembering, "pq7secret")
     name = remembering.get(memory)["name"]
-    lines = user.ok("innkeeper", "memory", "export", name, "--actor", "ann").splitlines()
+    lines = server.native("GET", f"/-/v1/memories/{name}/export?actor=ann").splitlines()
     assert [next(iter(json.loads(line))) for line in lines] == ["event"] * 4 + ["record"] * 3
     sqlite = "database_url" not in server.settings
     if sqlite:
         assert on_disk(server, "pq7secret ann first")
 
-    erase = "innkeeper", "memory", "erase", name, "--actor", "ann", "--yes", "--json"
-    assert user.json(*erase, "--session", "first") == {"sessions": 1, "events": 2, "turns": 2, "records": 1}
+    def erase(**members: str) -> list[int]:
+        gone = server.native("POST", f"/-/v1/memories/{name}/erase", {"actor": "ann", **members})
+        return [gone[kind] for kind in ("sessions", "events", "turns", "records")]
+
+    assert erase(session="first") == [1, 2, 2, 1]
     assert remembering.heard(memory, "ann", "first") == []
     assert len(remembering.heard(memory, "ann", "second")) == 2
-    assert user.json(*erase, "--namespace-path", "/by-hand/ann") == {
-        "sessions": 1, "events": 2, "turns": 2, "records": 3
-    }  # fmt: skip
-    shown = user.json("innkeeper", "memory", "show", name, "--json")
-    assert shown["holds"] == {"sessions": 2, "events": 4, "turns": 4, "records": 4}
+    assert erase(namespacePath="/by-hand/ann") == [1, 2, 2, 3]
+    holds = server.native("GET", f"/-/v1/memories/{name}")["holds"]
+    assert holds == {"sessions": 2, "events": 4, "turns": 4, "records": 4}
     assert [one["actorId"] for one in remembering.data.list_actors(memoryId=memory)["actorSummaries"]] == [
         "bob"
     ]
@@ -64,7 +60,7 @@ def test_a_person_is_erased_wholly(server: RunningServer, remembering: Rememberi
     if sqlite:
         assert not on_disk(server, "pq7secret ann")
         assert on_disk(server, "pq7secret bob")
-    assert name in user.ok("innkeeper", "memory", "ls")
+    assert name in {one["name"] for one in server.native("GET", "/-/v1/memories")["memories"]}
 
 
 def test_a_deleted_memory_leaves_nothing(server: RunningServer, remembering: Remembering) -> None:
@@ -76,15 +72,16 @@ def test_a_deleted_memory_leaves_nothing(server: RunningServer, remembering: Rem
         assert not on_disk(server, "zk4secret")
 
 
-def test_a_mistake_erases_nothing(remembering: Remembering, server: RunningServer, user: Terminal) -> None:
-    memory = fill(remembering, "safe")
-    for arguments in (["--actor", ""], ["--actor", "ann", "--session", ""]):
-        failed = user.run("innkeeper", "memory", "erase", memory, *arguments, "--yes")
-        assert failed.returncode != 0
-        assert "not empty" in failed.stderr
-    failed = user.run("innkeeper", "memory", "export", memory, "--session", "first")
-    assert "name the actor" in failed.stderr
-    stranger = Remembering(server, server.new_tenant())
-    with pytest.raises(ClientError, match="ResourceNotFoundException"):
-        stranger.data.list_actors(memoryId=memory)
-    assert user.json("innkeeper", "memory", "show", memory, "--json")["holds"]["events"] == 8
+def test_a_mistake_erases_nothing(server: RunningServer, remembering: Remembering) -> None:
+    memory = f"/-/v1/memories/{fill(remembering, 'safe')}"
+    mistakes: list[Any] = [{}, {"actor": ""}, {"actor": "ann", "session": ""}, {"actr": "ann"}, ["ann"]]
+    for mistake in mistakes:
+        with pytest.raises(HTTPError, match="400"):
+            server.native("POST", f"{memory}/erase", mistake)
+    with pytest.raises(HTTPError, match="400"):
+        server.native("GET", f"{memory}/export?session=first")
+    stranger = server.new_tenant()
+    for method, path in (("GET", memory), ("GET", f"{memory}/export"), ("POST", f"{memory}/erase")):
+        with pytest.raises(HTTPError, match="404"):
+            server.native(method, path, {"actor": "ann"} if method == "POST" else None, stranger)
+    assert server.native("GET", memory)["holds"]["events"] == 8

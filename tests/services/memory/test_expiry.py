@@ -10,8 +10,10 @@ from innkeeper.engines.search.sqlite.driver import SqliteSearch
 from innkeeper.engines.store.database import Database
 from innkeeper.engines.vault.local import LocalVault
 from innkeeper.kernel.caller import Caller
+from innkeeper.kernel.errors import InvalidRequest, NotFound
 from innkeeper.kernel.page import PageRequest
 from innkeeper.services.account.service import Accounts
+from innkeeper.services.memory import store
 from innkeeper.services.memory.contents import Contents
 from innkeeper.services.memory.erasure import Erasure
 from innkeeper.services.memory.events import Events
@@ -87,3 +89,30 @@ async def test_an_event_has_a_size(desk: Desk) -> None:
     wanted = {"memoryId": made.id, "actorId": "ann", "eventTimestamp": desk.clock.now()}
     with pytest.raises(Exception, match="at most 1000 bytes"):
         await desk.events.create(ANN, {**wanted, "payload": [{"blob": "x" * 1000}]})
+
+
+async def test_a_deletion_that_a_crash_cut_off_is_finished(desk: Desk, database: Database) -> None:
+    made = await desk.memories.create(ANN, {"name": "going", "eventExpiryDuration": 3})
+    await desk.say(made.id, "old")
+    async with database.begin() as connection:
+        await store.mark_deleting(connection, made.account, made.id, desk.clock.now())
+    with pytest.raises(NotFound, match="does not exist"):
+        await desk.say(made.id, "too late")
+    await desk.memories.finish_deletions()
+    assert sum((await desk.contents.counts(made)).values()) == 0
+    with pytest.raises(NotFound):
+        await desk.memories.get(ANN, made.id)
+
+
+async def test_a_token_of_another_list_is_refused(desk: Desk) -> None:
+    made = await desk.memories.create(ANN, {"name": "one", "eventExpiryDuration": 3})
+    session = {"memoryId": made.id, "actorId": "ann", "sessionId": "a", "namespacePath": "/"}
+    for after in (("a", "b", "c"), ("x", "y"), ("2026-01-01", "\0")):
+        foreign = PageRequest(after=after)
+        for call in (
+            desk.events.list(ANN, session, foreign),
+            desk.events.sessions(ANN, session, foreign),
+            desk.records.list(ANN, session, foreign),
+        ):
+            with pytest.raises(InvalidRequest, match="nextToken"):
+                await call

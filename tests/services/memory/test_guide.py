@@ -4,8 +4,12 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.running import RunningServer
 from tests.stories.terminal import ROOT, Terminal
+
+pytestmark = pytest.mark.parametrize("server", ["sqlite"], indirect=True)
 
 
 def test_the_guide_can_be_followed(server: RunningServer, tmp_path: Path) -> None:

@@ -28,7 +28,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.engines.store.database import Moment, metadata
 from innkeeper.kernel.call import Document
-from innkeeper.kernel.page import PageRequest
 from innkeeper.services.memory.branches import Lineage
 from innkeeper.services.memory.event import Event, SessionKey, Turn
 
@@ -192,7 +191,8 @@ async def list_sessions(
     memory: str,
     actor: str,
     now: datetime | None,
-    page: PageRequest,
+    after: tuple[datetime, str] | None,
+    limit: int,
 ) -> Sequence[tuple[str, datetime]]:
     """The newest first; with `now`, only those that have events then."""
     query = select(sessions.c.session, sessions.c.created_at).where(
@@ -200,10 +200,10 @@ async def list_sessions(
     )
     if now is not None:
         query = query.where(_has_events(now))
-    if page.after:
-        last = literal(datetime.fromisoformat(page.after[0]), Moment), literal(page.after[1])
+    if after is not None:
+        last = literal(after[0], Moment), literal(after[1])
         query = query.where(tuple_(sessions.c.created_at, sessions.c.session) < tuple_(*last))
-    query = query.order_by(sessions.c.created_at.desc(), sessions.c.session.desc()).limit(page.size + 1)
+    query = query.order_by(sessions.c.created_at.desc(), sessions.c.session.desc()).limit(limit)
     return [(row.session, row.created_at) for row in await connection.execute(query)]
 
 
@@ -213,14 +213,14 @@ def _has_events(now: datetime) -> ColumnElement[bool]:
 
 
 async def list_actors(
-    connection: AsyncConnection, account: str, memory: str, page: PageRequest
+    connection: AsyncConnection, account: str, memory: str, after: str | None, limit: int
 ) -> Sequence[str]:
     query = (
         select(sessions.c.actor).distinct().where(sessions.c.account == account, sessions.c.memory == memory)
     )
-    if page.after:
-        query = query.where(sessions.c.actor > page.after[0])
-    query = query.order_by(sessions.c.actor).limit(page.size + 1)
+    if after is not None:
+        query = query.where(sessions.c.actor > after)
+    query = query.order_by(sessions.c.actor).limit(limit)
     return list((await connection.execute(query)).scalars())
 
 

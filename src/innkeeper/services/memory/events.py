@@ -24,7 +24,7 @@ from innkeeper.services.memory.event import (
     request_digest,
 )
 from innkeeper.services.memory.journal import Journal
-from innkeeper.services.memory.model import Limits, check_text, invalid
+from innkeeper.services.memory.model import Limits, check_text, invalid, place_after, row_part, text_part
 from innkeeper.services.memory.service import Memories, place
 
 _EMPTY_SESSION_KEPT = timedelta(days=1)
@@ -77,7 +77,7 @@ class Events:
         filters = wanted.get("eventMetadata", [])
         check_filters(filters)
         line = await self._line(key, wanted.get("branch"))
-        after = (datetime.fromisoformat(page.after[0]), int(page.after[1])) if page.after else None
+        after = place_after(page, datetime.fromisoformat, row_part)
         found: list[tuple[event_store.Place, Event]] = []
         now, scan = self._clock.now(), _SCAN if filters else page.size + 1
         more = True
@@ -97,16 +97,20 @@ class Events:
         memory = await self._memories.active(caller, params["memoryId"])
         only_full = params.get("filter", {}).get("eventFilter") == "HAS_EVENTS"
         now = self._clock.now() if only_full else None
+        after = place_after(page, datetime.fromisoformat, text_part)
         async with self._database.begin() as connection:
             found = await event_store.list_sessions(
-                connection, memory.account, memory.id, params["actorId"], now, page
+                connection, memory.account, memory.id, params["actorId"], now, after, page.size + 1
             )
         return page.page(found, key=lambda one: (one[1].isoformat(), one[0]))
 
     async def actors(self, caller: Caller, memory_id: str, page: PageRequest) -> Page[str]:
         memory = await self._memories.active(caller, memory_id)
+        after = place_after(page, text_part)
         async with self._database.begin() as connection:
-            found = await event_store.list_actors(connection, memory.account, memory.id, page)
+            found = await event_store.list_actors(
+                connection, memory.account, memory.id, after and after[0], page.size + 1
+            )
         return page.page(found, key=lambda one: (one,))
 
     async def prune(self) -> None:

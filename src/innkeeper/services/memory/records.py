@@ -13,7 +13,7 @@ from innkeeper.kernel.clock import Clock
 from innkeeper.kernel.errors import InnkeeperError, NotFound
 from innkeeper.kernel.page import Page, PageRequest
 from innkeeper.services.memory import record_metadata, record_store
-from innkeeper.services.memory.model import Memory, check_text, invalid
+from innkeeper.services.memory.model import Memory, check_text, invalid, place_after, row_part
 from innkeeper.services.memory.namespaces import Scope, may_hold_records
 from innkeeper.services.memory.record import (
     NO_STRATEGY,
@@ -120,7 +120,8 @@ class Records:
         scope = Scope.of(params)
         filters = params.get("metadataFilters", [])
         record_metadata.check_filters(filters)
-        before = int(page.after[0]) if page.after else None
+        after = place_after(page, row_part)
+        before = after[0] if after else None
         found: list[tuple[int, Record]] = []
         now, scan = self._clock.now(), _SCAN if filters else page.size + 1
         more, strategy = True, params.get("memoryStrategyId")

@@ -15,7 +15,7 @@ from innkeeper.services.memory.contents import Contents
 from innkeeper.services.memory.erasure import Erasure
 from innkeeper.services.memory.event import Turn
 from innkeeper.services.memory.extent import Extent
-from innkeeper.services.memory.model import Memory, invalid
+from innkeeper.services.memory.model import Memory, check_text, invalid
 from innkeeper.services.memory.recall import TOP_K, Hit, Recall
 from innkeeper.services.memory.service import Memories
 
@@ -95,8 +95,9 @@ def _extent(memory: Memory, members: Document, known: Collection[str] = _MEMBERS
     for name, value in members.items():
         if name not in known:
             raise invalid(name, f"unknown; there are: {', '.join(sorted(known))}")
-        if not isinstance(value, str) or not value or "\0" in value:
+        if not isinstance(value, str) or not value:
             raise invalid(name, "must be a text that is not empty")
+        check_text(name, value)
     extent = Extent(memory, members.get("actor"), members.get("session"), members.get("namespacePath"))
     extent.check()
     return extent

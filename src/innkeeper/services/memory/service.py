@@ -16,7 +16,16 @@ from innkeeper.kernel.page import Page, PageRequest
 from innkeeper.services.account.service import Accounts
 from innkeeper.services.memory import store, strategies
 from innkeeper.services.memory.erasure import Erasure
-from innkeeper.services.memory.model import RESOURCE_TYPE, Limits, Memory, MemoryStatus, invalid
+from innkeeper.services.memory.model import (
+    RESOURCE_TYPE,
+    Limits,
+    Memory,
+    MemoryStatus,
+    check_text,
+    invalid,
+    place_after,
+    text_part,
+)
 from innkeeper.services.resource_policy.service import ResourcePolicies
 from innkeeper.services.tags.service import Tags
 
@@ -91,6 +100,7 @@ class Memories:
 
     async def named(self, caller: Caller, name: str) -> Memory:
         """By its name or its id, which are never the same. Raises NotFound."""
+        check_text("memory", name)
         async with self._database.begin() as connection:
             found = await store.find_named(connection, caller.account, name)
         if found is None:
@@ -105,8 +115,9 @@ class Memories:
         return memory
 
     async def list(self, caller: Caller, page: PageRequest) -> Page[Memory]:
+        after = place_after(page, text_part)
         async with self._database.begin() as connection:
-            found = await store.list_memories(connection, caller.account, page)
+            found = await store.list_memories(connection, caller.account, after and after[0], page.size + 1)
         return page.page(found, key=lambda one: (one.id,))
 
     async def update(self, caller: Caller, parameters: Document) -> Memory:

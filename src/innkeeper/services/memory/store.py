@@ -24,7 +24,6 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.engines.store.database import Moment, metadata
-from innkeeper.kernel.page import PageRequest
 from innkeeper.services.memory.model import Memory, MemoryStatus
 
 memories = Table(
@@ -68,11 +67,13 @@ async def count_memories(connection: AsyncConnection, account: str) -> int:
     return (await connection.execute(query)).scalar_one()
 
 
-async def list_memories(connection: AsyncConnection, account: str, page: PageRequest) -> Sequence[Memory]:
+async def list_memories(
+    connection: AsyncConnection, account: str, after: str | None, limit: int
+) -> Sequence[Memory]:
     query = select(memories).where(memories.c.account == account).order_by(memories.c.id)
-    if page.after:
-        query = query.where(memories.c.id > page.after[0])
-    rows = (await connection.execute(query.limit(page.size + 1))).mappings()
+    if after is not None:
+        query = query.where(memories.c.id > after)
+    rows = (await connection.execute(query.limit(limit))).mappings()
     return [_memory(row) for row in rows]
 
 
