@@ -1,6 +1,8 @@
 """Hibernating and forking sessions: a guest that is away for long takes no room but on disk."""
 
 import sqlite3
+import subprocess
+import sys
 import threading
 import urllib.error
 from collections.abc import Iterator
@@ -47,6 +49,11 @@ class Inn:
             self.change(session, action, body)
         with caught.value as error:
             return error.code, error.read().decode()
+
+    def typed(self, command: str, session: str) -> str:
+        """What the command line prints."""
+        words = [command, self.agent["agentRuntimeName"], session, "--data-dir", str(self.server.data_dir)]
+        return subprocess.check_output([sys.executable, "-m", "innkeeper", *words], text=True)
 
     def record(self, session: str) -> Any:
         path = f"/-/v1/runtimes/{self.agent['agentRuntimeId']}/sessions"
@@ -132,8 +139,8 @@ def test_forks_go_apart_in_memory_and_in_storage(inn: Inn) -> None:
     first = inn.change(parent, "fork", {"sessionId": chosen})
     assert (first["sessionId"], first["status"]) == (chosen, "HIBERNATED")
     assert inn.status(parent) == "READY"
-    inn.change(parent, "hibernate")
-    second = inn.change(parent, "fork")["sessionId"]
+    assert inn.typed("hibernate", parent) == f"Hibernated {parent}.\n"
+    second = inn.typed("fork", parent).strip()
     inn.ask(chosen, do="write", path="/mnt/data/file", text="first")
     assert inn.ask(chosen, do="count")["calls"] == 4
     assert inn.ask(second, do="read", path="/mnt/data/file") == {"text": "common"}
