@@ -179,7 +179,7 @@ async def _waiting(inn: Inn, driver: SandboxDriver, rooms: Rooms) -> list[Measur
     held: list[Room] = []
     copies = (await driver.probe()).can_snapshot
     for number in range(inn.rounds(_WAITING)):
-        if copies and held:
+        if copies:
             await spares.ready(inn.server.data_dir / "benchmark" / "gvisor", driver.spares)
         began = time.perf_counter()
         room = await rooms.open(_REACH, {})
