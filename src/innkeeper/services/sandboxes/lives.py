@@ -59,6 +59,7 @@ class Lives:
         self._live: dict[str, Live] = {}
         self._starting = 0
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._asked: set[str] = set()
         self._changes: set[asyncio.Task[Any]] = set()
 
     @property
@@ -111,11 +112,16 @@ class Lives:
         return self._lock(id_).locked()
 
     async def change(self, account: str, id_: str, change: Change[_Result]) -> _Result:
-        """Raises Conflict while another change is under way; NotFound, also when it has ended."""
-        if self.changing(id_):
+        """What somebody asks for; it waits for what goes on by itself. Raises Conflict while another such
+        change is under way; NotFound, also when it has ended."""
+        if id_ in self._asked:
             await self.find(account, id_)  # whether it is there is its own tenant's to know
             raise Conflict(f"Another change of sandbox {id_} is under way; try again when it is done")
-        return await self.in_turn(account, id_, change)
+        self._asked.add(id_)
+        try:
+            return await self.in_turn(account, id_, change)
+        finally:
+            self._asked.discard(id_)
 
     async def in_turn(self, account: str, id_: str, change: Change[_Result]) -> _Result:
         """After those that are under way. Raises NotFound, also when it has ended."""
