@@ -12,7 +12,7 @@ from innkeeper.cli.main import app
 from tests.cli.conftest import Run
 
 AGENTS = "deploy invoke sessions logs url pause hibernate fork resume stop status rm"
-COMMANDS = f"up down env keys doctor code sandbox templates {AGENTS}"
+COMMANDS = f"up down env keys doctor code sandbox templates memory {AGENTS}"
 
 
 def _leaves(name: str, command: Any) -> list[tuple[str, Any]]:

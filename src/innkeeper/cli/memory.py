@@ -1,5 +1,6 @@
 """`innkeeper memory`: what agents remember."""
 
+import json
 import sys
 from typing import Annotated
 from urllib.parse import quote, urlencode
@@ -9,9 +10,8 @@ import typer
 from innkeeper.cli.api import Api
 from innkeeper.cli.failure import CommandFailed
 from innkeeper.cli.options import DataDir, Json
+from innkeeper.cli.server import load_settings
 from innkeeper.cli.terminal import print_json, print_table, say
-from innkeeper.engines.embedders.minilm_install import InstallError, default_folder
-from innkeeper.engines.embedders.minilm_install import install as install_minilm
 
 memory = typer.Typer(help="See, export and erase what agents remember.", no_args_is_help=True)
 
@@ -81,14 +81,20 @@ def search(
 
 
 @memory.command()
-def install() -> None:
+def install(data_dir: DataDir = None, as_json: Json = False) -> None:
     """Install the model that finds things by their meaning; without it they are found by words alone."""
-    folder = default_folder()
+    from innkeeper.engines.embedders.minilm_install import InstallError, own_folder
+    from innkeeper.engines.embedders.minilm_install import install as install_minilm
+
+    folder = own_folder(load_settings(data_dir).data_dir)
     try:
         install_minilm(folder, say)
     except InstallError as error:
         raise CommandFailed(str(error)) from error
-    say(f"The model is in {folder}; the server uses it from now on.")
+    if as_json:
+        print_json({"folder": folder})
+    else:
+        say(f"The model is in {folder}; what is remembered from now on is found by its meaning too.")
 
 
 @memory.command()
@@ -98,11 +104,16 @@ def export(
     session: Session = None,
     namespace_path: NamespacePath = None,
     data_dir: DataDir = None,
+    as_json: Json = False,
 ) -> None:
-    """Print events and records as lines of JSON."""
+    """Print events and records: a line of JSON for each, or one JSON document of all."""
     query = urlencode(_extent(actor, session, namespace_path), quote_via=quote)
     path = f"{_path(name)}/export" + (f"?{query}" if query else "")
-    for chunk in Api.connect(data_dir).send("GET", path, b"", {}).chunks():
+    chunks = Api.connect(data_dir).send("GET", path, b"", {}).chunks()
+    if as_json:
+        print_json({"contents": [json.loads(line) for line in b"".join(chunks).splitlines()]})
+        return
+    for chunk in chunks:
         sys.stdout.buffer.write(chunk)
     sys.stdout.buffer.flush()
 

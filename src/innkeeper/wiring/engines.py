@@ -7,7 +7,7 @@ from typing import Any
 from innkeeper.engines.blobs.folder import FolderBlobs
 from innkeeper.engines.embedders.embedder import Embedder
 from innkeeper.engines.embedders.minilm import MiniLm
-from innkeeper.engines.embedders.minilm_install import default_folder as minilm_folder
+from innkeeper.engines.embedders.minilm_install import default_folder, own_folder
 from innkeeper.engines.jobs.jobs import Jobs
 from innkeeper.engines.models.model import Model, Provider
 from innkeeper.engines.sandbox.sandbox import Limits, SandboxDriver
@@ -31,7 +31,7 @@ class Engines:
         self.jobs = _jobs(settings, host)
         self.sandboxes = _sandbox_driver(settings)
         self.search = _search(settings, self.database)
-        self.embedder: Embedder = MiniLm(minilm_folder())
+        self.embedder: Embedder = MiniLm(own_folder(data), default_folder())
 
 
 def session_limits(settings: Settings) -> Limits:

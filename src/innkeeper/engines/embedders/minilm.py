@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from innkeeper.engines.embedders.embedder import EmbedderError
+from innkeeper.engines.embedders.minilm_install import installed
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -22,13 +23,13 @@ _TOKENS_MOST = 256
 
 
 class MiniLm:
-    """`folder` holds `model.onnx` and `tokenizer.json` (`install` puts them there). They are loaded, which
-    takes a quarter of a second and 100 MiB, when first asked."""
+    """One of `folders` holds `model.onnx` and `tokenizer.json` (`install` puts them there). They are loaded,
+    which takes a quarter of a second and 100 MiB, when first asked."""
 
     model = "all-MiniLM-L6-v2"
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, *folders: Path) -> None:
+        self._folders = folders
         self._lock = asyncio.Lock()
         self._loaded: _Loaded | None = None
 
@@ -42,7 +43,10 @@ class MiniLm:
 
     def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         if self._loaded is None:
-            self._loaded = _Loaded(self._folder)
+            folder = next(filter(installed, self._folders), None)
+            if folder is None:
+                raise EmbedderError("the MiniLM model is not installed: run `innkeeper memory install`")
+            self._loaded = _Loaded(folder)
         return self._loaded.embed(texts)
 
 
@@ -52,13 +56,10 @@ class _Loaded:
         import onnxruntime
         from tokenizers import Tokenizer
 
-        model, tokenizer = folder / "model.onnx", folder / "tokenizer.json"
-        if not (model.exists() and tokenizer.exists()):
-            raise EmbedderError("the MiniLM model is not installed: run `innkeeper memory install`")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session: InferenceSession = onnxruntime.InferenceSession(str(model), options)
-        self._tokenizer: Tokenizer = Tokenizer.from_file(str(tokenizer))
+        self._session: InferenceSession = onnxruntime.InferenceSession(str(folder / "model.onnx"), options)
+        self._tokenizer: Tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.enable_truncation(_TOKENS_MOST)
         self._tokenizer.no_padding()
 

