@@ -134,13 +134,11 @@ class SearchContract:
         assert ids(await search.candidates("shelf", Scope("/a/"), "", direction(0, 1), 10)) == set()
         await search.remove("shelf", [2, 3])
         assert await found(search, "tea") == set()
-        assert await search.highest("shelf") == 1
 
     async def test_shelves_are_apart_and_one_dropped_is_empty(self, search: Search) -> None:
         await search.put("shelf", [Passage(1, "/", "tea")])
         await search.put("other", [Passage(1, "/", "tea tea"), Passage(2, "/", "tea house")])
         assert await found(search, "house") == set()
-        assert await search.highest("nobody's") == 0
         alone = await search.candidates("shelf", _EVERYTHING, "tea", None, 10)
         await search.drop("other")
         assert await found(search, "tea", shelf="other") == set()

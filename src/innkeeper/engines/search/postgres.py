@@ -139,11 +139,6 @@ class PostgresSearch:
             rows = (await connection.execute(text(statement), given)).all()
         return _columns(rows, words, meaning)
 
-    async def highest(self, shelf: str) -> int:
-        return int(
-            await self._do("SELECT coalesce(max(id), 0) FROM search_passages WHERE shelf = :shelf", shelf)
-        )
-
     async def erase(self, shelf: str) -> None:
         """Rewrites the table without the space of removed rows, which its files still hold. Meanwhile nobody
         can search."""
@@ -158,12 +153,10 @@ class PostgresSearch:
     async def close(self) -> None:
         """The database is its owner's."""
 
-    async def _do(self, statement: str, shelf: str, **values: object) -> Any:
-        """The first value of the answer, where there is one."""
+    async def _do(self, statement: str, shelf: str, **values: object) -> None:
         await self._make(set())
         async with self._database.begin() as connection:
-            result = await connection.execute(text(statement), {"shelf": shelf, **values})
-            return result.scalar() if result.returns_rows else None
+            await connection.execute(text(statement), {"shelf": shelf, **values})
 
     async def _make(self, widths: set[int]) -> None:
         """The table, and an index for vectors of these widths."""

@@ -76,10 +76,6 @@ class Search(Protocol):
         away; of an unknown shelf, none. No order is promised."""
         ...
 
-    async def highest(self, shelf: str) -> int:
-        """The highest id that was put and not removed, or 0: where to go on after a crash."""
-        ...
-
     async def erase(self, shelf: str) -> None:
         """Leave no byte of what was removed in any file."""
         ...

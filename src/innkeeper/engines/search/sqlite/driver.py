@@ -52,9 +52,6 @@ class SqliteSearch:
     ) -> Candidates:
         return await self._on(shelf, lambda open_: open_.candidates(scope, query, vector, limit))
 
-    async def highest(self, shelf: str) -> int:
-        return await self._on(shelf, SqliteShelf.highest)
-
     async def erase(self, shelf: str) -> None:
         await self._on(shelf, SqliteShelf.erase)
 

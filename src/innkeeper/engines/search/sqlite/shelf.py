@@ -104,9 +104,6 @@ class SqliteShelf:
             self._speakers.names,
         )
 
-    def highest(self) -> int:
-        return self._number("SELECT coalesce(max(id), 0) FROM passages")
-
     def erase(self) -> None:
         """The full-text index keeps what was removed until its parts are merged; the log, until emptied."""
         self._connection.execute("INSERT INTO words (words) VALUES ('optimize')")
