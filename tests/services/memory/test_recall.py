@@ -77,8 +77,17 @@ def test_records_are_found_in_their_namespace_the_best_first(remembering: Rememb
     assert scores == sorted(scores, reverse=True)
     assert all(0 <= score < 1 for score in scores)
 
-    first = search(remembering, memory, "coffee", namespacePath="/", maxResults=2)
-    assert len(first) == 2
+    wanted = {"memoryId": memory, "searchCriteria": {"searchQuery": "coffee"}, "namespacePath": "/"}
+    pages = [remembering.data.retrieve_memory_records(**wanted, maxResults=2)]
+    while token := pages[-1].get("nextToken"):
+        pages.append(remembering.data.retrieve_memory_records(**wanted, maxResults=2, nextToken=token))
+    assert [len(page["memoryRecordSummaries"]) for page in pages] == [2, 2, 1]
+    assert {one["content"]["text"] for page in pages for one in page["memoryRecordSummaries"]} == everything
+    for actor in ("ann", "bob"):
+        remembering.say(memory, "Hello.", actorId=actor)
+    other = remembering.data.list_actors(memoryId=memory, maxResults=1)["nextToken"]
+    with pytest.raises(ClientError, match="not one that this operation gave out"):
+        remembering.data.retrieve_memory_records(**wanted, nextToken=other)
 
     remembering.data.delete_memory_record(memoryId=memory, memoryRecordId=made[0]["memoryRecordId"])
     assert _FACTS["/ann/likes/"][0] not in ask("coffee", namespacePath="/")

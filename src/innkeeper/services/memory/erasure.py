@@ -30,7 +30,7 @@ class Erasure:
         self._index = index
 
     async def erase(self, extent: Extent) -> Receipt:
-        """What is written while it runs may stay. Raises InvalidRequest; TimeoutError when the index is too
+        """What is written while it runs may stay. Raises InvalidRequest; Unavailable when the index is too
         far behind, and then it can be asked for again."""
         extent.check()
         receipt = await self._clear(extent)

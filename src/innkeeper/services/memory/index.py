@@ -9,6 +9,7 @@ from dataclasses import replace
 from innkeeper.engines.embedders.embedder import Embedder, EmbedderError
 from innkeeper.engines.search.search import Passage, Search
 from innkeeper.engines.store.database import Database
+from innkeeper.kernel.errors import Unavailable
 from innkeeper.services.memory import index_store, passages
 from innkeeper.services.memory.index_store import Kind, Shelf
 
@@ -23,10 +24,17 @@ _log = logging.getLogger(__name__)
 class Index:
     """Where no embedder is at hand, things are found by their words alone; `reindex` mends that later."""
 
-    def __init__(self, database: Database, search: Search, embedder: Embedder) -> None:
+    def __init__(
+        self,
+        database: Database,
+        search: Search,
+        embedder: Embedder,
+        settle_seconds: float = _SETTLE_SECONDS,
+    ) -> None:
         self._database = database
         self._search = search
         self._embedder = embedder
+        self._settle_seconds = settle_seconds
         self._asked = asyncio.Event()
         self._idle = asyncio.Condition()
         self._worker: asyncio.Task[None] | None = None
@@ -44,14 +52,17 @@ class Index:
                 await self._worker
 
     async def settle(self, account: str, memory: str) -> None:
-        """Wait until all that was noted of a memory is in. Raises TimeoutError."""
-        async with asyncio.timeout(_SETTLE_SECONDS), self._idle:
-            while await self._is_pending(account, memory):
-                self._asked.set()
-                await self._idle.wait()
+        """Wait until all that was noted of a memory is in. Raises Unavailable when that takes too long."""
+        try:
+            async with asyncio.timeout(self._settle_seconds), self._idle:
+                while await self._is_pending(account, memory):
+                    self._asked.set()
+                    await self._idle.wait()
+        except TimeoutError:
+            raise Unavailable("The index of this memory is far behind; try again in a minute") from None
 
     async def erase(self, account: str, memory: str) -> None:
-        """Leave no byte of what was removed from a memory. Raises TimeoutError."""
+        """Leave no byte of what was removed from a memory. Raises Unavailable."""
         await self.settle(account, memory)
         for kind in Kind:
             await self._search.erase(Shelf(account, memory, kind).name)
