@@ -6,15 +6,15 @@ from innkeeper.engines.jobs.jobs import Jobs
 from innkeeper.services.memory import jobs as memory_jobs
 from innkeeper.services.memory.contents import Contents
 from innkeeper.services.memory.erasure import Erasure
-from innkeeper.services.memory.event_operations import EventOperations
-from innkeeper.services.memory.events import Events
-from innkeeper.services.memory.index import Index
+from innkeeper.services.memory.events.operations import EventOperations
+from innkeeper.services.memory.events.service import Events
 from innkeeper.services.memory.model import Limits
 from innkeeper.services.memory.operations import MemoryOperations
-from innkeeper.services.memory.recall import Recall
-from innkeeper.services.memory.recall_operations import RecallOperations
-from innkeeper.services.memory.record_operations import RecordOperations
-from innkeeper.services.memory.records import Records
+from innkeeper.services.memory.recall.index import Index
+from innkeeper.services.memory.recall.operations import RecallOperations
+from innkeeper.services.memory.recall.service import Recall
+from innkeeper.services.memory.records.operations import RecordOperations
+from innkeeper.services.memory.records.service import Records
 from innkeeper.services.memory.routes import routes
 from innkeeper.services.memory.service import Memories
 from innkeeper.settings import Settings

@@ -16,10 +16,10 @@ from innkeeper.services.account.service import Accounts
 from innkeeper.services.memory import store
 from innkeeper.services.memory.contents import Contents
 from innkeeper.services.memory.erasure import Erasure
-from innkeeper.services.memory.events import Events
-from innkeeper.services.memory.index import Index
+from innkeeper.services.memory.events.service import Events
 from innkeeper.services.memory.model import Limits
-from innkeeper.services.memory.records import Records
+from innkeeper.services.memory.recall.index import Index
+from innkeeper.services.memory.records.service import Records
 from innkeeper.services.memory.service import Memories
 from innkeeper.services.resource_policy.service import ResourcePolicies
 from innkeeper.services.tags.service import Tags

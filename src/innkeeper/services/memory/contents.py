@@ -7,10 +7,10 @@ from sqlalchemy.engine import RowMapping
 
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.call import Document
-from innkeeper.services.memory.event_store import events, sessions, to_event, turns
+from innkeeper.services.memory.events.store import events, sessions, to_event, turns
 from innkeeper.services.memory.extent import Extent
 from innkeeper.services.memory.model import Memory
-from innkeeper.services.memory.record_store import records, to_record
+from innkeeper.services.memory.records.store import records, to_record
 
 _PIECE = 200
 _COUNTED = {"sessions": sessions, "events": events, "turns": turns}

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Table, delete, select, tuple_
 
 from innkeeper.engines.store.database import Database
-from innkeeper.services.memory.event_store import branches, events, sessions, turns
+from innkeeper.services.memory.events.store import branches, events, sessions, turns
 from innkeeper.services.memory.extent import Extent
-from innkeeper.services.memory.index import Index
 from innkeeper.services.memory.model import Memory
-from innkeeper.services.memory.record_store import records
+from innkeeper.services.memory.recall.index import Index
+from innkeeper.services.memory.records.store import records
 
 _PIECE = 2000
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Table, and_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from innkeeper.services.memory import record_store
 from innkeeper.services.memory.model import Memory, invalid
 from innkeeper.services.memory.namespaces import Scope, is_of
+from innkeeper.services.memory.records.store import namespaces_of, records
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Extent:
         return rows if self.session is None else and_(rows, table.c.session == self.session)
 
     async def of_records(self, connection: AsyncConnection) -> ColumnElement[bool]:
-        table = record_store.records
+        table = records
         if self.actor is None:
             return self._of_memory(table)
         return and_(self._of_memory(table), table.c.namespace.in_(await self.namespaces(connection)))
@@ -44,7 +44,7 @@ class Extent:
         below = None if self.path is None else Scope(self.path, subtree=True)
         return sorted(
             one
-            for one in await record_store.namespaces_of(connection, memory.account, memory.id)
+            for one in await namespaces_of(connection, memory.account, memory.id)
             if is_of(memory.strategies, one, actor, self.session) or (below and below.contains(one))
         )
 

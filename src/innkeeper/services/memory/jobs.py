@@ -1,8 +1,8 @@
 """Every hour: what has expired is let go of, and what a crash left of a deletion is finished."""
 
 from innkeeper.engines.jobs.jobs import Jobs, Payload
-from innkeeper.services.memory.events import Events
-from innkeeper.services.memory.records import Records
+from innkeeper.services.memory.events.service import Events
+from innkeeper.services.memory.records.service import Records
 from innkeeper.services.memory.service import Memories
 
 PRUNE = "memory.prune"

@@ -13,10 +13,10 @@ from innkeeper.kernel.errors import InvalidRequest
 from innkeeper.kernel.page import PageRequest
 from innkeeper.services.memory.contents import Contents
 from innkeeper.services.memory.erasure import Erasure
-from innkeeper.services.memory.event import Turn
+from innkeeper.services.memory.events.model import Turn
 from innkeeper.services.memory.extent import Extent
 from innkeeper.services.memory.model import Memory, check_text, invalid
-from innkeeper.services.memory.recall import TOP_K, Hit, Recall
+from innkeeper.services.memory.recall.service import TOP_K, Hit, Recall
 from innkeeper.services.memory.service import Memories
 
 _MEMBERS = frozenset({"actor", "session", "namespacePath"})

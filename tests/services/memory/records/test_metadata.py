@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from innkeeper.kernel.errors import InvalidRequest
-from innkeeper.services.memory.record_metadata import check_filters, matches
+from innkeeper.services.memory.records.metadata import check_filters, matches
 
 NUMBERS = st.floats(allow_nan=False)
 TIMES = st.datetimes(timezones=st.just(UTC))

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, bindparam, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from innkeeper.kernel.errors import InnkeeperError, NotFound
-from innkeeper.services.memory.event import Event, SessionKey
-from innkeeper.services.memory.event_store import branches, events, of_session, sessions, to_event, turns
+from innkeeper.services.memory.events.model import Event, SessionKey
+from innkeeper.services.memory.events.store import branches, events, of_session, sessions, to_event, turns
 from innkeeper.services.memory.model import MemoryStatus, invalid
 from innkeeper.services.memory.store import memories
 

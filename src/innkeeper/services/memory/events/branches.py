@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from innkeeper.kernel.call import Document
-from innkeeper.services.memory.event import TRUNK
+from innkeeper.services.memory.events.model import TRUNK
 
 
 @dataclass(frozen=True, slots=True)

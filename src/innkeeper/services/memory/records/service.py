@@ -12,10 +12,10 @@ from innkeeper.kernel.caller import Caller
 from innkeeper.kernel.clock import Clock
 from innkeeper.kernel.errors import InnkeeperError, NotFound
 from innkeeper.kernel.page import Page, PageRequest
-from innkeeper.services.memory import record_metadata, record_store
 from innkeeper.services.memory.model import Memory, check_text, invalid, place_after, row_part
 from innkeeper.services.memory.namespaces import Scope, may_hold_records
-from innkeeper.services.memory.record import (
+from innkeeper.services.memory.records import metadata, store
+from innkeeper.services.memory.records.model import (
     NO_STRATEGY,
     Outcome,
     Record,
@@ -53,7 +53,7 @@ class Records:
                 outcomes.append(outcome)
                 made += [record] if record else []
             if first == attempt:
-                await record_store.insert_records(connection, made)
+                await store.insert_records(connection, made)
         return outcomes
 
     async def update(self, caller: Caller, params: Document) -> Sequence[Outcome]:
@@ -63,7 +63,7 @@ class Records:
         ids = [one["memoryRecordId"] for one in params["records"]]
         outcomes = []
         async with self._database.begin() as connection:
-            found = await record_store.find_records(connection, memory.account, memory.id, ids, now)
+            found = await store.find_records(connection, memory.account, memory.id, ids, now)
             for change in params["records"]:
                 id_ = change["memoryRecordId"]
                 try:
@@ -72,7 +72,7 @@ class Records:
                 except InnkeeperError as error:
                     outcomes.append(Outcome(id_, None, error.status, error.message))
                     continue
-                await record_store.update_record(connection, memory.account, memory.id, id_, values)
+                await store.update_record(connection, memory.account, memory.id, id_, values)
                 found[id_] = replace(record, **values)
                 outcomes.append(Outcome(id_))
         return outcomes
@@ -84,7 +84,7 @@ class Records:
         outcomes = []
         async with self._database.begin() as connection:
             now = self._clock.now()
-            found = await record_store.find_records(connection, memory.account, memory.id, ids, now)
+            found = await store.find_records(connection, memory.account, memory.id, ids, now)
             for one in params["records"]:
                 id_ = one["memoryRecordId"]
                 try:
@@ -95,7 +95,7 @@ class Records:
                 del found[id_]
                 outcomes.append(Outcome(id_))
             gone = [one.record_id for one in outcomes if one.error is None]
-            await record_store.delete_records(connection, memory.account, memory.id, gone)
+            await store.delete_records(connection, memory.account, memory.id, gone)
         return outcomes
 
     async def get(self, caller: Caller, params: Document) -> Record:
@@ -103,23 +103,21 @@ class Records:
         memory = await self._memories.active(caller, params["memoryId"])
         id_ = params["memoryRecordId"]
         async with self._database.begin() as connection:
-            found = await record_store.find_records(
-                connection, memory.account, memory.id, [id_], self._clock.now()
-            )
+            found = await store.find_records(connection, memory.account, memory.id, [id_], self._clock.now())
         return _held(found, id_, [params["namespace"]] if "namespace" in params else ())
 
     async def remove(self, caller: Caller, params: Document) -> None:
         """Raises NotFound."""
         record = await self.get(caller, params)
         async with self._database.begin() as connection:
-            await record_store.delete_records(connection, record.account, record.memory, [record.record_id])
+            await store.delete_records(connection, record.account, record.memory, [record.record_id])
 
     async def list(self, caller: Caller, params: Document, page: PageRequest) -> Page[Record]:
         """The newest first. Raises InvalidRequest, NotFound."""
         memory = await self._memories.active(caller, params["memoryId"])
         scope = Scope.of(params)
         filters = params.get("metadataFilters", [])
-        record_metadata.check_filters(filters)
+        metadata.check_filters(filters)
         after = place_after(page, row_part)
         before = after[0] if after else None
         found: list[tuple[int, Record]] = []
@@ -127,12 +125,10 @@ class Records:
         more, strategy = True, params.get("memoryStrategyId")
         while more and len(found) <= page.size:
             async with self._database.begin() as connection:
-                rows = await record_store.list_records(
+                rows = await store.list_records(
                     connection, memory.account, memory.id, scope, strategy, before, scan, now
                 )
-            found += [
-                one for one in rows if record_metadata.matches(shown_metadata(one[1].metadata), filters)
-            ]
+            found += [one for one in rows if metadata.matches(shown_metadata(one[1].metadata), filters)]
             more = len(rows) == scan
             before = rows[-1][0] if rows else before
         if not found and not page.after:
@@ -147,10 +143,10 @@ class Records:
             return
         async with self._database.begin() as connection:
             now = self._clock.now()
-            if await record_store.any_namespace(connection, memory.account, memory.id, scope, now):
+            if await store.any_namespace(connection, memory.account, memory.id, scope, now):
                 return
             below = Scope(scope.path, subtree=True)
-            other = await record_store.any_namespace(connection, memory.account, memory.id, below, now)
+            other = await store.any_namespace(connection, memory.account, memory.id, below, now)
         if other is not None:
             raise invalid(
                 "namespace",
@@ -163,7 +159,7 @@ class Records:
         now, gone = self._clock.now(), _PIECE
         while gone == _PIECE:
             async with self._database.begin() as connection:
-                gone = await record_store.prune_records(connection, now, _PIECE)
+                gone = await store.prune_records(connection, now, _PIECE)
 
 
 def _made(
@@ -198,7 +194,7 @@ def _check(memory: Memory, record: Record) -> None:
     if "*" in record.namespace:
         raise invalid("namespaces", "wildcards (*) are not supported")
     check_text("content", record.text)
-    record_metadata.check(memory, strategy, record.metadata)
+    metadata.check(memory, strategy, record.metadata)
 
 
 def _changes(memory: Memory, record: Record, change: Document, now: datetime) -> Document:

@@ -2,8 +2,8 @@
 
 from innkeeper.kernel.call import Call, Document
 from innkeeper.kernel.page import PageRequest
-from innkeeper.services.memory.event import Event
-from innkeeper.services.memory.events import Events
+from innkeeper.services.memory.events.model import Event
+from innkeeper.services.memory.events.service import Events
 
 _PAGE = 20
 

@@ -13,8 +13,8 @@ from sqlalchemy import BigInteger, Column, Index, Integer, Row, String, Table, d
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.engines.store.database import metadata
-from innkeeper.services.memory.event_store import turns
-from innkeeper.services.memory.record_store import records
+from innkeeper.services.memory.events.store import turns
+from innkeeper.services.memory.records.store import records
 
 _RowId = BigInteger().with_variant(Integer, "sqlite")
 

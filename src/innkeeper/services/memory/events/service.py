@@ -12,9 +12,10 @@ from innkeeper.kernel.caller import Caller
 from innkeeper.kernel.clock import Clock
 from innkeeper.kernel.errors import NotFound
 from innkeeper.kernel.page import Page, PageRequest
-from innkeeper.services.memory import event_store, event_writing_store
-from innkeeper.services.memory.branches import Lineage, lineage
-from innkeeper.services.memory.event import (
+from innkeeper.services.memory.events import store, writing_store
+from innkeeper.services.memory.events.branches import Lineage, lineage
+from innkeeper.services.memory.events.journal import Journal
+from innkeeper.services.memory.events.model import (
     TRUNK,
     Event,
     SessionKey,
@@ -23,7 +24,6 @@ from innkeeper.services.memory.event import (
     new_event_id,
     request_digest,
 )
-from innkeeper.services.memory.journal import Journal
 from innkeeper.services.memory.model import Limits, check_text, invalid, place_after, row_part, text_part
 from innkeeper.services.memory.service import Memories, place
 
@@ -58,7 +58,7 @@ class Events:
         """Raises NotFound."""
         key = await self._key(caller, params)
         async with self._database.begin() as connection:
-            found = await event_store.find_event(connection, key, params["eventId"], self._clock.now())
+            found = await store.find_event(connection, key, params["eventId"], self._clock.now())
         if found is None:
             raise _unknown(params["eventId"])
         return found
@@ -67,7 +67,7 @@ class Events:
         """Its turns go too. Raises NotFound."""
         key = await self._key(caller, params)
         async with self._database.begin() as connection:
-            if not await event_store.delete_event(connection, key, params["eventId"], self._clock.now()):
+            if not await store.delete_event(connection, key, params["eventId"], self._clock.now()):
                 raise _unknown(params["eventId"])
 
     async def list(self, caller: Caller, params: Document, page: PageRequest) -> Page[Event]:
@@ -78,12 +78,12 @@ class Events:
         check_filters(filters)
         line = await self._line(key, wanted.get("branch"))
         after = place_after(page, datetime.fromisoformat, row_part)
-        found: list[tuple[event_store.Place, Event]] = []
+        found: list[tuple[store.Place, Event]] = []
         now, scan = self._clock.now(), _SCAN if filters else page.size + 1
         more = True
         while more and len(found) <= page.size:
             async with self._database.begin() as connection:
-                rows = await event_store.list_events(connection, key, line, after, scan, now)
+                rows = await store.list_events(connection, key, line, after, scan, now)
             found += [row for row in rows if matches(row[1].metadata, filters)]
             more = len(rows) == scan
             after = rows[-1][0] if rows else after
@@ -99,7 +99,7 @@ class Events:
         now = self._clock.now() if only_full else None
         after = place_after(page, datetime.fromisoformat, text_part)
         async with self._database.begin() as connection:
-            found = await event_store.list_sessions(
+            found = await store.list_sessions(
                 connection, memory.account, memory.id, params["actorId"], now, after, page.size + 1
             )
         return page.page(found, key=lambda one: (one[1].isoformat(), one[0]))
@@ -108,7 +108,7 @@ class Events:
         memory = await self._memories.active(caller, memory_id)
         after = place_after(page, text_part)
         async with self._database.begin() as connection:
-            found = await event_store.list_actors(
+            found = await store.list_actors(
                 connection, memory.account, memory.id, after and after[0], page.size + 1
             )
         return page.page(found, key=lambda one: (one,))
@@ -119,9 +119,9 @@ class Events:
         gone = _PIECE
         while gone == _PIECE:
             async with self._database.begin() as connection:
-                gone = await event_store.prune_events(connection, now, _PIECE)
+                gone = await store.prune_events(connection, now, _PIECE)
         async with self._database.begin() as connection:
-            await event_store.prune_sessions(connection, now, _EMPTY_SESSION_KEPT)
+            await store.prune_sessions(connection, now, _EMPTY_SESSION_KEPT)
 
     async def close(self) -> None:
         await self._journal.close()
@@ -163,7 +163,7 @@ class Events:
             raise invalid("payload", f"it may have at most {self._limits.event_bytes} bytes as JSON")
 
     async def _write(self, wanted: Sequence[Event]) -> Sequence[Event | Exception]:
-        work = partial(event_writing_store.write, wanted=wanted, now=self._clock.now())
+        work = partial(writing_store.write, wanted=wanted, now=self._clock.now())
         return await self._database.in_thread(work)
 
     async def _key(self, caller: Caller, params: Document) -> SessionKey:
@@ -174,7 +174,7 @@ class Events:
         if branch is None:
             return None
         async with self._database.begin() as connection:
-            known = await event_store.find_branches(connection, key)
+            known = await store.find_branches(connection, key)
         return lineage(branch["name"], known, branch.get("includeParentBranches", False))
 
 

@@ -10,8 +10,8 @@ from innkeeper.engines.embedders.embedder import Embedder, EmbedderError
 from innkeeper.engines.search.search import Passage, Search
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.errors import Unavailable
-from innkeeper.services.memory import index_store, passages
-from innkeeper.services.memory.index_store import Kind, Shelf
+from innkeeper.services.memory.recall import index_store, passages
+from innkeeper.services.memory.recall.index_store import Kind, Shelf
 
 _BATCH = 64
 _LOOK_SECONDS = 0.5

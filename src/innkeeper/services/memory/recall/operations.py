@@ -3,8 +3,8 @@
 from innkeeper.kernel.call import Call, Document
 from innkeeper.kernel.page import PageRequest
 from innkeeper.services.memory.model import place_after, row_part
-from innkeeper.services.memory.recall import Recall
-from innkeeper.services.memory.record_operations import summary
+from innkeeper.services.memory.recall.service import Recall
+from innkeeper.services.memory.records.operations import summary
 
 
 class RecallOperations:

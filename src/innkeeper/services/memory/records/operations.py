@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from innkeeper.kernel.call import Call, Document
 from innkeeper.kernel.page import PageRequest
-from innkeeper.services.memory.record import Outcome, Record, shown_metadata
-from innkeeper.services.memory.records import Records
+from innkeeper.services.memory.records.model import Outcome, Record, shown_metadata
+from innkeeper.services.memory.records.service import Records
 
 _PAGE = 20
 

@@ -9,8 +9,8 @@ from innkeeper.engines.embedders.minilm import MiniLm
 from innkeeper.engines.search.sqlite.driver import SqliteSearch
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.errors import Unavailable
-from innkeeper.services.memory.index import Index
-from innkeeper.services.memory.index_store import Kind, changes
+from innkeeper.services.memory.recall.index import Index
+from innkeeper.services.memory.recall.index_store import Kind, changes
 
 
 async def test_nothing_is_called_erased_while_the_index_is_behind(database: Database, tmp_path: Path) -> None:

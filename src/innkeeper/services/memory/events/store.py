@@ -28,8 +28,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.engines.store.database import Moment, metadata
 from innkeeper.kernel.call import Document
-from innkeeper.services.memory.branches import Lineage
-from innkeeper.services.memory.event import Event, SessionKey, Turn
+from innkeeper.services.memory.events.branches import Lineage
+from innkeeper.services.memory.events.model import Event, SessionKey, Turn
 
 _RowId = BigInteger().with_variant(Integer, "sqlite")
 _ACTOR, _SESSION, _EVENT = String(255), String(100), String(64)

@@ -11,13 +11,15 @@ from innkeeper.engines.store.database import Database
 from innkeeper.kernel.call import Document
 from innkeeper.kernel.caller import Caller
 from innkeeper.kernel.clock import Clock
-from innkeeper.services.memory import namespaces, passages, record_metadata, record_store
-from innkeeper.services.memory.event import Turn
-from innkeeper.services.memory.event_store import turns_by_row
-from innkeeper.services.memory.index_store import Kind, Shelf
+from innkeeper.services.memory import namespaces
+from innkeeper.services.memory.events.model import Turn
+from innkeeper.services.memory.events.store import turns_by_row
 from innkeeper.services.memory.model import Memory
-from innkeeper.services.memory.record import Record, shown_metadata
-from innkeeper.services.memory.records import Records
+from innkeeper.services.memory.recall import passages
+from innkeeper.services.memory.recall.index_store import Kind, Shelf
+from innkeeper.services.memory.records import metadata, store
+from innkeeper.services.memory.records.model import Record, shown_metadata
+from innkeeper.services.memory.records.service import Records
 from innkeeper.services.memory.service import Memories
 
 _CANDIDATES = 200
@@ -66,7 +68,7 @@ class Recall:
         scope = namespaces.Scope.of(params)
         criteria = params["searchCriteria"]
         filters = criteria.get("metadataFilters", [])
-        record_metadata.check_filters(filters)
+        metadata.check_filters(filters)
         strategy = criteria.get("memoryStrategyId")
         found = await self._found(
             Shelf(memory.account, memory.id, Kind.RECORD),
@@ -75,7 +77,7 @@ class Recall:
             _CANDIDATES_FILTERED if filters or strategy else _CANDIDATES,
         )
         async with self._database.begin() as connection:
-            rows = await record_store.records_by_row(
+            rows = await store.records_by_row(
                 connection, memory.account, memory.id, [one.id for one in found], self._clock.now()
             )
         hits = [
@@ -84,7 +86,7 @@ class Recall:
             if (record := rows.get(one.id)) is not None
             and scope.contains(record.namespace)
             and strategy in (None, record.strategy)
-            and record_metadata.matches(shown_metadata(record.metadata), filters)
+            and metadata.matches(shown_metadata(record.metadata), filters)
         ]
         if not hits:
             await self._records.check_scope(memory, scope)

@@ -29,7 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.engines.store.database import Moment, metadata
 from innkeeper.services.memory.namespaces import Scope
-from innkeeper.services.memory.record import Record, RecordStatus, Trust
+from innkeeper.services.memory.records.model import Record, RecordStatus, Trust
 
 records = Table(
     "memory_records",
