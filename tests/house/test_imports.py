@@ -36,6 +36,7 @@ PROTOCOLS = {
     "models": {"model"},
     "embedders": {"embedder", "minilm_install"},
     "search": {"search", "ranking", "words"},
+    "extraction": {"extractor"},
     "blobs": {"blobs"},
     "vault": {"vault"},
 }
