@@ -5,6 +5,7 @@ names what is worth keeping; `consolidate` holds each finding against what is kn
 themselves are kept elsewhere, word for word: a finding is one more key to them, and points at them.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -45,10 +46,11 @@ class Said:
 @dataclass(frozen=True, slots=True)
 class Guidance:
     """What a custom strategy says of one step: a prompt to follow besides, and the model to ask. Empty where
-    it says nothing."""
+    it says nothing. `account` is whose memory it is: what a model takes is metered there."""
 
     prompt: str = ""
     model: str = ""
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,8 @@ class Wanted:
 @dataclass(frozen=True, slots=True)
 class Reading:
     """`turns` are new; those of `before` were read already, and help to understand. `present` is what stands
-    so far: the summary of the session, the episodes to reflect on."""
+    so far: the summary of the session, the episodes to reflect on. The extractor counts in `dropped` what it
+    found and did not keep, by reason, for the job to show."""
 
     kind: Kind
     turns: Sequence[Said]
@@ -73,6 +76,7 @@ class Reading:
     present: Sequence[str] = ()
     guidance: Guidance = Guidance()
     wanted: Sequence[Wanted] = ()
+    dropped: Counter[str] = field(default_factory=Counter, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
