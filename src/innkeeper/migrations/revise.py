@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
+from pkgutil import iter_modules, walk_packages
 
 from alembic import command
 from alembic.migration import MigrationContext
@@ -38,11 +38,9 @@ def import_tables() -> None:
     """Make the metadata whole: import every module whose name says that it defines tables."""
     for module in iter_modules(store.__path__, f"{store.__name__}."):
         import_module(module.name)
-    for service in iter_modules(services.__path__, f"{services.__name__}."):
-        package = import_module(service.name)
-        for module in iter_modules(package.__path__, f"{service.name}."):
-            if module.name.endswith("store"):
-                import_module(module.name)
+    for module in walk_packages(services.__path__, f"{services.__name__}."):
+        if module.name.endswith("store"):
+            import_module(module.name)
 
 
 async def revise(message: str) -> list[Path]:
