@@ -1,0 +1,11 @@
+"""Sentences in which people say what they like, how they want things, and what they cannot bear."""
+
+from innkeeper.engines.extraction.extractive.patterns import patterns, plain
+
+_MARKS = patterns("preferences.txt")
+
+
+def is_preference(text: str) -> bool:
+    """Of one sentence of a person."""
+    text = plain(text)
+    return not _MARKS["asks"].search(text) and _MARKS["preference"].search(text) is not None
