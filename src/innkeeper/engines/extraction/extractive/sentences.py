@@ -7,7 +7,8 @@ from innkeeper.engines.extraction.extractive.patterns import plain
 
 _END = re.compile(r"(?:。|[!?;](?=[^\x00-\x7f]))+[」』\"')]*|[.!?…]+[\"')\]]*(?=\s|$)|;(?=\s)|\n")
 _ABBREVIATION = re.compile(
-    r"(?:\b(?:mr|mrs|ms|dr|st|prof|jr|sr|vs|no|approx|e\.g|i\.e|[A-Z])|\b[ap]\.m|\b(?:inc|ltd|co|corp|etc))\.$",
+    r"(?:\b(?:mr|mrs|ms|dr|st|prof|jr|sr|vs|no|approx|e\.g|i\.e|[A-Z])"
+    r"|\b[ap]\.m|\b(?:inc|ltd|co|corp|etc))\.$",
     re.IGNORECASE,
 )
 _TITLE = re.compile(r"\b(?:mr|mrs|ms|dr|st|prof|e\.g|i\.e|[B-HJ-Z])\.$", re.IGNORECASE)
