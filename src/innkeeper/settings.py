@@ -264,6 +264,10 @@ class Settings(BaseSettings):
         float, Field(description="Longest command, terminal or watch that an E2B client is told of.")
     ] = 86_400.0
 
+    embedder: Annotated[
+        str,
+        Field(description="What embeds memories: minilm, or PROVIDER/MODEL, a provider of kind openai."),
+    ] = "minilm"
     models: Annotated[
         dict[str, "ModelProvider"],
         Field(description="Model providers by name. See docs/guide/models.md."),

@@ -56,6 +56,8 @@ def show(name: Name, data_dir: DataDir = None, as_json: Json = False) -> None:
         typer.echo(f"strategy: {one['name']} ({one['type']})")
     for kind, count in found["holds"].items():
         typer.echo(f"{kind}: {count}")
+    if found["withoutVectors"]:
+        typer.echo(f"not embedded yet: {found['withoutVectors']}")
 
 
 @memory.command()

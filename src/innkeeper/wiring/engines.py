@@ -6,8 +6,6 @@ from typing import Any
 
 from innkeeper.engines.blobs.folder import FolderBlobs
 from innkeeper.engines.embedders.embedder import Embedder
-from innkeeper.engines.embedders.minilm import MiniLm
-from innkeeper.engines.embedders.minilm_install import default_folder, own_folder
 from innkeeper.engines.jobs.jobs import Jobs
 from innkeeper.engines.models.model import Model, Provider
 from innkeeper.engines.sandbox.sandbox import Limits, SandboxDriver
@@ -15,6 +13,7 @@ from innkeeper.engines.search.search import Search
 from innkeeper.engines.store.database import Database
 from innkeeper.engines.vault.local import LocalVault
 from innkeeper.kernel.clock import SystemClock
+from innkeeper.services.model_gateway.providers import api_key
 from innkeeper.settings import Settings
 
 
@@ -31,7 +30,7 @@ class Engines:
         self.jobs = _jobs(settings, host)
         self.sandboxes = _sandbox_driver(settings)
         self.search = _search(settings, self.database)
-        self.embedder: Embedder = MiniLm(own_folder(data), default_folder())
+        self.embedder = _embedder(settings)
 
 
 def session_limits(settings: Settings) -> Limits:
@@ -61,6 +60,24 @@ def _search(settings: Settings, database: Database) -> Search:
     from innkeeper.engines.search.sqlite.driver import SqliteSearch
 
     return SqliteSearch(settings.data_dir / "search")
+
+
+def _embedder(settings: Settings) -> Embedder:
+    if settings.embedder == "minilm":
+        from innkeeper.engines.embedders.minilm import MiniLm
+        from innkeeper.engines.embedders.minilm_install import default_folder, own_folder
+
+        return MiniLm(own_folder(settings.data_dir), default_folder())
+    name, _, model = settings.embedder.partition("/")
+    provider = settings.models.get(name)
+    if provider is None or provider.kind != "openai" or not model:
+        raise ValueError(
+            f"embedder: {settings.embedder!r} is neither 'minilm' nor PROVIDER/MODEL, where models has a "
+            "PROVIDER whose kind is openai"
+        )
+    from innkeeper.engines.embedders.openai_embedder import OpenAiEmbedder
+
+    return OpenAiEmbedder(model, provider.base_url, api_key(name, provider), provider.timeout_seconds)
 
 
 def _sandbox_driver(settings: Settings) -> SandboxDriver:

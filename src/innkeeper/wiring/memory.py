@@ -13,6 +13,7 @@ from innkeeper.services.memory.operations import MemoryOperations
 from innkeeper.services.memory.recall.index import Index
 from innkeeper.services.memory.recall.operations import RecallOperations
 from innkeeper.services.memory.recall.service import Recall
+from innkeeper.services.memory.recall.vectors import Vectors
 from innkeeper.services.memory.records.operations import RecordOperations
 from innkeeper.services.memory.records.service import Records
 from innkeeper.services.memory.routes import routes
@@ -32,7 +33,8 @@ class Memory:
             queued_events=settings.memory_queue_max_events,
             write_seconds=settings.memory_write_timeout_seconds,
         )
-        self.index = Index(database, engines.search, engines.embedder)
+        self._vectors = Vectors(database, engines.search, engines.embedder)
+        self.index = Index(database, engines.search, self._vectors)
         self._erasure = Erasure(database, self.index)
         self._contents = Contents(database)
         self.memories = Memories(
@@ -51,7 +53,7 @@ class Memory:
         )
 
     def routes(self) -> list[Route]:
-        return routes(self.memories, self._contents, self._erasure, self.recall)
+        return routes(self.memories, self._contents, self._erasure, self.recall, self._vectors)
 
     async def open(self) -> None:
         await self.index.open()

@@ -19,6 +19,7 @@ from innkeeper.services.memory.erasure import Erasure
 from innkeeper.services.memory.events.service import Events
 from innkeeper.services.memory.model import Limits
 from innkeeper.services.memory.recall.index import Index
+from innkeeper.services.memory.recall.vectors import Vectors
 from innkeeper.services.memory.records.service import Records
 from innkeeper.services.memory.service import Memories
 from innkeeper.services.resource_policy.service import ResourcePolicies
@@ -35,7 +36,9 @@ class Desk:
         limits = Limits(memories=5, strategies=6, event_bytes=1000, queued_events=10, write_seconds=60)
         accounts = Accounts(database, LocalVault(folder / "master.key"), self.clock)
         tags, policies = Tags(database, {}), ResourcePolicies(database, {}, self.clock)
-        erasure = Erasure(database, Index(database, SqliteSearch(folder / "search"), MiniLm(folder)))
+        search = SqliteSearch(folder / "search")
+        index = Index(database, search, Vectors(database, search, MiniLm(folder)))
+        erasure = Erasure(database, index)
         self.memories = Memories(database, accounts, tags, policies, erasure, limits, self.clock)
         self.events = Events(database, self.memories, limits, self.clock)
         self.records = Records(database, self.memories, self.clock)

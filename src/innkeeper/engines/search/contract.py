@@ -85,6 +85,16 @@ class SearchContract:
             await search.candidates("shelf", _EVERYTHING, "five", direction(1, 0, 0), 2)
         assert 5 not in ids(await search.candidates("shelf", _EVERYTHING, "five", None, 9))
 
+    async def test_vectors_of_another_model_can_follow(self, search: Search) -> None:
+        await search.put("shelf", [Passage(1, "/", "tea", vector=direction(1, 0))])
+        await search.put("other", [Passage(1, "/", "tea", vector=direction(1, 0))])
+        await search.forget_vectors("shelf")
+        assert await found(search, "tea") == {1}
+        assert ids(await search.candidates("shelf", _EVERYTHING, "", direction(1, 0, 0), 2)) == set()
+        await search.put("shelf", [Passage(2, "/", "milk", vector=direction(1, 0, 0))])
+        assert ids(await search.candidates("shelf", _EVERYTHING, "", direction(1, 0, 0), 2)) == {2}
+        assert ids(await search.candidates("other", _EVERYTHING, "", direction(1, 0), 2)) == {1}
+
     async def test_neighbours_in_the_same_thread_come_along_and_gain(self, search: Search) -> None:
         words = ["Hello.", "Which instrument?", "The cello, I think.", "Nice.", "Bye."]
         passages = [Passage(place, "/", text, "monday", place) for place, text in enumerate(words, start=1)]

@@ -139,6 +139,13 @@ class PostgresSearch:
             rows = (await connection.execute(text(statement), given)).all()
         return _columns(rows, words, meaning)
 
+    async def forget_vectors(self, shelf: str) -> None:
+        await self._do(
+            "UPDATE search_passages SET vector = NULL, width = NULL"
+            " WHERE shelf = :shelf AND width IS NOT NULL",
+            shelf,
+        )
+
     async def erase(self, shelf: str) -> None:
         """Rewrites the table without the space of removed rows, which its files still hold. Meanwhile nobody
         can search."""

@@ -76,6 +76,10 @@ class Search(Protocol):
         away; of an unknown shelf, none. No order is promised."""
         ...
 
+    async def forget_vectors(self, shelf: str) -> None:
+        """So that those of another model, of any length, can be put."""
+        ...
+
     async def erase(self, shelf: str) -> None:
         """Leave no byte of what was removed in any file."""
         ...

@@ -17,6 +17,7 @@ from innkeeper.services.memory.events.model import Turn
 from innkeeper.services.memory.extent import Extent
 from innkeeper.services.memory.model import Memory, check_text, invalid
 from innkeeper.services.memory.recall.service import TOP_K, Hit, Recall
+from innkeeper.services.memory.recall.vectors import Vectors
 from innkeeper.services.memory.service import Memories
 
 _MEMBERS = frozenset({"actor", "session", "namespacePath"})
@@ -24,7 +25,9 @@ _QUERY_MAX = 10_000
 _LIMIT_MAX = 100
 
 
-def routes(memories: Memories, contents: Contents, erasure: Erasure, recall: Recall) -> list[Route]:
+def routes(
+    memories: Memories, contents: Contents, erasure: Erasure, recall: Recall, vectors: Vectors
+) -> list[Route]:
     """The authenticated caller is in `request.state.caller`. A memory goes by its name or its id."""
 
     async def list_all(request: Request) -> Response:
@@ -35,7 +38,9 @@ def routes(memories: Memories, contents: Contents, erasure: Erasure, recall: Rec
 
     async def get(request: Request) -> Response:
         memory = await _named(request)
-        return JSONResponse({**_memory(memory), "holds": await contents.counts(memory)})
+        lacking = await vectors.lacking(memory.account, memory.id)
+        holds = await contents.counts(memory)
+        return JSONResponse({**_memory(memory), "holds": holds, "withoutVectors": lacking})
 
     async def export(request: Request) -> Response:
         """Lines of JSON; `?actor=`, and `&session=`, `&namespacePath=` narrow it."""

@@ -21,7 +21,7 @@ class Providers:
             async with self._opening:
                 if name not in self._models:
                     provider = self._settings[name]
-                    key = _api_key(name, provider)
+                    key = api_key(name, provider)
                     self._models[name] = await asyncio.to_thread(self._open_model, provider, key)
         return self._models[name]
 
@@ -31,7 +31,8 @@ class Providers:
             await model.close()
 
 
-def _api_key(name: str, provider: Provider) -> str:
+def api_key(name: str, provider: Provider) -> str:
+    """Raises Unavailable when it is missing."""
     if provider.api_key or not provider.api_key_variable:
         return provider.api_key
     key = os.environ.get(provider.api_key_variable, "")

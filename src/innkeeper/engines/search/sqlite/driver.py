@@ -52,6 +52,9 @@ class SqliteSearch:
     ) -> Candidates:
         return await self._on(shelf, lambda open_: open_.candidates(scope, query, vector, limit))
 
+    async def forget_vectors(self, shelf: str) -> None:
+        await self._on(shelf, SqliteShelf.forget_vectors)
+
     async def erase(self, shelf: str) -> None:
         await self._on(shelf, SqliteShelf.erase)
 

@@ -104,6 +104,12 @@ class SqliteShelf:
             self._speakers.names,
         )
 
+    def forget_vectors(self) -> None:
+        with self._writing():
+            self._connection.execute("UPDATE passages SET vector = NULL WHERE vector IS NOT NULL")
+        self._width = 0
+        self._views.clear()
+
     def erase(self) -> None:
         """The full-text index keeps what was removed until its parts are merged; the log, until emptied."""
         self._connection.execute("INSERT INTO words (words) VALUES ('optimize')")

@@ -4,14 +4,13 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 
-from innkeeper.engines.embedders.embedder import Embedder, EmbedderError
 from innkeeper.engines.search.search import Passage, Search
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.errors import Unavailable
 from innkeeper.services.memory.recall import index_store, passages
 from innkeeper.services.memory.recall.index_store import Kind, Shelf
+from innkeeper.services.memory.recall.vectors import Vectors
 
 _BATCH = 64
 _LOOK_SECONDS = 0.5
@@ -22,27 +21,25 @@ _log = logging.getLogger(__name__)
 
 
 class Index:
-    """Where no embedder is at hand, things are found by their words alone; `reindex` mends that later."""
-
     def __init__(
         self,
         database: Database,
         search: Search,
-        embedder: Embedder,
+        vectors: Vectors,
         settle_seconds: float = _SETTLE_SECONDS,
     ) -> None:
         self._database = database
         self._search = search
-        self._embedder = embedder
+        self._vectors = vectors
         self._settle_seconds = settle_seconds
         self._asked = asyncio.Event()
         self._idle = asyncio.Condition()
         self._worker: asyncio.Task[None] | None = None
-        self._told = False
 
     async def open(self) -> None:
         async with self._database.begin() as connection:
             await index_store.watch(connection)
+        await self._vectors.open()
         self._worker = asyncio.create_task(self._run())
 
     async def close(self) -> None:
@@ -77,7 +74,7 @@ class Index:
         while True:
             self._asked.clear()
             try:
-                more = await self._take_in()
+                more = await self._take_in() or await self._vectors.catch_up(self._passages, _BATCH)
             except Exception:
                 _log.exception("the index of memories could not be brought up to date; it is tried again")
                 await asyncio.sleep(_RETRY_SECONDS)
@@ -98,7 +95,7 @@ class Index:
             if gone:
                 await self._search.remove(shelf.name, gone)
             if found:
-                await self._search.put(shelf.name, await self._with_vectors(found))
+                await self._vectors.put(shelf, found)
         if numbers:
             async with self._database.begin() as connection:
                 await index_store.forget_changes(connection, numbers)
@@ -110,16 +107,6 @@ class Index:
             if shelf.kind is Kind.TURN:
                 return list(map(passages.of_turn, await index_store.said(connection, shelf, rows)))
             return list(map(passages.of_record, await index_store.remembered(connection, shelf, rows)))
-
-    async def _with_vectors(self, found: Sequence[Passage]) -> Sequence[Passage]:
-        try:
-            vectors = await self._embedder.embed(list(map(passages.meaning_of, found)))
-        except EmbedderError as error:
-            if not self._told:
-                _log.warning("memories are searched by words alone: %s", error)
-                self._told = True
-            return found
-        return [replace(passage, vector=vector) for passage, vector in zip(found, vectors, strict=True)]
 
     async def _is_pending(self, account: str, memory: str) -> bool:
         async with self._database.begin() as connection:

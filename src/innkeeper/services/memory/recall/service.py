@@ -1,5 +1,6 @@
 """Finding again: records by a query, and the turns themselves, whatever was extracted from them or not."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -26,6 +27,8 @@ _CANDIDATES = 200
 # Filters are looked at after the search: more must be found for enough to be left.
 _CANDIDATES_FILTERED = 1000
 TOP_K = 10
+# So long the answer waits for the query's vector; without it the words decide.
+_MEANING_SECONDS = 10.0
 
 Item = TypeVar("Item")
 
@@ -104,8 +107,9 @@ class Recall:
 
     async def _found(self, shelf: Shelf, scope: Scope, query: str, limit: int) -> Sequence[Found]:
         try:
-            vector = (await self._embedder.embed([query]))[0]
-        except EmbedderError:
-            vector = None
-        candidates = await self._search.candidates(shelf.name, scope, query, vector, limit)
+            async with asyncio.timeout(_MEANING_SECONDS):
+                vector = (await self._embedder.embed([query]))[0]
+            candidates = await self._search.candidates(shelf.name, scope, query, vector, limit)
+        except (EmbedderError, TimeoutError, ValueError):  # not at hand, or another than the index knows
+            candidates = await self._search.candidates(shelf.name, scope, query, None, limit)
         return rank(candidates, query, limit)
