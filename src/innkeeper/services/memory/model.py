@@ -61,9 +61,14 @@ def invalid(member: str, rule: str) -> InvalidRequest:
     return InvalidRequest(f"Value at '{member}' is not allowed: {rule}", (FieldError(member, rule),))
 
 
+def storable(text: str) -> bool:
+    """Whether it is Unicode text, and can be in a database's."""
+    return _UNSTORABLE.search(text) is None
+
+
 def check_text(member: str, text: str) -> None:
-    """Raises InvalidRequest for what is no Unicode text, or cannot be in a database's."""
-    if _UNSTORABLE.search(text):
+    """Raises InvalidRequest for what is not storable."""
+    if not storable(text):
         raise invalid(member, "it has a character that is none: NUL, or half of a surrogate pair")
 
 

@@ -60,11 +60,14 @@ class ScriptedServer(ABC):
         self._closing.set()
         await self._running.aclose()
 
+    def step(self, _request: Received) -> Step:
+        return self._script.pop(0) if len(self._script) > 1 else self._script[0]
+
     async def _answer(self, request: Request) -> Response:
         path = request.scope["raw_path"].decode()
         received = Received(path, dict(request.headers), await request.json())
         self.requests.append(received)
-        step = self._script.pop(0) if len(self._script) > 1 else self._script[0]
+        step = self.step(received)
         if isinstance(step, Fails):
             return self.failure(step)
         if isinstance(step, Raw):

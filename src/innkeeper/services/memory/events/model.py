@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from innkeeper.kernel.call import Document
+from innkeeper.services.memory.events.envelopes import spoken
 from innkeeper.services.memory.model import invalid
 
 TRUNK = "main"  # how clients call the events that are on no branch
@@ -39,10 +40,14 @@ class Event:
     skip_extraction: bool = False
     namespace_variables: Mapping[str, str] | None = None
 
-    def turns(self) -> list[tuple[str, str]]:
+    def messages(self) -> list[tuple[str, str]]:
         """Role and text of each conversational message, in order."""
         said = [one["conversational"] for one in self.payload if "conversational" in one]
         return [(one["role"], one["content"]["text"]) for one in said]
+
+    def turns(self) -> list[tuple[str, str]]:
+        """The same, with the words alone of what a framework wrapped."""
+        return [spoken(role, text) for role, text in self.messages()]
 
 
 @dataclass(frozen=True, slots=True)

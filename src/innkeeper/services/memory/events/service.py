@@ -157,7 +157,7 @@ class Events:
         return await self._journal.put(event)
 
     def _check(self, event: Event) -> None:
-        for _, text in event.turns():
+        for _, text in event.messages():
             check_text("payload", text)
         if len(json.dumps(event.payload)) > self._limits.event_bytes:
             raise invalid("payload", f"it may have at most {self._limits.event_bytes} bytes as JSON")

@@ -131,7 +131,7 @@ def _touch_sessions(
     """Make them or count their turns up; the position of the first new turn of each."""
     added: dict[SessionKey, int] = {}
     for event in accepted:
-        added[event.key] = added.get(event.key, 0) + len(event.turns())
+        added[event.key] = added.get(event.key, 0) + len(event.messages())
     # In one order everywhere, so that two writers do not wait for each other.
     rows = [
         {**_of(key), "turns": added[key], "created_at": now, "touched_at": now}

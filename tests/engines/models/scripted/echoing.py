@@ -1,0 +1,16 @@
+"""A model that says again all that the user has said: what of a conversation reaches it, is seen."""
+
+from tests.engines.models.scripted.openai_server import ScriptedOpenAi
+from tests.engines.models.scripted.script import Says, Step
+from tests.engines.models.scripted.server import Document, Received
+
+
+class EchoingOpenAi(ScriptedOpenAi):
+    def step(self, request: Received) -> Step:
+        said = [_text(message) for message in request.body["messages"] if message["role"] == "user"]
+        return Says(f"You said: {'; '.join(said)}")
+
+
+def _text(message: Document) -> str:
+    content = message["content"]
+    return content if isinstance(content, str) else " ".join(part.get("text", "") for part in content)
