@@ -17,6 +17,7 @@ from innkeeper.services.memory.recall.vectors import Vectors
 from innkeeper.services.memory.records.operations import RecordOperations
 from innkeeper.services.memory.records.service import Records
 from innkeeper.services.memory.routes import routes
+from innkeeper.services.memory.safety.ledger import Ledger
 from innkeeper.services.memory.service import Memories
 from innkeeper.settings import Settings
 from innkeeper.wiring.office import Office
@@ -35,13 +36,14 @@ class Memory:
         )
         self._vectors = Vectors(database, engines.search, engines.embedder)
         self.index = Index(database, engines.search, self._vectors)
-        self._erasure = Erasure(database, self.index)
+        self.ledger = Ledger(database, engines.vault, clock)
+        self._erasure = Erasure(database, self.ledger, self.index)
         self._contents = Contents(database)
         self.memories = Memories(
             database, office.accounts, office.tags, office.policies, self._erasure, limits, clock
         )
         self.events = Events(database, self.memories, limits, clock)
-        self.records = Records(database, self.memories, clock)
+        self.records = Records(database, self.ledger, self.memories, clock)
         self.recall = Recall(database, engines.search, engines.embedder, self.memories, self.records, clock)
 
     def operations(self) -> tuple[object, ...]:

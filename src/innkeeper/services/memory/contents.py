@@ -1,5 +1,6 @@
 """The contents of a memory: how much there is, and all of it to take along."""
 
+import json
 from collections.abc import AsyncIterator, Callable
 
 from sqlalchemy import ColumnElement, Table, func, select
@@ -11,6 +12,7 @@ from innkeeper.services.memory.events.store import events, sessions, to_event, t
 from innkeeper.services.memory.extent import Extent
 from innkeeper.services.memory.model import Memory
 from innkeeper.services.memory.records.store import records, to_record
+from innkeeper.services.memory.safety.history_store import history
 
 _PIECE = 200
 _COUNTED = {"sessions": sessions, "events": events, "turns": turns}
@@ -36,22 +38,27 @@ class Contents:
         return counts
 
     async def export(self, extent: Extent) -> AsyncIterator[Document]:
-        """Events in the order in which they came, then records, those that are not valid any more too."""
+        """Events in the order in which they came, then records, those that are not valid any more too, then
+        the history of the records."""
         async with self._database.begin() as connection:
             of_records = await extent.of_records(connection)
+            of_changes = await extent.of_changes(connection)
         async for one in self._rows(events, extent.of(events), _event):
             yield {"event": one}
         async for one in self._rows(records, of_records, _record):
             yield {"record": one}
+        async for one in self._rows(history, of_changes, _change):
+            yield {"change": one}
 
     async def _rows(self, table: Table, which: ColumnElement[bool], show: Show) -> AsyncIterator[Document]:
         last, more = 0, True
+        number = table.c.sequence if table is history else table.c.id
         while more:
-            query = select(table).where(which, table.c.id > last).order_by(table.c.id).limit(_PIECE)
+            query = select(table).where(which, number > last).order_by(number).limit(_PIECE)
             async with self._database.begin() as connection:
                 rows = (await connection.execute(query)).mappings().all()
             for row in rows:
-                last = row["id"]
+                last = row[number.name]
                 yield show(row)
             more = len(rows) == _PIECE
 
@@ -86,4 +93,18 @@ def _record(row: RowMapping) -> Document:
         "sourceEventIds": record.source_event_ids,
         "trust": record.trust,
         "status": record.status,
+    }
+
+
+def _change(row: RowMapping) -> Document:
+    before = row["before"] and json.loads(row["before"])
+    return {
+        "sequence": row["sequence"],
+        "memoryRecordId": row["record_id"],
+        "at": row["at"].isoformat(),
+        "by": row["by"],
+        "action": row["action"],
+        "text": before and before["text"],
+        "namespace": row["namespace"],
+        "mac": row["mac"],
     }

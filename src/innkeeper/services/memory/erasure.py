@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Table, delete, select, tuple_
+from sqlalchemy import ColumnElement, Table, and_, delete, select, tuple_
 
 from innkeeper.engines.store.database import Database
 from innkeeper.services.memory.events.store import branches, events, sessions, turns
@@ -10,6 +10,9 @@ from innkeeper.services.memory.extent import Extent
 from innkeeper.services.memory.model import Memory
 from innkeeper.services.memory.recall.index import Index
 from innkeeper.services.memory.records.store import records
+from innkeeper.services.memory.safety.history_store import heads, history
+from innkeeper.services.memory.safety.ledger import Ledger
+from innkeeper.services.memory.safety.store import policies
 
 _PIECE = 2000
 
@@ -22,11 +25,13 @@ class Receipt:
     events: int
     turns: int
     records: int
+    changes: int  # of records, in their history
 
 
 class Erasure:
-    def __init__(self, database: Database, index: Index) -> None:
+    def __init__(self, database: Database, ledger: Ledger, index: Index) -> None:
         self._database = database
+        self._ledger = ledger
         self._index = index
 
     async def erase(self, extent: Extent) -> Receipt:
@@ -41,13 +46,18 @@ class Erasure:
     async def empty(self, memory: Memory) -> None:
         """All that is in a memory."""
         await self._clear(Extent(memory))
+        for table in (history, heads, policies):
+            of_memory = and_(table.c.account == memory.account, table.c.memory == memory.id)
+            await self._delete(table, of_memory)
         await self._index.drop(memory.account, memory.id)
         await self._database.scrub()
 
     async def _clear(self, extent: Extent) -> Receipt:
         async with self._database.begin() as connection:
+            namespaces = await extent.namespaces(connection) if extent.actor is not None else []
             of_records = await extent.of_records(connection)
         receipt = Receipt(
+            changes=await self._ledger.forget(extent.memory.account, extent.memory.id, namespaces),
             records=await self._delete(records, of_records),
             turns=await self._delete(turns, extent.of(turns)),
             events=await self._delete(events, extent.of(events)),

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from innkeeper.services.memory.model import Memory, invalid
 from innkeeper.services.memory.namespaces import Scope, is_of
 from innkeeper.services.memory.records.store import namespaces_of, records
+from innkeeper.services.memory.safety import history_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +39,22 @@ class Extent:
             return self._of_memory(table)
         return and_(self._of_memory(table), table.c.namespace.in_(await self.namespaces(connection)))
 
+    async def of_changes(self, connection: AsyncConnection) -> ColumnElement[bool]:
+        """The history of those records."""
+        table = history_store.history
+        if self.actor is None:
+            return self._of_memory(table)
+        return and_(self._of_memory(table), table.c.namespace.in_(await self.namespaces(connection)))
+
     async def namespaces(self, connection: AsyncConnection) -> list[str]:
-        """Those that have records, of an actor."""
+        """Those that have or once had records, of an actor."""
         memory, actor = self.memory, self.actor or ""
+        now = await namespaces_of(connection, memory.account, memory.id)
+        once = await history_store.namespaces_of(connection, memory.account, memory.id)
         below = None if self.path is None else Scope(self.path, subtree=True)
         return sorted(
             one
-            for one in await namespaces_of(connection, memory.account, memory.id)
+            for one in {*now, *once}
             if is_of(memory.strategies, one, actor, self.session) or (below and below.contains(one))
         )
 

@@ -59,6 +59,7 @@ def routes(
                 "events": receipt.events,
                 "turns": receipt.turns,
                 "records": receipt.records,
+                "changes": receipt.changes,
             }
         )
 

@@ -28,7 +28,8 @@ class Trust(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Record:
     """`happened_at` is the time it speaks of. It is true from `valid_from` until `valid_to`, when the record
-    named in `superseded_by` took its place. `metadata` is as on the wire, its times as texts."""
+    named in `superseded_by` took its place. `metadata` is as on the wire, its times as texts. `concerns` are
+    the names of what vetting found in it."""
 
     account: str
     memory: str
@@ -47,6 +48,12 @@ class Record:
     source_event_ids: list[str] = field(default_factory=list)
     trust: Trust = Trust.OWNER
     status: RecordStatus = RecordStatus.ACTIVE
+    concerns: list[str] = field(default_factory=list)
+
+    def holds(self, now: datetime) -> bool:
+        """Neither withdrawn, nor replaced, nor expired."""
+        fresh = self.expires_at is None or self.expires_at > now
+        return self.status is RecordStatus.ACTIVE and self.valid_to is None and fresh
 
 
 @dataclass(frozen=True, slots=True)

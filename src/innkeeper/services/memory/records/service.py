@@ -23,15 +23,19 @@ from innkeeper.services.memory.records.model import (
     new_record_id,
     shown_metadata,
 )
+from innkeeper.services.memory.safety.ledger import Ledger
+from innkeeper.services.memory.safety.model import Action
 from innkeeper.services.memory.service import Memories
 
-_PIECE = 1000
+_PIECE = 200
 _SCAN = 500
+_EXPIRY = "expiry"
 
 
 class Records:
-    def __init__(self, database: Database, memories: Memories, clock: Clock) -> None:
+    def __init__(self, database: Database, ledger: Ledger, memories: Memories, clock: Clock) -> None:
         self._database = database
+        self._ledger = ledger
         self._memories = memories
         self._clock = clock
 
@@ -39,13 +43,13 @@ class Records:
         """One outcome for each, in order; a repeat under the same token makes nothing. Raises NotFound,
         InvalidRequest."""
         memory = await self._memories.active(caller, params["memoryId"])
-        now = self._clock.now()
-        expiry = _expiry(params, now)
+        expiry = _expiry(params, self._clock.now())
         if "action" in params.get("recordExpirySpecification", {}):
             raise invalid("recordExpirySpecification", "a new record has no expiry that could be removed")
         attempt = new_record_id()
-        async with self._database.begin() as connection:
-            first = await claim(connection, memory.account, "BatchCreateMemoryRecords", params, attempt, now)
+        async with self._ledger.entry(memory.account, memory.id, caller.principal) as entry:
+            now, name = entry.now, "BatchCreateMemoryRecords"
+            first = await claim(entry.connection, memory.account, name, params, attempt, now)
             made, outcomes = [], []
             for number, wanted in enumerate(params["records"]):
                 id_ = _id_of(first, number)
@@ -53,17 +57,17 @@ class Records:
                 outcomes.append(outcome)
                 made += [record] if record else []
             if first == attempt:
-                await store.insert_records(connection, made)
+                await entry.create(made)
         return outcomes
 
     async def update(self, caller: Caller, params: Document) -> Sequence[Outcome]:
         """One outcome for each, in order. Raises NotFound for the memory."""
         memory = await self._memories.active(caller, params["memoryId"])
-        now = self._clock.now()
         ids = [one["memoryRecordId"] for one in params["records"]]
         outcomes = []
-        async with self._database.begin() as connection:
-            found = await store.find_records(connection, memory.account, memory.id, ids, now)
+        async with self._ledger.entry(memory.account, memory.id, caller.principal) as entry:
+            now = entry.now
+            found = _holding(await entry.find(ids), now)
             for change in params["records"]:
                 id_ = change["memoryRecordId"]
                 try:
@@ -72,8 +76,7 @@ class Records:
                 except InnkeeperError as error:
                     outcomes.append(Outcome(id_, None, error.status, error.message))
                     continue
-                await store.update_record(connection, memory.account, memory.id, id_, values)
-                found[id_] = replace(record, **values)
+                found[id_] = await entry.update(record, values, Action.UPDATE)
                 outcomes.append(Outcome(id_))
         return outcomes
 
@@ -81,21 +84,19 @@ class Records:
         """One outcome for each, in order. Raises NotFound for the memory."""
         memory = await self._memories.active(caller, params["memoryId"])
         ids = [one["memoryRecordId"] for one in params["records"]]
-        outcomes = []
-        async with self._database.begin() as connection:
-            now = self._clock.now()
-            found = await store.find_records(connection, memory.account, memory.id, ids, now)
+        outcomes, gone = [], []
+        async with self._ledger.entry(memory.account, memory.id, caller.principal) as entry:
+            found = _holding(await entry.find(ids), entry.now)
             for one in params["records"]:
                 id_ = one["memoryRecordId"]
                 try:
-                    _held(found, id_, [one["namespace"]] if "namespace" in one else ())
+                    gone.append(_held(found, id_, [one["namespace"]] if "namespace" in one else ()))
                 except NotFound as error:
                     outcomes.append(Outcome(id_, None, error.status, error.message))
                     continue
                 del found[id_]
                 outcomes.append(Outcome(id_))
-            gone = [one.record_id for one in outcomes if one.error is None]
-            await store.delete_records(connection, memory.account, memory.id, gone)
+            await entry.delete(gone)
         return outcomes
 
     async def get(self, caller: Caller, params: Document) -> Record:
@@ -108,9 +109,11 @@ class Records:
 
     async def remove(self, caller: Caller, params: Document) -> None:
         """Raises NotFound."""
-        record = await self.get(caller, params)
-        async with self._database.begin() as connection:
-            await store.delete_records(connection, record.account, record.memory, [record.record_id])
+        memory = await self._memories.active(caller, params["memoryId"])
+        id_ = params["memoryRecordId"]
+        async with self._ledger.entry(memory.account, memory.id, caller.principal) as entry:
+            found = _holding(await entry.find([id_]), entry.now)
+            await entry.delete([_held(found, id_, [params["namespace"]] if "namespace" in params else ())])
 
     async def list(self, caller: Caller, params: Document, page: PageRequest) -> Page[Record]:
         """The newest first. Raises InvalidRequest, NotFound."""
@@ -155,11 +158,17 @@ class Records:
             )
 
     async def prune(self) -> None:
-        """Let go of what has expired."""
-        now, gone = self._clock.now(), _PIECE
-        while gone == _PIECE:
+        """Let go of what has expired, and of what its history says of it."""
+        now, expired = self._clock.now(), True
+        while expired:
             async with self._database.begin() as connection:
-                gone = await store.prune_records(connection, now, _PIECE)
+                found = await store.expired_records(connection, now, _PIECE)
+            expired = bool(found)
+            for (account, memory), ids in found.items():
+                async with self._ledger.entry(account, memory, _EXPIRY) as entry:
+                    gone = [one for one in (await entry.find(ids)).values() if _is_past(one, now)]
+                    await entry.delete(gone, Action.EXPIRE)
+                    await entry.forget([one.record_id for one in gone])
 
 
 def _made(
@@ -210,6 +219,14 @@ def _changes(memory: Memory, record: Record, change: Document, now: datetime) ->
         values["metadata"] = kept_metadata(change["metadata"])
     _check(memory, replace(record, **values))
     return values
+
+
+def _holding(found: dict[str, Record], now: datetime) -> dict[str, Record]:
+    return {id_: record for id_, record in found.items() if record.holds(now)}
+
+
+def _is_past(record: Record, now: datetime) -> bool:
+    return record.expires_at is not None and record.expires_at <= now
 
 
 def _held(found: dict[str, Record], id_: str, namespaces: Sequence[str]) -> Record:

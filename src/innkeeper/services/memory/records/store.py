@@ -52,15 +52,26 @@ records = Table(
     Column("source_event_ids", JSON, nullable=False),
     Column("trust", String(16), nullable=False),
     Column("status", String(16), nullable=False),
+    Column("concerns", JSON, nullable=False, server_default="[]"),
     UniqueConstraint("account", "memory", "record_id"),
     Index(None, "account", "memory", "namespace", "id"),
     sqlite_autoincrement=True,
 )
 
 
-async def insert_records(connection: AsyncConnection, made: Sequence[Record]) -> None:
+async def insert_records(connection: AsyncConnection, made: Sequence[Record], row: int | None = None) -> None:
+    """With `row`, a single one gets back the place in lists that it had."""
+    place = {} if row is None else {"id": row}
     if made:
-        await connection.execute(insert(records), [asdict(one) for one in made])
+        await connection.execute(insert(records), [asdict(one) | place for one in made])
+
+
+async def rows_of(
+    connection: AsyncConnection, account: str, memory: str, ids: Iterable[str]
+) -> list[tuple[int, Record]]:
+    """Each with its number, whether it holds or not."""
+    query = select(records).where(_of_memory(account, memory), records.c.record_id.in_(list(ids)))
+    return [(row["id"], to_record(row)) for row in (await connection.execute(query)).mappings()]
 
 
 async def find_records(
@@ -126,10 +137,15 @@ async def namespaces_of(connection: AsyncConnection, account: str, memory: str) 
     return list((await connection.execute(query)).scalars())
 
 
-async def prune_records(connection: AsyncConnection, now: datetime, limit: int) -> int:
-    """Delete some that have expired; how many."""
-    expired = select(records.c.id).where(records.c.expires_at <= now).limit(limit)
-    return (await connection.execute(delete(records).where(records.c.id.in_(expired)))).rowcount
+async def expired_records(
+    connection: AsyncConnection, now: datetime, limit: int
+) -> dict[tuple[str, str], list[str]]:
+    """Ids of some, by account and memory."""
+    query = select(records.c.account, records.c.memory, records.c.record_id)
+    found: dict[tuple[str, str], list[str]] = {}
+    for row in await connection.execute(query.where(records.c.expires_at <= now).limit(limit)):
+        found.setdefault((row.account, row.memory), []).append(row.record_id)
+    return found
 
 
 def within(scope: Scope) -> ColumnElement[bool]:
