@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.running import RunningServer
-from tests.services.memory.remembering import Remembering
+from tests.services.memory.remembering import NOON, Remembering
 
 FACTS = {"semanticMemoryStrategy": {"name": "facts", "namespaceTemplates": ["/facts/{actorId}/"]}}
 SUMS = {"summaryMemoryStrategy": {"name": "sums", "namespaceTemplates": ["/sums/{actorId}/{sessionId}/"]}}
@@ -25,6 +25,11 @@ def fill(remembering: Remembering, secret: str) -> str:
             remembering.note(memory, f"/sums/{actor}/{session}/", text)
         remembering.note(memory, f"/facts/{actor}/", f"{secret} {actor}")
         remembering.note(memory, f"/by-hand/{actor}", f"{secret} {actor}")
+        # What is only in the history of records goes too.
+        gone = remembering.note(memory, f"/facts/{actor}/", f"{secret} {actor} gone")[0]
+        change = {"memoryRecordId": gone, "timestamp": NOON, "namespaces": ["/elsewhere/"]}
+        remembering.data.batch_update_memory_records(memoryId=memory, records=[change])
+        remembering.data.delete_memory_record(memoryId=memory, memoryRecordId=gone)
     return memory
 
 
@@ -38,10 +43,10 @@ def test_a_person_is_erased_wholly(server: RunningServer, remembering: Rememberi
     memory = fill(remembering, "pq7secret")
     name = remembering.get(memory)["name"]
     lines = server.native("GET", f"/-/v1/memories/{name}/export?actor=ann").splitlines()
-    assert [next(iter(json.loads(line))) for line in lines] == ["event"] * 4 + ["record"] * 3
+    assert [next(iter(json.loads(line))) for line in lines] == ["event"] * 4 + ["record"] * 3 + ["change"] * 5
     sqlite = "database_url" not in server.settings
     if sqlite:
-        assert on_disk(server, "pq7secret ann first")
+        assert on_disk(server, "pq7secret ann first") and on_disk(server, "pq7secret ann gone")
 
     def erase(**members: str) -> list[int]:
         gone = server.native("POST", f"/-/v1/memories/{name}/erase", {"actor": "ann", **members})

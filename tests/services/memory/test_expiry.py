@@ -21,6 +21,7 @@ from innkeeper.services.memory.model import Limits
 from innkeeper.services.memory.recall.index import Index
 from innkeeper.services.memory.recall.vectors import Vectors
 from innkeeper.services.memory.records.service import Records
+from innkeeper.services.memory.safety.ledger import Ledger
 from innkeeper.services.memory.service import Memories
 from innkeeper.services.resource_policy.service import ResourcePolicies
 from innkeeper.services.tags.service import Tags
@@ -34,14 +35,16 @@ class Desk:
     def __init__(self, database: Database, folder: Any) -> None:
         self.clock = SettableClock()
         limits = Limits(memories=5, strategies=6, event_bytes=1000, queued_events=10, write_seconds=60)
-        accounts = Accounts(database, LocalVault(folder / "master.key"), self.clock)
+        vault = LocalVault(folder / "master.key")
+        accounts = Accounts(database, vault, self.clock)
+        ledger = Ledger(database, vault, self.clock)
         tags, policies = Tags(database, {}), ResourcePolicies(database, {}, self.clock)
         search = SqliteSearch(folder / "search")
         index = Index(database, search, Vectors(database, search, MiniLm(folder)))
-        erasure = Erasure(database, index)
+        erasure = Erasure(database, ledger, index)
         self.memories = Memories(database, accounts, tags, policies, erasure, limits, self.clock)
         self.events = Events(database, self.memories, limits, self.clock)
-        self.records = Records(database, self.memories, self.clock)
+        self.records = Records(database, ledger, self.memories, self.clock)
         self.contents = Contents(database)
 
     async def say(self, memory: str, session: str) -> None:

@@ -40,11 +40,12 @@ class Extent:
         return and_(self._of_memory(table), table.c.namespace.in_(await self.namespaces(connection)))
 
     async def of_changes(self, connection: AsyncConnection) -> ColumnElement[bool]:
-        """The history of those records."""
+        """The history of those records, without what is erased."""
         table = history_store.history
+        kept = and_(self._of_memory(table), table.c.erased.is_(None))
         if self.actor is None:
-            return self._of_memory(table)
-        return and_(self._of_memory(table), table.c.namespace.in_(await self.namespaces(connection)))
+            return kept
+        return and_(kept, table.c.namespace.in_(await self.namespaces(connection)))
 
     async def namespaces(self, connection: AsyncConnection) -> list[str]:
         """Those that have or once had records, of an actor."""

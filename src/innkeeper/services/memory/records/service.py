@@ -43,12 +43,12 @@ class Records:
         """One outcome for each, in order; a repeat under the same token makes nothing. Raises NotFound,
         InvalidRequest."""
         memory = await self._memories.active(caller, params["memoryId"])
-        expiry = _expiry(params, self._clock.now())
         if "action" in params.get("recordExpirySpecification", {}):
             raise invalid("recordExpirySpecification", "a new record has no expiry that could be removed")
         attempt = new_record_id()
         async with self._ledger.entry(memory.account, memory.id, caller.principal) as entry:
             now, name = entry.now, "BatchCreateMemoryRecords"
+            expiry = _expiry(params, now)
             first = await claim(entry.connection, memory.account, name, params, attempt, now)
             made, outcomes = [], []
             for number, wanted in enumerate(params["records"]):

@@ -24,8 +24,8 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change of one record. `sequence` counts those of a memory from 1 on, and `at` grows with it, one for
-    a transaction. `before` is the record's state as text (None: there was none), `was` and
+    """One change of one record. `sequence` counts those of a memory from 1 on, and `at` grows with it, once a
+    transaction. `before` is the record's state as text (None: there was none), `was` and
     `became` are the digests of its states before and after, `mac` that of the whole chain up to here. Of an
     erased change `before` and `namespace` are gone, and `erased` is the proof that we did it. `row` is the
     record's place in lists."""
