@@ -150,8 +150,7 @@ class PostgresSearch:
         """Rewrites the table without the space of removed rows, which its files still hold. Meanwhile nobody
         can search."""
         await self._make(set())
-        async with self._database.alone() as connection:
-            await connection.execute(text("VACUUM FULL search_passages"))
+        await self._database.rewrite("search_passages")
 
     async def drop(self, shelf: str) -> None:
         await self._do("DELETE FROM search_passages WHERE shelf = :shelf", shelf)

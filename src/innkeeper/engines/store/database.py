@@ -6,13 +6,14 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import BigInteger, Connection, Engine, MetaData, Table, create_engine, event, make_url
+from sqlalchemy import BigInteger, Connection, Engine, MetaData, Table, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.types import TypeDecorator
 
 from innkeeper.engines.store.migration import upgrade
+from innkeeper.kernel.errors import Unavailable
 
 metadata = MetaData(
     naming_convention={
@@ -25,6 +26,14 @@ metadata = MetaData(
 
 
 Result = TypeVar("Result")
+
+_SEEN_SECONDS = 60.0
+_LOOK_SECONDS = 0.05
+# Whether a transaction still sees the rows as they were.
+_SEEN_SINCE = text(
+    "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()"
+    " AND pid <> pg_backend_pid() AND age(backend_xmin) > age(CAST(:since AS xid)))"
+)
 
 
 class Moment(TypeDecorator[datetime]):
@@ -65,11 +74,32 @@ class Database:
 
         return await asyncio.to_thread(run)
 
-    async def scrub(self) -> None:
-        """Make what was deleted leave the files: SQLite writes zeros over it, and its log is emptied here."""
+    async def scrub(self, *tables: Table) -> None:
+        """Make what was deleted from these leave the files. SQLite has written zeros over it, and its log is
+        emptied here; PostgreSQL writes the tables anew, and lets nobody read or write one meanwhile. Its own
+        log holds it until its files are used again."""
         if self._engine.dialect.name == "sqlite":
             async with self._engine.connect() as connection:
                 await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            return
+        await self.rewrite(*(table.name for table in tables))
+
+    async def rewrite(self, *tables: str) -> None:
+        """Those of PostgreSQL without the rows that were deleted, as soon as nobody can see them any more.
+        Raises Unavailable when that takes too long."""
+        async with self.alone() as connection:
+            now = (await connection.exec_driver_sql("SELECT pg_current_xact_id()::xid::text")).scalar()
+            try:
+                async with asyncio.timeout(_SEEN_SECONDS):
+                    while (await connection.execute(_SEEN_SINCE, {"since": now})).scalar():  # noqa: ASYNC110
+                        await asyncio.sleep(_LOOK_SECONDS)
+            except TimeoutError:
+                raise Unavailable(
+                    "What was deleted can't leave the database's files while another transaction still sees "
+                    "it; ask again"
+                ) from None
+            for table in tables:
+                await connection.exec_driver_sql(f"VACUUM FULL {table}")
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[AsyncConnection]:

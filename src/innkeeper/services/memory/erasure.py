@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Table, and_, delete, select, tuple_
 
-from innkeeper.engines.store.database import Database
+from innkeeper.engines.store.database import Database, metadata
 from innkeeper.services.memory.events.store import branches, events, sessions, turns
 from innkeeper.services.memory.extent import Extent
 from innkeeper.services.memory.model import Memory
@@ -40,7 +40,7 @@ class Erasure:
         extent.check()
         receipt = await self._clear(extent)
         await self._index.erase(extent.memory.account, extent.memory.id)
-        await self._database.scrub()
+        await self._scrub()
         return receipt
 
     async def empty(self, memory: Memory) -> None:
@@ -50,7 +50,13 @@ class Erasure:
             of_memory = and_(table.c.account == memory.account, table.c.memory == memory.id)
             await self._delete(table, of_memory)
         await self._index.drop(memory.account, memory.id)
-        await self._database.scrub()
+        await self._scrub()
+
+    async def _scrub(self) -> None:
+        """Every table that a memory has anything in."""
+        await self._database.scrub(
+            *(table for name, table in metadata.tables.items() if name.startswith("memory_"))
+        )
 
     async def _clear(self, extent: Extent) -> Receipt:
         async with self._database.begin() as connection:
