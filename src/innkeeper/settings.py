@@ -252,6 +252,9 @@ class Settings(BaseSettings):
     memory_write_timeout_seconds: Annotated[
         float, Field(description="Longest time that an event waits to be written.")
     ] = 70.0
+    memory_context_max_tokens: Annotated[
+        int, Field(description="Largest budget of a context that is composed of a memory.")
+    ] = 400_000
 
     e2b_domain: Annotated[
         str,

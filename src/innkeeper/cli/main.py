@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from innkeeper.cli.code import code
+from innkeeper.cli.context import context
 from innkeeper.cli.deploy import deploy
 from innkeeper.cli.doctor import doctor
 from innkeeper.cli.down import down
@@ -42,6 +43,7 @@ _COMMANDS = (
 )
 for command in _COMMANDS:
     app.command()(command)
+memory.command()(context)
 app.add_typer(keys, name="keys")
 app.add_typer(memory, name="memory")
 app.add_typer(sandbox, name="sandbox")

@@ -5,6 +5,10 @@ from starlette.routing import Route
 from innkeeper.engines.jobs.jobs import Jobs
 from innkeeper.services.memory import jobs as memory_jobs
 from innkeeper.services.memory.contents import Contents
+from innkeeper.services.memory.context.gathering import Gathering
+from innkeeper.services.memory.context.routes import context_routes
+from innkeeper.services.memory.context.service import Contexts
+from innkeeper.services.memory.context.tokens import estimate
 from innkeeper.services.memory.erasure import Erasure
 from innkeeper.services.memory.events.operations import EventOperations
 from innkeeper.services.memory.events.service import Events
@@ -45,6 +49,8 @@ class Memory:
         self.events = Events(database, self.memories, limits, clock)
         self.records = Records(database, self.ledger, self.memories, clock)
         self.recall = Recall(database, engines.search, engines.embedder, self.memories, self.records, clock)
+        self.contexts = Contexts(Gathering(self.events, self.recall, estimate), estimate)
+        self._context_max_tokens = settings.memory_context_max_tokens
 
     def operations(self) -> tuple[object, ...]:
         return (
@@ -55,7 +61,10 @@ class Memory:
         )
 
     def routes(self) -> list[Route]:
-        return routes(self.memories, self._contents, self._erasure, self.recall, self._vectors)
+        return [
+            *routes(self.memories, self._contents, self._erasure, self.recall, self._vectors),
+            *context_routes(self.memories, self.contexts, self._context_max_tokens),
+        ]
 
     async def open(self) -> None:
         await self.index.open()

@@ -99,3 +99,26 @@ def is_of(strategies: Iterable[Document], namespace: str, actor: str, session: s
         and instances(template, {**known, "memoryStrategyId": strategy_id}).fullmatch(namespace)
         for template, strategy_id in templates(strategies)
     )
+
+
+def paths_of(strategies: Iterable[Document], actor: str) -> list[str]:
+    """Paths below which lie all namespaces that strategies make for an actor, and perhaps others'; none lies
+    below another."""
+    paths = set()
+    for template, strategy_id in templates(strategies):
+        if "actorId" not in variables(template):
+            continue
+        known = {"actorId": actor, "memoryStrategyId": strategy_id}
+        texts = _VARIABLE.split(template)  # text, variable, text, variable, ..., text
+        path = texts[0]
+        for name, text in zip(texts[1::2], texts[2::2], strict=True):
+            if name not in known:
+                path = path.rpartition("/")[0] + "/"
+                break
+            path += known[name] + text
+        paths.add(path)
+    kept: list[str] = []
+    for path in sorted(paths, key=len):
+        if not any(Scope(one, subtree=True).contains(path) for one in kept):
+            kept.append(path)
+    return kept

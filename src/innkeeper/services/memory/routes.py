@@ -9,12 +9,12 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from innkeeper.kernel.call import Document
-from innkeeper.kernel.errors import InvalidRequest
 from innkeeper.kernel.page import PageRequest
 from innkeeper.services.memory.contents import Contents
 from innkeeper.services.memory.erasure import Erasure
 from innkeeper.services.memory.events.model import Turn
 from innkeeper.services.memory.extent import Extent
+from innkeeper.services.memory.members import members_of
 from innkeeper.services.memory.model import Memory, check_text, invalid
 from innkeeper.services.memory.recall.service import TOP_K, Hit, Recall
 from innkeeper.services.memory.recall.vectors import Vectors
@@ -49,7 +49,7 @@ def routes(
 
     async def erase(request: Request) -> Response:
         """A body with `actor`, and perhaps `session` and `namespacePath`."""
-        extent = _extent(await _named(request), _object(await request.body()))
+        extent = _extent(await _named(request), members_of(await request.body()))
         if extent.actor is None:
             raise invalid("actor", "name the actor to erase; DeleteMemory deletes a memory wholly")
         receipt = await erasure.erase(extent)
@@ -65,7 +65,7 @@ def routes(
 
     async def search(request: Request) -> Response:
         """A body with `query`, and perhaps `actor`, `session` and `limit`: what was said, word for word."""
-        memory, members = await _named(request), _object(await request.body())
+        memory, members = await _named(request), members_of(await request.body())
         query, limit = members.pop("query", None), members.pop("limit", TOP_K)
         if not isinstance(query, str) or not 1 <= len(query) <= _QUERY_MAX:
             raise invalid("query", f"must be a text of 1 to {_QUERY_MAX} characters")
@@ -85,16 +85,6 @@ def routes(
         Route("/-/v1/memories/{memory}/erase", erase, methods=["POST"]),
         Route("/-/v1/memories/{memory}/search", search, methods=["POST"]),
     ]
-
-
-def _object(body: bytes) -> Document:
-    try:
-        members = json.loads(body or b"{}")
-    except (ValueError, RecursionError) as error:
-        raise InvalidRequest("The body must be a JSON object") from error
-    if not isinstance(members, dict):
-        raise InvalidRequest("The body must be a JSON object")
-    return members
 
 
 def _extent(memory: Memory, members: Document, known: Collection[str] = _MEMBERS) -> Extent:

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -76,7 +76,7 @@ class Events:
         wanted = params.get("filter", {})
         filters = wanted.get("eventMetadata", [])
         check_filters(filters)
-        line = await self._line(key, wanted.get("branch"))
+        line = await self._line(key, wanted["branch"]) if wanted.get("branch") else None
         after = place_after(page, datetime.fromisoformat, row_part)
         found: list[tuple[store.Place, Event]] = []
         now, scan = self._clock.now(), _SCAN if filters else page.size + 1
@@ -89,6 +89,24 @@ class Events:
             after = rows[-1][0] if rows else after
         shown = page.page(found[: page.size + 1], key=lambda row: (row[0][0].isoformat(), str(row[0][1])))
         return Page([event for _, event in shown.items], shown.next_token)
+
+    async def backwards(self, key: SessionKey, branch: str) -> AsyncIterator[Event]:
+        """A branch with what led to it, the newest first."""
+        line = await self._line(key, {"name": branch, "includeParentBranches": True})
+        now, after, more = self._clock.now(), None, True
+        while more:
+            async with self._database.begin() as connection:
+                rows = await store.list_events(connection, key, line, after, _SCAN, now)
+            for _, event in rows:
+                yield event
+            after, more = rows[-1][0] if rows else None, len(rows) == _SCAN
+
+    async def still_there(self, key: SessionKey, branch: str, ids: Collection[str]) -> dict[str, Event]:
+        """Of a memory's events those that have not expired; in the session itself, only those of a branch and
+        of what led to it, and what was ingested."""
+        line = await self._line(key, {"name": branch, "includeParentBranches": True})
+        async with self._database.begin() as connection:
+            return await store.events_beside(connection, key, line, ids, self._clock.now())
 
     async def sessions(
         self, caller: Caller, params: Document, page: PageRequest
@@ -170,9 +188,7 @@ class Events:
         memory = await self._memories.active(caller, params["memoryId"])
         return SessionKey(memory.account, memory.id, params["actorId"], params["sessionId"])
 
-    async def _line(self, key: SessionKey, branch: Document | None) -> Lineage | None:
-        if branch is None:
-            return None
+    async def _line(self, key: SessionKey, branch: Document) -> Lineage:
         async with self._database.begin() as connection:
             known = await store.find_branches(connection, key)
         return lineage(branch["name"], known, branch.get("includeParentBranches", False))

@@ -1,6 +1,6 @@
 """Tables of events: sessions, branches, events and turns; reading them, and letting them go."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import (
@@ -144,6 +144,20 @@ async def list_events(
     query = query.order_by(events.c.happened_at.desc(), events.c.id.desc()).limit(limit)
     rows = (await connection.execute(query)).mappings()
     return [((row["happened_at"], row["id"]), to_event(row)) for row in rows]
+
+
+async def events_beside(
+    connection: AsyncConnection, key: SessionKey, lineage: Lineage, ids: Collection[str], now: datetime
+) -> dict[str, Event]:
+    """Of a memory's events those of other sessions, those that are not listed, and those on the line."""
+    query = select(events).where(
+        events.c.account == key.account,
+        events.c.memory == key.memory,
+        events.c.event_id.in_(ids),
+        events.c.expires_at > now,
+        or_(~of_session(events, key), ~events.c.listed, _on(lineage)),
+    )
+    return {row["event_id"]: to_event(row) for row in (await connection.execute(query)).mappings()}
 
 
 def _on(lineage: Lineage) -> ColumnElement[bool]:

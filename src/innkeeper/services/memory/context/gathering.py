@@ -1,0 +1,138 @@
+"""What could go into a context: of each part the pieces, those first that should go in first."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import TypeVar
+
+from innkeeper.kernel.call import Document
+from innkeeper.kernel.caller import Caller
+from innkeeper.services.memory.context.model import Part, Piece, Wanted
+from innkeeper.services.memory.context.tokens import Counter
+from innkeeper.services.memory.events.model import Event, SessionKey, Turn
+from innkeeper.services.memory.events.service import Events
+from innkeeper.services.memory.model import Memory
+from innkeeper.services.memory.namespaces import is_of, paths_of
+from innkeeper.services.memory.recall.service import Hit, Recall
+from innkeeper.services.memory.records.model import Record, Trust
+
+Item = TypeVar("Item")
+
+_TURNS, _RECORDS = 30, 60
+# What was found with less than this part of the best score speaks of something else, most likely.
+_FLOOR = 0.35
+_QUERY_CHARACTERS = 2000
+
+
+class Gathering:
+    def __init__(self, events: Events, recall: Recall, count: Counter) -> None:
+        self._events = events
+        self._recall = recall
+        self._count = count
+
+    async def pieces(self, caller: Caller, memory: Memory, wanted: Wanted) -> Mapping[Part, Sequence[Piece]]:
+        """Raises InvalidRequest, NotFound."""
+        recent = await self._recent(memory, wanted) if wanted.session else []
+        query = wanted.query or next((one.text for one in recent if one.role == "USER"), "")
+        query = query[-_QUERY_CHARACTERS:].strip()
+        found: dict[Part, Sequence[Piece]] = {Part.RECENT: recent}
+        if query and wanted.shares.get(Part.TURNS):
+            found[Part.TURNS] = await self._turns(memory, wanted, query)
+        if query and wanted.shares.get(Part.RECORDS):
+            found[Part.RECORDS] = await self._records(caller, memory, wanted, query)
+        return {part: pieces for part, pieces in found.items() if pieces}
+
+    async def _recent(self, memory: Memory, wanted: Wanted) -> list[Piece]:
+        """The newest first, until there are more than have room."""
+        key = SessionKey(memory.account, memory.id, wanted.actor, wanted.session or "")
+        found: list[Piece] = []
+        tokens = 0
+        async for event in self._events.backwards(key, wanted.branch):
+            for piece in reversed(_said(event)):
+                found.append(replace(piece, why={"newest": len(found) + 1}, happened=-len(found)))
+                tokens += self._count(piece.text)
+            if tokens > wanted.tokens:
+                break
+        return found
+
+    async def _turns(self, memory: Memory, wanted: Wanted, query: str) -> list[Piece]:
+        """Of all sessions of the actor."""
+        hits = _near(await self._recall.turns(memory, query, wanted.actor, None, _TURNS))
+        key = SessionKey(memory.account, memory.id, wanted.actor, wanted.session or "")
+        events = await self._events.still_there(key, wanted.branch, {hit.item.event_id for hit in hits})
+        return [_turn(hit, events[hit.item.event_id]) for hit in hits if hit.item.event_id in events]
+
+    async def _records(self, caller: Caller, memory: Memory, wanted: Wanted, query: str) -> list[Piece]:
+        own = wanted.namespace_paths is None
+        paths = paths_of(memory.strategies, wanted.actor) if own else wanted.namespace_paths or ()
+        found: dict[str, Hit[Record]] = {}
+        for path in paths:
+            criteria = {"searchQuery": query, "topK": _RECORDS}
+            asked = {"memoryId": memory.id, "namespacePath": path, "searchCriteria": criteria}
+            for hit in await self._recall.retrieve(caller, asked):
+                if not own or is_of(memory.strategies, hit.item.namespace, wanted.actor):
+                    found[hit.item.record_id] = hit
+        hits = sorted(found.values(), key=lambda hit: -hit.found.score)
+        return [_record(hit) for hit in _near(hits)[:_RECORDS]]
+
+
+def _near(hits: Sequence[Hit[Item]]) -> list[Hit[Item]]:
+    return [hit for hit in hits if hit.found.score >= _FLOOR * hits[0].found.score]
+
+
+def _said(event: Event) -> list[Piece]:
+    """The turns of an event, in order."""
+    said = event.turns()
+    return [
+        Piece(
+            id=event.id,
+            text=text,
+            why={},
+            marks={"role": role},
+            about={"role": role, "at": event.happened_at.isoformat()},
+            role=role,
+            event=event.id,
+            turns=len(said),
+        )
+        for role, text in said
+    ]
+
+
+def _turn(hit: Hit[Turn], event: Event) -> Piece:
+    turn = hit.item
+    return Piece(
+        id=turn.event_id,
+        text=turn.text,
+        why=_why(hit),
+        marks={"role": turn.role, "at": _day(turn.happened_at)},
+        about={"session": turn.session, "role": turn.role, "at": turn.happened_at.isoformat()},
+        role=turn.role,
+        happened=turn.happened_at.timestamp(),
+        event=turn.event_id,
+        turns=len(event.turns()),
+    )
+
+
+def _record(hit: Hit[Record]) -> Piece:
+    record = hit.item
+    trust = "" if record.trust is Trust.OWNER else str(record.trust)
+    about = {"namespace": record.namespace, "trust": record.trust, "at": record.happened_at.isoformat()}
+    return Piece(
+        id=record.record_id,
+        text=record.text,
+        why=_why(hit),
+        marks={"from": trust, "at": _day(record.happened_at)},
+        about={**about, "sourceEventIds": record.source_event_ids},
+        sources=record.source_event_ids,
+    )
+
+
+def _why(hit: Hit[Item]) -> Document:
+    """What each part gave to the score."""
+    why = asdict(hit.found)
+    del why["id"]
+    return why
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d}"
