@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from innkeeper.engines.extraction.extractive.salience import salience
-from innkeeper.engines.extraction.extractive.sentences import sentences
-from innkeeper.engines.extraction.extractive.words import normalised
 from innkeeper.engines.extraction.extractor import Finding, Said
+from innkeeper.engines.extraction.language.sentences import sentences
+from innkeeper.engines.extraction.language.words import normalised
 
 _BUDGET = 2_000  # characters
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from innkeeper.engines.extraction.extractive.sentences import sentences
 from innkeeper.engines.extraction.extractor import Finding, Said
+from innkeeper.engines.extraction.language.sentences import sentences
 
 _LONGEST_PART = 600  # characters
 _STEPS = 6

@@ -8,8 +8,6 @@ from innkeeper.engines.extraction.extractive.episodes import episodes
 from innkeeper.engines.extraction.extractive.moments import moment
 from innkeeper.engines.extraction.extractive.preferences import is_preference
 from innkeeper.engines.extraction.extractive.salience import WORTH_KEEPING, salience
-from innkeeper.engines.extraction.extractive.sentences import sentences
-from innkeeper.engines.extraction.extractive.words import normalised
 from innkeeper.engines.extraction.extractor import (
     Action,
     Finding,
@@ -20,6 +18,9 @@ from innkeeper.engines.extraction.extractor import (
     Said,
     Verdict,
 )
+from innkeeper.engines.extraction.hygiene.sieve import sift
+from innkeeper.engines.extraction.language.sentences import sentences
+from innkeeper.engines.extraction.language.words import normalised
 
 _MOST_OF_A_TURN = 50  # findings; a long document stays searchable as the turn that it is
 
@@ -43,10 +44,11 @@ class Extractive:
         return Verdict(Action.SKIP, same) if same else Verdict(Action.ADD)
 
 
-def _found(reading: Reading) -> Sequence[Finding]:
+def _found(given: Reading) -> Sequence[Finding]:
+    reading = sift(given)
     match reading.kind:
         case Kind.SUMMARY:
-            return [digest(reading.turns, reading.present)]
+            return [digest(reading.turns or given.turns, reading.present)]
         case Kind.EPISODIC:
             return list(episodes(reading.turns))
         case Kind.REFLECTION:

@@ -1,8 +1,10 @@
 """Sentences in which people say what they like, how they want things, and what they cannot bear."""
 
-from innkeeper.engines.extraction.extractive.patterns import patterns, plain
+from pathlib import Path
 
-_MARKS = patterns("preferences.txt")
+from innkeeper.engines.extraction.language.patterns import patterns, plain
+
+_MARKS = patterns(Path(__file__).with_suffix(".txt"))
 
 
 def is_preference(text: str) -> bool:

@@ -4,12 +4,14 @@ Marks of what people come back to: who speaks of themselves, names, numbers, tim
 changed. Greetings, bare questions, thanks and requests to the assistant tell little.
 """
 
-from innkeeper.engines.extraction.extractive.patterns import patterns, plain
-from innkeeper.engines.extraction.extractive.words import content
+from pathlib import Path
+
+from innkeeper.engines.extraction.language.patterns import patterns, plain
+from innkeeper.engines.extraction.language.words import content
 
 WORTH_KEEPING = 1.0
 
-_MARKS = patterns("salience.txt")
+_MARKS = patterns(Path(__file__).with_suffix(".txt"))
 _TELLING = ("first", "name", "number", "time", "state")
 _WEIGHTS = {"question": 1.5, "small_talk": 0.75, "request": 0.75}
 _OF_OTHERS = {"service": 2.0, "listener": 1.0}  # an assistant's words about itself or whom it speaks to

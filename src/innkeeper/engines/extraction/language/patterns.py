@@ -32,10 +32,10 @@ def plain(text: str) -> str:
 
 
 @cache
-def patterns(file: str) -> dict[str, re.Pattern[str]]:
+def patterns(file: Path) -> dict[str, re.Pattern[str]]:
     """The sections of a file, each as one pattern."""
     alternatives: dict[str, list[str]] = {}
-    for line in Path(__file__).with_name(file).read_text("utf-8").splitlines():
+    for line in file.read_text("utf-8").splitlines():
         if line.startswith("[") and line.endswith("]") and line[1:-1].replace("_", "").isalpha():
             current = alternatives.setdefault(line[1:-1], [])
         elif line and not line.startswith("#"):

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from innkeeper.engines.extraction.extractive.patterns import plain
+from innkeeper.engines.extraction.language.patterns import plain
 
 _END = re.compile(r"(?:。|[!?;](?=[^\x00-\x7f]))+[」』\"')]*|[.!?…]+[\"')\]]*(?=\s|$)|;(?=\s)|\n")
 _ABBREVIATION = re.compile(
@@ -13,6 +13,7 @@ _ABBREVIATION = re.compile(
 )
 _TITLE = re.compile(r"\b(?:mr|mrs|ms|dr|st|prof|e\.g|i\.e|[B-HJ-Z])\.$", re.IGNORECASE)
 _BULLET = re.compile(r"^(?:[-*•·>#]+|\d{1,2}[.)、])\s+")
+_LIST_NUMBER = re.compile(r"\s*\d{1,2}\.")
 _LONGEST = 1_000
 
 
@@ -32,7 +33,7 @@ def _goes_on(text: str, start: int, end: re.Match[str]) -> bool:
     if end.group() != ".":
         return False
     head = text[max(start, end.end() - 12) : end.end()]
-    if _TITLE.search(head):
+    if _TITLE.search(head) or _LIST_NUMBER.fullmatch(text, start, end.end()):
         return True
     following = text[end.end() : end.end() + 2].strip()
     return bool(following and not following[0].isupper() and _ABBREVIATION.search(head))

@@ -5,7 +5,7 @@ import unicodedata
 from functools import lru_cache
 from pathlib import Path
 
-from innkeeper.engines.extraction.extractive.patterns import plain
+from innkeeper.engines.extraction.language.patterns import plain
 from innkeeper.engines.search.words import asked, told
 
 _SHORTENED = re.compile(r"n't\b|'(?:m|re|s|ve|ll|d|t)\b", re.IGNORECASE)
