@@ -1,7 +1,9 @@
 """What a scripted model says, in no provider's words."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Any
 
 
 class Fault(Enum):
@@ -56,4 +58,5 @@ class Raw:
     body: bytes
 
 
-Step = Says | Fails | Raw
+Step = Says | Fails | Raw | Callable[[dict[str, Any]], Says]
+"""A function answers by the body of the request."""

@@ -73,6 +73,8 @@ class ScriptedServer(ABC):
         if isinstance(step, Raw):
             media_type = self.stream_type if self.streams(received) else "application/json"
             return Response(step.body, media_type=media_type)
+        if not isinstance(step, Says):
+            step = step(received.body)
         if step.fault is Fault.SILENT:
             await self._closing.wait()
         if self.streams(received):

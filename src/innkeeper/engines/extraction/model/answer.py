@@ -13,7 +13,7 @@ Document = dict[str, Any]
 
 _REFUSED = frozenset({"content_filtered", "guardrail_intervened"})
 _REFUSAL = re.compile(
-    r"\s*(i['\u2019]m (very )?sorry|sorry\b|i can(no|['\u2019])t|i cannot|i am (unable|not able)|i won['\u2019]t"
+    r"\s*(i['\u2019]m (very )?sorry|sorry\b|i can(no|['\u2019])t|i am (unable|not able)|i won['\u2019]t"
     r"|抱歉|很抱歉|对不起|我(不能|无法))",
     re.IGNORECASE,
 )

@@ -49,7 +49,8 @@ class Asker:
         for attempt in range(self._limits.attempts):
             request = question.request(self._limits.answer_tokens, plain, told)
             try:
-                found = read(await self._patiently(account, model, request))
+                answer = await self._patiently(account, model, request)
+                found = await asyncio.to_thread(read, answer)
             except BadAnswer as bad:
                 told = problem = bad.problem
             except InnkeeperError as error:

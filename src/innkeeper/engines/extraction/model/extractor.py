@@ -32,7 +32,7 @@ from innkeeper.engines.extraction.model.asker import Ask, Asker
 from innkeeper.engines.extraction.model.limits import ModelLimits
 from innkeeper.engines.extraction.model.pieces import last, pieces
 from innkeeper.engines.extraction.model.question import Question
-from innkeeper.engines.extraction.model.vetting import Vetting, told
+from innkeeper.engines.extraction.model.vetting import Vetting, plain, told
 from innkeeper.engines.extraction.model.words import all_words_of, words_of
 
 _log = logging.getLogger(__name__)
@@ -66,6 +66,11 @@ class ModelExtractor:
     async def consolidate(
         self, kind: Kind, finding: Finding, known: Sequence[Known], guidance: Guidance
     ) -> Verdict:
+        if kind is Kind.SUMMARY:
+            # There is one, and it was made from the one before it.
+            return Verdict(Action.UPDATE, [one.id for one in known]) if known else Verdict(Action.ADD)
+        if same := [one.id for one in known if plain(one.text) == plain(finding.text)]:
+            return Verdict(Action.SKIP, same)
         if not known:
             return Verdict(Action.ADD)
         question = Question(

@@ -64,8 +64,11 @@ def _told(turn: Said) -> dict[str, str]:
 
 
 def _block(name: str, documents: Iterable[dict[str, Any]]) -> str:
-    # With "<" escaped too, no text can look like the end of its block.
-    lines = [json.dumps(one, ensure_ascii=False).replace("<", "\\u003c") for one in documents]
+    # With "<" escaped too, no text can look like the end of its block. A lone surrogate is no Unicode.
+    lines = [
+        json.dumps(one, ensure_ascii=False).replace("<", "\\u003c").encode(errors="replace").decode()
+        for one in documents
+    ]
     return "\n".join([f"<{name}>", *lines, f"</{name}>"]) if lines else ""
 
 

@@ -14,7 +14,7 @@ from innkeeper.engines.extraction.model.limits import ModelLimits
 from innkeeper.engines.extraction.model.orders import is_order
 from innkeeper.engines.extraction.model.prompt import turn_names
 from innkeeper.engines.extraction.model.sentences import sentences
-from innkeeper.engines.extraction.model.support import Ground
+from innkeeper.engines.extraction.model.support import Ground, Heard
 
 # Those rest on all that was read, and name no turns.
 _WHOLE = frozenset({Kind.SUMMARY, Kind.REFLECTION})
@@ -22,6 +22,7 @@ _WHOLE = frozenset({Kind.SUMMARY, Kind.REFLECTION})
 _IN_LINES = frozenset({Kind.SUMMARY, Kind.EPISODIC, Kind.REFLECTION})
 _REFLECTION_SHARE = 0.3
 _SHARE = 0.5
+_REPEATED = "repeated"
 _LABEL = re.compile(r"^\W*(situation|steps|outcome|lesson)\s*:\s*", re.IGNORECASE)
 
 # What only the person can say of themselves.
@@ -40,6 +41,7 @@ class Vetting:
         self._reading = reading
         self._limits = limits
         self._echo = Echo(rules)
+        self._heard = Heard()
         self._seen: set[str] = set()
 
     def kept(
@@ -56,14 +58,15 @@ class Vetting:
                 dropped["too many"] += 1
                 continue
             finding = self._finding(draft, piece, context, dropped)
-            if finding is not None and (plain := _plain(finding.text)) in seen:
-                dropped["repeated"] += 1
+            if finding is not None and (bare := plain(finding.text)) in seen:
+                dropped[_REPEATED] += 1
             elif finding is not None:
-                seen.add(plain)
+                seen.add(bare)
                 found.append(finding)
-        if not found and (dropped or self._reading.kind is Kind.SUMMARY):
+        if not found and (set(dropped) - {_REPEATED} or self._reading.kind is Kind.SUMMARY):
             raise BadAnswer(f"nothing in it can be kept ({told(dropped) or 'no summary'})")
-        self._seen = seen
+        if self._reading.kind is not Kind.SUMMARY:
+            self._seen = seen
         return found, dropped
 
     def _finding(
@@ -79,7 +82,7 @@ class Vetting:
             return None
         first = piece.index(sources[-1]) if self._reading.kind not in _WHOLE else len(piece)
         before = [*context, *(one.text for one in piece[:first])]
-        borne = self._borne(text, Ground.of(sources, before))
+        borne = self._borne(text, Ground.of(sources, before, self._heard))
         if borne != text:
             dropped["not said"] += 1
         if not borne:
@@ -109,7 +112,7 @@ class Vetting:
             return "empty"
         if len(text) > most:
             return "too long"
-        if is_order(text):
+        if kind not in _IN_LINES and is_order(text):
             return "an order"
         if self._echo.of(text):
             return "an echo"
@@ -126,7 +129,7 @@ class Vetting:
         lines = []
         for line in text.splitlines():
             parts = sentences(line)
-            stand = [one for one in parts if ground.bears(_LABEL.sub("", one), share)]
+            stand = [one for one in parts if not is_order(one) and ground.bears(_LABEL.sub("", one), share)]
             if len(stand) == len(parts):
                 lines.append(line)
             elif stand:
@@ -138,7 +141,8 @@ def told(dropped: Counter[str]) -> str:
     return ", ".join(f"{reason}: {count}" for reason, count in dropped.items())
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """Without case, spaces and punctuation."""
     return re.sub(r"\W+", "", text).casefold()
 
 

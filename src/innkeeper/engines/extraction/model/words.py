@@ -1,7 +1,7 @@
 """The words of a text that carry what it says: content words, names and numbers; English and Chinese."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +44,7 @@ _HAN_DIGITS = {"\u3007": 0, "零": 0, "一": 1, "二": 2, "两": 2, "三": 3, "�
 _HAN_DIGITS |= {"八": 8, "九": 9}
 _HAN_NUMBER = re.compile("[\u3007零一二两三四五六七八九十百]+")
 _COUNTED = re.compile("(?=[个只岁年月天次点块元位名人本周号条台辆])")
+_AKIN = 5
 _ENDINGS = ("ing", "ies", "ied", "ed", "es", "ly", "er", "s", "e", "y")
 
 
@@ -59,9 +60,14 @@ class Words:
 
     def holds(self, stem: str) -> bool:
         """Whether the word is there, in another form perhaps: `allergic` for `allergy`."""
+        return stem in self.content or any(True for _ in self.akin(stem))
+
+    def akin(self, stem: str) -> Iterator[str]:
+        """The forms in which the word is there."""
         if stem in self.content:
-            return True
-        return len(stem) >= 5 and any(_akin(stem, other) for other in self.content)
+            yield stem
+        if len(stem) >= _AKIN:
+            yield from (other for other in self.content if other != stem and _akin(stem, other))
 
 
 def words_of(text: str) -> Words:
@@ -87,6 +93,19 @@ def all_words_of(text: str) -> Words:
     return Words(words.content | {stem(word) for word in plain}, han, words.numbers | numbers, words.names)
 
 
+def joined(parts: Iterable[Words]) -> Words:
+    content: set[str] = set()
+    han: set[str] = set()
+    numbers: set[str] = set()
+    names: set[str] = set()
+    for one in parts:
+        content |= one.content
+        han |= one.han
+        numbers |= one.numbers
+        names |= one.names
+    return Words(frozenset(content), frozenset(han), frozenset(numbers), frozenset(names))
+
+
 def stem(word: str) -> str:
     """Cut so far that the forms of a regular word agree."""
     word = word.lower().replace("\u2019", "'").removesuffix("'s")
@@ -98,12 +117,9 @@ def stem(word: str) -> str:
 
 
 def _akin(one: str, other: str) -> bool:
-    shared = 0
-    for left, right in zip(one, other, strict=False):
-        if left != right:
-            break
-        shared += 1
-    return shared >= 5 and max(len(one), len(other)) - shared <= 3
+    """Whether they begin alike and hardly differ behind."""
+    longer = max(len(one), len(other))
+    return one[:_AKIN] == other[:_AKIN] and one[: longer - 3] == other[: longer - 3]
 
 
 def _latin(text: str) -> Iterator[tuple[str, bool]]:
