@@ -21,7 +21,8 @@ _DATES = (
     re.compile(r"(?:(?P<y>\d{4})年)?(?P<m>\d{1,2})月(?P<d>\d{1,2})[日号]"),
 )
 _RELATIVE = re.compile(
-    r"\b(today|tonight|yesterday|tomorrow|ago|last|next|this|since|in|for|(mon|tues|wednes|thurs|fri|satur|sun)day"
+    r"\b(today|tonight|yesterday|tomorrow|ago|last|next|this|since|in|for"
+    r"|(mon|tues|wednes|thurs|fri|satur|sun)day"
     r"|weeks?|months?|years?|days?|weekend|now|just|recently)\b"
     r"|今[天晚年日]|昨[天晚日]|明[天晚年日]|[前后]天|去年|前年|后年|[上下这本]个?(周|星期|礼拜|月)|周[一二三四五六日天末]"
     r"|星期|礼拜|刚|[天周月年](前|后|以?来)",

@@ -8,7 +8,8 @@ _AGENT = r"(the |an? |your )?(assistant|agent|ai|bot|model|chatbot)"
 
 # Never a thing to remember, and no ground for one: turns that would take the reader over.
 _TAKEOVER = re.compile(
-    r"\b(ignore|disregard|forget|override|bypass)\b.{0,60}\b(instructions?|prompts?|rules?|guidelines?|polic(y|ies)"
+    r"\b(ignore|disregard|forget|override|bypass)\b.{0,60}"
+    r"\b(instructions?|prompts?|rules?|guidelines?|polic(y|ies)"
     r"|everything above|all of the above)\b"
     r"|\b(system prompt|developer (message|mode)|new instructions?|jailbreak)\b"
     r"|<\||\|>|\[/?inst\]|<</?sys>>|</?(system|turns?|known|before|instructions?)>"

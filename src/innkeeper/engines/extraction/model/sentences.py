@@ -3,7 +3,9 @@
 import re
 
 _SENTENCE = re.compile(r"(?<=[.!?;])\s+|(?<=[。！？；])|\n+")  # noqa: RUF001
-_CLAUSE = re.compile(r"[,:;.!?，：；。！？\n]+|\b(?:but|although|though|however|instead)\b|但是?|不过|而是")  # noqa: RUF001
+_CLAUSE = re.compile(
+    r"[,:;.!?，：；。！？\n]+|\b(?:but|although|though|however|instead)\b|但是?|不过|而是"  # noqa: RUF001
+)
 
 
 def sentences(text: str) -> list[str]:

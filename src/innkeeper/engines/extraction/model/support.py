@@ -27,7 +27,8 @@ _SHARE = 0.5
 _NEAR_SHARE = 0.2
 _HAN_MORE = 0.1
 _DENIAL = re.compile(
-    r"\b(not|no|never|none|nor|neither|nothing|nobody|without|cannot|hardly|hates?|hated|dislikes?|disliked|avoids?"
+    r"\b(not|no|never|none|nor|neither|nothing|nobody|without|cannot|hardly"
+    r"|hates?|hated|dislikes?|disliked|avoids?"
     r"|avoided|refuses?|refused|stop(s|ped)?|quit|quits|unable|lacks?|isnt|dont|cant)\b|n['\u2019]t\b"
     r"|[不没无未别非]|讨厌|拒绝|避免|戒",
     re.IGNORECASE,

@@ -27,7 +27,8 @@ _LABEL = re.compile(r"^\W*(situation|steps|outcome|lesson)\s*:\s*", re.IGNORECAS
 
 # What only the person can say of themselves.
 _WILL = re.compile(
-    r"\b(user|customer|client|person)\b.{0,60}\b(wants?|prefers?|likes?|wish(es)?|asks?|asked|instructs?|instructed"
+    r"\b(user|customer|client|person)\b.{0,60}"
+    r"\b(wants?|prefers?|likes?|wish(es)?|asks?|asked|instructs?|instructed"
     r"|authori[sz]e[sd]?|approve[sd]?|allow(s|ed)?|agree[sd]?|consent(s|ed)?)\b"
     r"|(用户|客户).{0,30}(希望|想要|喜欢|偏好|要求|同意|授权|允许|批准)",
     re.IGNORECASE,
