@@ -44,7 +44,7 @@ class Kernel:
         self._process: Process | None = None
         self._turn = asyncio.Lock()
         self._waiting = 0
-        self._exchanges: set[asyncio.Task[Document]] = set()
+        self._followings: set[asyncio.Task[None]] = set()
 
     async def warm(self) -> None:
         """Have the process ready. Raises SandboxError."""
@@ -76,24 +76,34 @@ class Kernel:
             self._waiting -= 1
         # A task of its own: an exchange must be heard to its end, or the next would get its answer.
         exchange = asyncio.create_task(self._exchange(cell))
-        self._exchanges.add(exchange)
-        exchange.add_done_callback(self._done)
+        following = asyncio.create_task(self._follow(exchange))
+        self._followings.add(following)
+        following.add_done_callback(self._followings.discard)
         try:
             return await asyncio.shield(exchange)
         except asyncio.CancelledError:
             self._send("interrupt")
             raise
 
+    async def rest(self) -> None:
+        """Return once no cell runs, and nothing follows from the last one."""
+        async with self._turn:
+            pass
+
     def close(self) -> None:
         """To be called when the sandbox has ended."""
         if self._process is not None:
             self._process.close()
 
-    def _done(self, exchange: asyncio.Task[Document]) -> None:
-        self._exchanges.discard(exchange)
-        self._turn.release()
-        if not exchange.cancelled():
-            exchange.exception()  # told to the caller, unless that one has gone
+    async def _follow(self, exchange: asyncio.Task[Document]) -> None:
+        """The next cell waits until the process has a line to us; this one's answer does not."""
+        await asyncio.wait({exchange})
+        try:
+            # What went wrong is told to the caller, unless that one has gone.
+            if not exchange.cancelled() and not exchange.exception() and self._process is not None:
+                await self._process.go_direct()
+        finally:
+            self._turn.release()
 
     async def _exchange(self, cell: Cell) -> Document:
         process = await self._running()
@@ -110,7 +120,6 @@ class Kernel:
                 self._send(request)
                 await process.stdin.drain()
                 answer = await _line(process.stdout)
-                await process.go_direct()
             return _result(json.loads(answer))
         except _BROKEN as error:
             await self._end(process)

@@ -167,6 +167,7 @@ class Rooms:
             # A copy has them, but its memory comes from the disk as it is used: here, not in the first cell.
             room.settle({})
             await room.python.run(Cell(imports=tuple(self.rules.imports)))
+            await room.python.rest()
             if copy is None:
                 await self._golden.keep(spec, room.sandbox, await room.python.process())
         except BaseException as error:
