@@ -256,6 +256,36 @@ class Settings(BaseSettings):
         int, Field(description="Largest budget of a context that is composed of a memory.")
     ] = 400_000
 
+    memory_learning_debounce_seconds: Annotated[
+        float,
+        Field(gt=0, description="How long after an event the memory's strategies look at its session."),
+    ] = 0.3
+    memory_learning_idle_seconds: Annotated[
+        float, Field(gt=0, description="Quiet in a session after which its last episode has ended.")
+    ] = 20.0
+    memory_learning_turns: Annotated[
+        int, Field(ge=1, description="Turns that one job learns from; more make more jobs.")
+    ] = 50
+    memory_learning_running: Annotated[
+        int, Field(ge=1, description="Jobs that learn at the same time in this server.")
+    ] = 4
+    memory_learning_attempts: Annotated[
+        int, Field(ge=1, description="Times that a job is begun before it counts as failed.")
+    ] = 5
+    memory_learning_retry_seconds: Annotated[
+        float, Field(gt=0, description="Wait before a job's second attempt; it doubles from then on.")
+    ] = 2.0
+    memory_learning_timeout_seconds: Annotated[
+        float, Field(gt=0, description="Longest time that one attempt of a job takes.")
+    ] = 600.0
+    memory_learning_lease_seconds: Annotated[
+        float,
+        Field(gt=0, description="Silence after which a server counts as dead and its jobs go to another."),
+    ] = 15.0
+    memory_learning_kept_seconds: Annotated[
+        float, Field(ge=0, description="How long jobs that are done stay listed.")
+    ] = 3600.0
+
     e2b_domain: Annotated[
         str,
         Field(description="Domain of E2B's clients, as their E2B_DOMAIN: `api.` and sandboxes lie below it."),

@@ -6,6 +6,7 @@ from typing import Any
 
 from innkeeper.engines.blobs.folder import FolderBlobs
 from innkeeper.engines.embedders.embedder import Embedder
+from innkeeper.engines.extraction.extractor import Extractor
 from innkeeper.engines.jobs.jobs import Jobs
 from innkeeper.engines.models.model import Model, Provider
 from innkeeper.engines.sandbox.sandbox import Limits, SandboxDriver
@@ -31,6 +32,7 @@ class Engines:
         self.sandboxes = _sandbox_driver(settings)
         self.search = _search(settings, self.database)
         self.embedder = _embedder(settings)
+        self.extractor = _extractor()
 
 
 def session_limits(settings: Settings) -> Limits:
@@ -78,6 +80,12 @@ def _embedder(settings: Settings) -> Embedder:
     from innkeeper.engines.embedders.openai_embedder import OpenAiEmbedder
 
     return OpenAiEmbedder(model, provider.base_url, api_key(name, provider), provider.timeout_seconds)
+
+
+def _extractor() -> Extractor:
+    from innkeeper.engines.extraction.extractive.extractive import Extractive
+
+    return Extractive()
 
 
 def _sandbox_driver(settings: Settings) -> SandboxDriver:

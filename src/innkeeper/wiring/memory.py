@@ -1,5 +1,8 @@
 """The parts of services/memory, put together."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 from starlette.routing import Route
 
 from innkeeper.engines.jobs.jobs import Jobs
@@ -12,6 +15,11 @@ from innkeeper.services.memory.context.tokens import estimate
 from innkeeper.services.memory.erasure import Erasure
 from innkeeper.services.memory.events.operations import EventOperations
 from innkeeper.services.memory.events.service import Events
+from innkeeper.services.memory.learning.model import AT_ONCE, NEVER, Plan
+from innkeeper.services.memory.learning.operations import LearningOperations
+from innkeeper.services.memory.learning.service import Learning
+from innkeeper.services.memory.learning.teacher import Teacher
+from innkeeper.services.memory.learning.worker import Pace, Worker
 from innkeeper.services.memory.model import Limits
 from innkeeper.services.memory.operations import MemoryOperations
 from innkeeper.services.memory.recall.index import Index
@@ -24,6 +32,7 @@ from innkeeper.services.memory.routes import routes
 from innkeeper.services.memory.safety.ledger import Ledger
 from innkeeper.services.memory.service import Memories
 from innkeeper.settings import Settings
+from innkeeper.wiring.engines import Engines
 from innkeeper.wiring.office import Office
 
 
@@ -37,6 +46,7 @@ class Memory:
             event_bytes=settings.memory_event_max_bytes,
             queued_events=settings.memory_queue_max_events,
             write_seconds=settings.memory_write_timeout_seconds,
+            learn_after_seconds=settings.memory_learning_debounce_seconds,
         )
         self._vectors = Vectors(database, engines.search, engines.embedder)
         self.index = Index(database, engines.search, self._vectors)
@@ -51,6 +61,10 @@ class Memory:
         self.recall = Recall(database, engines.search, engines.embedder, self.memories, self.records, clock)
         self.contexts = Contexts(Gathering(self.events, self.recall, estimate), estimate)
         self._context_max_tokens = settings.memory_context_max_tokens
+        self.learning = Learning(
+            database, self.memories, timedelta(seconds=settings.memory_learning_kept_seconds), clock
+        )
+        self._worker = _worker(self, engines, settings)
 
     def operations(self) -> tuple[object, ...]:
         return (
@@ -58,6 +72,7 @@ class Memory:
             EventOperations(self.events),
             RecordOperations(self.records),
             RecallOperations(self.recall),
+            LearningOperations(self.learning),
         )
 
     def routes(self) -> list[Route]:
@@ -68,11 +83,28 @@ class Memory:
 
     async def open(self) -> None:
         await self.index.open()
+        self._worker.open()
 
     async def close(self) -> None:
         await self.events.close()
+        await self._worker.close()
         await self.index.close()
 
     def register(self, jobs: Jobs) -> None:
         """Before the engine of jobs is opened."""
-        memory_jobs.register(jobs, self.memories, self.events, self.records)
+        memory_jobs.register(jobs, self.memories, self.events, self.records, self.learning)
+
+
+def _worker(memory: Memory, engines: Engines, settings: Settings) -> Worker:
+    idle = timedelta(seconds=settings.memory_learning_idle_seconds)
+    turns = settings.memory_learning_turns
+    pace = Pace(
+        plan=Plan(AT_ONCE, replace(NEVER, messages=turns, idle=idle), turns),
+        running=settings.memory_learning_running,
+        attempts=settings.memory_learning_attempts,
+        retry_seconds=settings.memory_learning_retry_seconds,
+        job_seconds=settings.memory_learning_timeout_seconds,
+        lease_seconds=settings.memory_learning_lease_seconds,
+    )
+    teacher = Teacher(engines.database, memory.records, memory.recall, engines.extractor, engines.clock)
+    return Worker(engines.database, teacher, pace, engines.clock)

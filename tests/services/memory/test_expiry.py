@@ -34,7 +34,14 @@ DAY = timedelta(days=1).total_seconds()
 class Desk:
     def __init__(self, database: Database, folder: Any) -> None:
         self.clock = SettableClock()
-        limits = Limits(memories=5, strategies=6, event_bytes=1000, queued_events=10, write_seconds=60)
+        limits = Limits(
+            memories=5,
+            strategies=6,
+            event_bytes=1000,
+            queued_events=10,
+            write_seconds=60,
+            learn_after_seconds=0.3,
+        )
         vault = LocalVault(folder / "master.key")
         accounts = Accounts(database, vault, self.clock)
         ledger = Ledger(database, vault, self.clock)

@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Table, and_, delete, select, tuple_
 from innkeeper.engines.store.database import Database, metadata
 from innkeeper.services.memory.events.store import branches, events, sessions, turns
 from innkeeper.services.memory.extent import Extent
+from innkeeper.services.memory.learning.store import jobs, progress
 from innkeeper.services.memory.model import Memory
 from innkeeper.services.memory.recall.index import Index
 from innkeeper.services.memory.records.store import records
@@ -15,6 +16,7 @@ from innkeeper.services.memory.safety.ledger import Ledger
 from innkeeper.services.memory.safety.store import policies
 
 _PIECE = 2000
+_OF_SESSIONS = (sessions, turns, events, branches, jobs, progress)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +61,18 @@ class Erasure:
         )
 
     async def _clear(self, extent: Extent) -> Receipt:
+        """First what is learned from, then what learns, then what was learned: nothing comes after."""
+        gone = {table: await self._delete(table, extent.of(table)) for table in _OF_SESSIONS}
         async with self._database.begin() as connection:
             namespaces = await extent.namespaces(connection) if extent.actor is not None else []
             of_records = await extent.of_records(connection)
-        receipt = Receipt(
+        return Receipt(
+            sessions=gone[sessions],
+            events=gone[events],
+            turns=gone[turns],
             changes=await self._ledger.forget(extent.memory.account, extent.memory.id, namespaces),
             records=await self._delete(records, of_records),
-            turns=await self._delete(turns, extent.of(turns)),
-            events=await self._delete(events, extent.of(events)),
-            sessions=await self._delete(sessions, extent.of(sessions)),
         )
-        await self._delete(branches, extent.of(branches))
-        return receipt
 
     async def _delete(self, table: Table, which: ColumnElement[bool]) -> int:
         """In pieces, so that others can write in between."""

@@ -2,16 +2,18 @@
 
 from innkeeper.engines.jobs.jobs import Jobs, Payload
 from innkeeper.services.memory.events.service import Events
+from innkeeper.services.memory.learning.service import Learning
 from innkeeper.services.memory.records.service import Records
 from innkeeper.services.memory.service import Memories
 
 PRUNE = "memory.prune"
 
 
-def register(jobs: Jobs, memories: Memories, events: Events, records: Records) -> None:
+def register(jobs: Jobs, memories: Memories, events: Events, records: Records, learning: Learning) -> None:
     async def prune(_payload: Payload) -> None:
         await events.prune()
         await records.prune()
+        await learning.prune()
         await memories.finish_deletions()
 
     jobs.register(PRUNE, prune)

@@ -59,6 +59,16 @@ def check_template(member: str, template: str, keys: Iterable[str]) -> None:
         raise invalid(member, f"there is no variable {{{unknown[0]}}}; there are: {allowed}")
 
 
+def filled(template: str, values: Mapping[str, str]) -> str:
+    """The namespace that a template makes. Raises InvalidRequest for a variable without a value."""
+    if missing := [name for name in variables(template) if name not in values]:
+        raise invalid(
+            "extractionConfig.namespaceVariables",
+            f"the namespace template {template} needs {missing[0]}, which the event does not give",
+        )
+    return _VARIABLE.sub(lambda found: values[found[1]], template)
+
+
 def instances(template: str, known: Mapping[str, str]) -> re.Pattern[str]:
     """What matches the namespaces that a template makes, with these of its variables given. Only an actor's
     id may hold slashes."""

@@ -16,6 +16,7 @@ from innkeeper.kernel.page import Page, PageRequest
 from innkeeper.services.account.service import Accounts
 from innkeeper.services.memory import store, strategies
 from innkeeper.services.memory.erasure import Erasure
+from innkeeper.services.memory.learning.store import forget_strategies
 from innkeeper.services.memory.model import (
     RESOURCE_TYPE,
     Limits,
@@ -131,6 +132,10 @@ class Memories:
                 return memory
             after = _changed(memory, parameters, now)
             self._check(after)
+            gone = {one["strategyId"] for one in memory.strategies} - {
+                one["strategyId"] for one in after.strategies
+            }
+            await forget_strategies(connection, memory.account, memory.id, gone)
             if not await store.replace_memory(connection, after):
                 raise Conflict(f"Memory {memory.id} was changed at the same time; look at it and try again")
         return after

@@ -181,7 +181,9 @@ class Events:
             raise invalid("payload", f"it may have at most {self._limits.event_bytes} bytes as JSON")
 
     async def _write(self, wanted: Sequence[Event]) -> Sequence[Event | Exception]:
-        work = partial(writing_store.write, wanted=wanted, now=self._clock.now())
+        now = self._clock.now()
+        learn_at = now + timedelta(seconds=self._limits.learn_after_seconds)
+        work = partial(writing_store.write, wanted=wanted, now=now, learn_at=learn_at)
         return await self._database.in_thread(work)
 
     async def _key(self, caller: Caller, params: Document) -> SessionKey:

@@ -44,6 +44,7 @@ sessions = Table(
     Column("turns", Integer, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("touched_at", Moment, nullable=False, index=True),
+    Column("learn_at", Moment, index=True),
     PrimaryKeyConstraint("account", "memory", "actor", "session"),
 )
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, Row, Text, bindparam, case, cast, func, insert, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from innkeeper.kernel.errors import InnkeeperError, NotFound
@@ -17,7 +17,12 @@ from innkeeper.services.memory.store import memories
 
 # Made once: making a statement takes longer than SQLite takes to carry it out.
 _WRITABLE = (
-    select(memories.c.account, memories.c.id, memories.c.event_expiry_days)
+    select(
+        memories.c.account,
+        memories.c.id,
+        memories.c.event_expiry_days,
+        (func.length(cast(memories.c.strategies, Text)) > len("[]")).label("learns"),
+    )
     .where(memories.c.id.in_(bindparam("ids", expanding=True)), memories.c.status == MemoryStatus.ACTIVE)
     .with_for_update(read=True)
 )
@@ -25,18 +30,24 @@ _REPEATED = select(events).where(events.c.request.in_(bindparam("requests", expa
 _INSERT_EVENTS, _INSERT_TURNS = insert(events), insert(turns)
 
 
-def write(connection: Connection, wanted: Sequence[Event], now: datetime) -> list[Event | Exception]:
-    """For each the event as it is kept, which for a repeat is the first one; or why it cannot be.
+Writable = dict[tuple[str, str], Row[Any]]
+
+
+def write(
+    connection: Connection, wanted: Sequence[Event], now: datetime, learn_at: datetime
+) -> list[Event | Exception]:
+    """For each the event as it is kept, which for a repeat is the first one; or why it cannot be. Where the
+    memory has strategies, they look at the session at `learn_at`, or earlier if they were to already.
 
     The transaction holds SQLite's write lock from its beginning, and PostgreSQL's on each memory: none is
     deleted meanwhile.
     """
-    expiry = _expiry_days(connection, {(one.key.account, one.key.memory) for one in wanted})
+    writable = _writable(connection, {(one.key.account, one.key.memory) for one in wanted})
     known = _requests(connection, [one.request for one in wanted if one.request])
     results: list[Event | Exception] = []
     accepted: list[Event] = []
     for one in wanted:
-        if (one.key.account, one.key.memory) not in expiry:
+        if (one.key.account, one.key.memory) not in writable:
             results.append(NotFound(f"Memory {one.key.memory} does not exist"))
         elif one.request in known:
             results.append(known[one.request])
@@ -48,14 +59,14 @@ def write(connection: Connection, wanted: Sequence[Event], now: datetime) -> lis
                 if result.request:
                     known[result.request] = result
     if accepted:
-        _insert(connection, accepted, expiry, now)
+        _insert(connection, accepted, writable, now, learn_at)
     return results
 
 
-def _expiry_days(connection: Connection, ids: set[tuple[str, str]]) -> dict[tuple[str, str], int]:
-    """Of those that can be written to."""
+def _writable(connection: Connection, ids: set[tuple[str, str]]) -> Writable:
+    """Those that can be written to: their days of expiry, and whether anything is learned from events."""
     rows = connection.execute(_WRITABLE, {"ids": [id_ for _, id_ in ids]})
-    return {(row.account, row.id): row.event_expiry_days for row in rows}
+    return {(row.account, row.id): row for row in rows}
 
 
 def _requests(connection: Connection, digests: Sequence[str]) -> dict[str | None, Event]:
@@ -101,10 +112,16 @@ def _root(connection: Connection, key: SessionKey, name: str, root_event_id: str
 def _insert(
     connection: Connection,
     accepted: Sequence[Event],
-    expiry: dict[tuple[str, str], int],
+    writable: Writable,
     now: datetime,
+    learn_at: datetime,
 ) -> None:
-    positions = _touch_sessions(connection, accepted, now)
+    learned = {
+        one.key
+        for one in accepted
+        if writable[one.key.account, one.key.memory].learns and not one.skip_extraction
+    }
+    positions = _touch_sessions(connection, accepted, now, dict.fromkeys(learned, learn_at))
     said: list[dict[str, Any]] = []
     for event in accepted:
         for role, text in event.turns():
@@ -120,13 +137,13 @@ def _insert(
                     "happened_at": event.happened_at,
                 }
             )
-    connection.execute(_INSERT_EVENTS, [_row(one, expiry, now) for one in accepted])
+    connection.execute(_INSERT_EVENTS, [_row(one, writable, now) for one in accepted])
     if said:
         connection.execute(_INSERT_TURNS, said)
 
 
 def _touch_sessions(
-    connection: Connection, accepted: Sequence[Event], now: datetime
+    connection: Connection, accepted: Sequence[Event], now: datetime, learn_at: dict[SessionKey, datetime]
 ) -> dict[SessionKey, int]:
     """Make them or count their turns up; the position of the first new turn of each."""
     added: dict[SessionKey, int] = {}
@@ -134,7 +151,13 @@ def _touch_sessions(
         added[event.key] = added.get(event.key, 0) + len(event.messages())
     # In one order everywhere, so that two writers do not wait for each other.
     rows = [
-        {**_of(key), "turns": added[key], "created_at": now, "touched_at": now}
+        {
+            **_of(key),
+            "turns": added[key],
+            "created_at": now,
+            "touched_at": now,
+            "learn_at": learn_at.get(key),
+        }
         for key in sorted(added, key=lambda one: (one.account, one.memory, one.actor, one.session))
     ]
     after = connection.execute(_touching(connection.dialect.name), rows)
@@ -145,16 +168,24 @@ def _touch_sessions(
 def _touching(dialect: str) -> Any:
     """Makes sessions or counts their turns up, and tells how many they have then."""
     statement = (postgresql if dialect == "postgresql" else sqlite).insert(sessions)
-    new = statement.excluded
+    new, old = statement.excluded, sessions.c
+    sooner = case(
+        (or_(old.learn_at.is_(None), old.learn_at > new.learn_at), new.learn_at), else_=old.learn_at
+    )
     counted = statement.on_conflict_do_update(
         index_elements=["account", "memory", "actor", "session"],
-        set_={"turns": sessions.c.turns + new.turns, "touched_at": new.touched_at},
+        set_={
+            "turns": old.turns + new.turns,
+            "touched_at": new.touched_at,
+            "learn_at": sooner,
+        },
     )
     names = "account", "memory", "actor", "session", "turns"
     return counted.returning(*(sessions.c[name] for name in names))
 
 
-def _row(event: Event, expiry: dict[tuple[str, str], int], now: datetime) -> dict[str, Any]:
+def _row(event: Event, writable: Writable, now: datetime) -> dict[str, Any]:
+    days = writable[event.key.account, event.key.memory].event_expiry_days
     return {
         **_of(event.key),
         "event_id": event.id,
@@ -168,7 +199,7 @@ def _row(event: Event, expiry: dict[tuple[str, str], int], now: datetime) -> dic
         "skip_extraction": event.skip_extraction,
         "namespace_variables": event.namespace_variables,
         "created_at": now,
-        "expires_at": now + timedelta(days=expiry[event.key.account, event.key.memory]),
+        "expires_at": now + timedelta(days=days),
     }
 
 

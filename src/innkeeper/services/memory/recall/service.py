@@ -95,6 +95,17 @@ class Recall:
             await self._records.check_scope(memory, scope)
         return hits[: criteria.get("topK", TOP_K)]
 
+    async def near(self, memory: Memory, namespace: str, text: str, limit: int) -> list[Record]:
+        """The records of exactly this namespace that are nearest to a text."""
+        scope = namespaces.Scope(namespace, subtree=False)
+        shelf = Shelf(memory.account, memory.id, Kind.RECORD)
+        found = await self._found(shelf, passages.record_scope(scope), text, limit)
+        async with self._database.begin() as connection:
+            rows = await store.records_by_row(
+                connection, memory.account, memory.id, [one.id for one in found], self._clock.now()
+            )
+        return [record for one in found if (record := rows.get(one.id)) and record.namespace == namespace]
+
     async def turns(
         self, memory: Memory, query: str, actor: str | None, session: str | None, limit: int
     ) -> list[Hit[Turn]]:

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from innkeeper.kernel.call import Document
 
+SOURCES_MAX = 50  # events that a record names as saying it
 NO_STRATEGY = "DEFAULT"  # shown for a record that belongs to none
 
 
@@ -23,6 +24,13 @@ class Trust(StrEnum):
     USER = "USER"
     ASSISTANT = "ASSISTANT"
     TOOL = "TOOL"
+
+
+def may_replace(newer: Trust, older: Trust) -> bool:
+    """Nobody's word takes the place of the word of someone who is trusted more; a person's takes that of
+    their own program."""
+    order = {Trust.OWNER: 0, Trust.USER: 0, Trust.ASSISTANT: 1, Trust.TOOL: 2}
+    return order[newer] <= order[older]
 
 
 @dataclass(frozen=True, slots=True)

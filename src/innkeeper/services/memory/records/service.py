@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from innkeeper.engines.store.client_tokens import claim
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.call import Document
@@ -17,8 +19,10 @@ from innkeeper.services.memory.namespaces import Scope, may_hold_records
 from innkeeper.services.memory.records import metadata, store
 from innkeeper.services.memory.records.model import (
     NO_STRATEGY,
+    SOURCES_MAX,
     Outcome,
     Record,
+    RecordStatus,
     kept_metadata,
     new_record_id,
     shown_metadata,
@@ -157,6 +161,59 @@ class Records:
                 f"namespace in full, or ask with namespacePath={scope.path} for all below",
             )
 
+    async def learn(self, connection: AsyncConnection, record: Record, replaces: Sequence[str]) -> None:
+        """Keep what was learned, in the caller's transaction; learned again under the same id it is once.
+
+        The records that it replaces are retired in its favour and stay as its history. Where one of them
+        speaks of a later time, the new one is history already.
+        """
+        now = self._clock.now()
+        place = connection, record.account, record.memory
+        replaced = (await store.find_records(*place, replaces, now)).values()
+        later = [one for one in replaced if one.valid_from > record.valid_from]
+        if later:
+            record = _ended(record, min(later, key=lambda one: one.valid_from))
+        await store.put_record(connection, record)
+        for one in replaced:
+            if one not in later:
+                await store.retire_record(connection, one, record, now)
+
+    async def confirm(
+        self, connection: AsyncConnection, memory: Memory, ids: Sequence[str], event_ids: Sequence[str]
+    ) -> None:
+        """What these events say, the records say already: they have them as their sources too."""
+        place = connection, memory.account, memory.id
+        now = self._clock.now()
+        for id_, record in (await store.find_records(*place, ids, now)).items():
+            sources = list(dict.fromkeys([*record.source_event_ids, *event_ids]))[:SOURCES_MAX]
+            if sources != record.source_event_ids:
+                await store.update_record(*place, id_, {"source_event_ids": sources, "updated_at": now})
+
+    async def find(self, memory: Memory, record_id: str) -> Record | None:
+        """One that holds now."""
+        async with self._database.begin() as connection:
+            found = await store.find_records(
+                connection, memory.account, memory.id, [record_id], self._clock.now()
+            )
+        return found.get(record_id)
+
+    async def newest(self, memory: Memory, namespace: str, limit: int) -> Sequence[Record]:
+        """Of exactly this namespace."""
+        scope = Scope(namespace, subtree=False)
+        async with self._database.begin() as connection:
+            rows = await store.list_records(
+                connection, memory.account, memory.id, scope, None, None, limit, self._clock.now()
+            )
+        return [record for _, record in rows]
+
+    async def history(self, memory: Memory, record_id: str) -> Sequence[Record]:
+        """With all that it replaced and all that replaced it, the oldest first. Raises NotFound."""
+        async with self._database.begin() as connection:
+            found = await store.history(connection, memory.account, memory.id, record_id)
+        if not found:
+            raise NotFound(f"Memory record {record_id} does not exist")
+        return found
+
     async def prune(self) -> None:
         """Let go of what has expired, and of what its history says of it."""
         now, expired = self._clock.now(), True
@@ -169,6 +226,15 @@ class Records:
                     gone = [one for one in (await entry.find(ids)).values() if _is_past(one, now)]
                     await entry.delete(gone, Action.EXPIRE)
                     await entry.forget([one.record_id for one in gone])
+
+
+def _ended(record: Record, successor: Record) -> Record:
+    return replace(
+        record,
+        status=RecordStatus.RETIRED,
+        valid_to=successor.valid_from,
+        superseded_by=successor.record_id,
+    )
 
 
 def _made(

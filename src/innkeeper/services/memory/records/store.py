@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from innkeeper.engines.store.database import Moment, metadata
+from innkeeper.engines.store.database import Moment, metadata, upsert
 from innkeeper.services.memory.namespaces import Scope
 from innkeeper.services.memory.records.model import Record, RecordStatus, Trust
 
@@ -55,6 +55,7 @@ records = Table(
     Column("concerns", JSON, nullable=False, server_default="[]"),
     UniqueConstraint("account", "memory", "record_id"),
     Index(None, "account", "memory", "namespace", "id"),
+    Index(None, "account", "memory", "superseded_by"),
     sqlite_autoincrement=True,
 )
 
@@ -72,6 +73,18 @@ async def rows_of(
     """Each with its number, whether it holds or not."""
     query = select(records).where(_of_memory(account, memory), records.c.record_id.in_(list(ids)))
     return [(row["id"], to_record(row)) for row in (await connection.execute(query)).mappings()]
+
+
+async def put_record(connection: AsyncConnection, record: Record) -> None:
+    """In place of the one that has its id already, if there is one."""
+    values = asdict(record)
+    first = "record_id", "account", "memory", "created_at"
+    changed = {name: value for name, value in values.items() if name not in first}
+    await connection.execute(
+        upsert(connection, records)
+        .values(values)
+        .on_conflict_do_update(index_elements=["account", "memory", "record_id"], set_=changed)
+    )
 
 
 async def find_records(
@@ -128,6 +141,34 @@ async def update_record(
     await connection.execute(update(records).where(*same).values(values))
 
 
+async def history(connection: AsyncConnection, account: str, memory: str, record_id: str) -> list[Record]:
+    """The record with all that it replaced and all that replaced it, the oldest first; [] without it."""
+    found: dict[str, Record] = {}
+    asked, asking = set[str](), {record_id}
+    while asking:
+        near = or_(records.c.record_id.in_(asking), records.c.superseded_by.in_(asking))
+        rows = (await connection.execute(select(records).where(_of_memory(account, memory), near))).mappings()
+        asked |= asking
+        asking = set()
+        for one in map(to_record, rows):
+            found[one.record_id] = one
+            asking |= {one.record_id, one.superseded_by or one.record_id} - asked
+    return sorted(found.values(), key=lambda one: (one.valid_from, one.created_at))
+
+
+async def retire_record(
+    connection: AsyncConnection, record: Record, successor: Record, now: datetime
+) -> None:
+    """It was true until its successor came; what was true at a time stays to be asked."""
+    values = {
+        "status": RecordStatus.RETIRED,
+        "valid_to": max(successor.valid_from, record.valid_from),
+        "superseded_by": successor.record_id,
+        "updated_at": now,
+    }
+    await update_record(connection, record.account, record.memory, record.record_id, values)
+
+
 async def delete_records(connection: AsyncConnection, account: str, memory: str, ids: Sequence[str]) -> None:
     await connection.execute(delete(records).where(_of_memory(account, memory), records.c.record_id.in_(ids)))
 
@@ -161,6 +202,15 @@ def holds(now: datetime) -> ColumnElement[bool]:
     """Neither withdrawn, nor replaced, nor expired."""
     fresh = or_(records.c.expires_at.is_(None), records.c.expires_at > now)
     return and_(records.c.status == RecordStatus.ACTIVE, records.c.valid_to.is_(None), fresh)
+
+
+def held(moment: datetime) -> ColumnElement[bool]:
+    """What was true at a time, whether it was replaced later or not."""
+    begun = records.c.valid_from <= moment
+    unended = or_(records.c.valid_to.is_(None), records.c.valid_to > moment)
+    fresh = or_(records.c.expires_at.is_(None), records.c.expires_at > moment)
+    trusted = records.c.status != RecordStatus.QUARANTINED
+    return and_(trusted, begun, unended, fresh)
 
 
 def _of_memory(account: str, memory: str) -> ColumnElement[bool]:

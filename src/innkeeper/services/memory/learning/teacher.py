@@ -1,0 +1,132 @@
+"""Doing a job: its two steps, and the records that come of them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from innkeeper.engines.extraction.extractor import Action, Extractor, Finding, Kind, Known, Verdict
+from innkeeper.engines.store.database import Database
+from innkeeper.kernel.call import Document
+from innkeeper.kernel.clock import Clock
+from innkeeper.services.memory.learning import lesson as lessons
+from innkeeper.services.memory.learning import store
+from innkeeper.services.memory.learning.lesson import Lesson
+from innkeeper.services.memory.learning.model import Found, Job, JobState
+from innkeeper.services.memory.model import Memory, MemoryStatus, invalid
+from innkeeper.services.memory.recall.service import Recall
+from innkeeper.services.memory.records.model import Record, may_replace
+from innkeeper.services.memory.records.service import Records
+from innkeeper.services.memory.store import find_memory
+
+_BEFORE = 6  # turns that were read already, to understand the new ones by
+_KNOWN = 50
+_NEWEST = 25
+_DONE: Document = {"state": JobState.DONE, "found": None}
+
+
+class JobLost(Exception):
+    """It was erased meanwhile, or its lease ran out and another worker has it."""
+
+
+class Teacher:
+    def __init__(
+        self, database: Database, records: Records, recall: Recall, extractor: Extractor, clock: Clock
+    ) -> None:
+        self._database = database
+        self._records = records
+        self._recall = recall
+        self._extractor = extractor
+        self._clock = clock
+
+    async def teach(self, job: Job) -> None:
+        """Raises ExtractionError, JobLost; InvalidRequest for what will never work."""
+        if not job.namespace:
+            raise invalid(
+                "namespaceTemplates", job.failure or "the strategy has no namespace for its records"
+            )
+        lesson = await self._lesson(job)
+        if lesson is None:
+            await self._move(job, _DONE)
+            return
+        if job.found is None:
+            job = await self._extract(lesson)
+        for number in range(job.applied, len(job.found or ())):
+            await self._apply(replace(lesson, job=replace(job, applied=number)))
+
+    async def _lesson(self, job: Job) -> Lesson | None:
+        """None when there is nothing left to learn from, or nothing to learn for."""
+        key = job.key
+        async with self._database.begin() as connection:
+            memory = await find_memory(connection, key.account, key.memory)
+            if memory is None or memory.status is not MemoryStatus.ACTIVE:
+                return None
+            strategy = memory.strategy(job.strategy)
+            said = await store.turns_of(connection, key, [event_id for event_id, _ in job.events])
+            if strategy is None or not said:
+                return None
+            before = await store.turns_before(connection, key, said[0][0], _BEFORE)
+        lesson = Lesson(memory, strategy, job, said, before)
+        if job.kind == lessons.SUMMARY:
+            present = await self._records.find(memory, lessons.record_id(job))
+            return replace(lesson, present=[present.text] if present else [])
+        return lesson
+
+    async def _extract(self, lesson: Lesson) -> Job:
+        """The first step: the job with what was found, which is kept from then on."""
+        job, reading = lesson.job, lesson.reading()
+        findings = await self._extractor.extract(reading)
+        found = [one for one in map(lesson.found, findings) if one is not None]
+        done = {} if found else _DONE
+        values = {"found": store.found_rows(found), "dropped": dict(reading.dropped), "failure": None}
+        await self._move(job, {**values, **done})
+        return replace(job, found=found)
+
+    async def _apply(self, lesson: Lesson) -> None:
+        """The second step, for one finding."""
+        job = lesson.job
+        found = (job.found or [])[job.applied]
+        record = lesson.record(found, self._clock.now())
+        if job.kind == lessons.SUMMARY:
+            present, verdict = await self._records.find(lesson.memory, record.record_id), Verdict(Action.ADD)
+            record = replace(record, source_event_ids=lessons.sources(found, present))
+        else:
+            verdict = await self._verdict(lesson, found, record)
+        last = job.applied + 1 == len(job.found or ())
+        values = {"applied": job.applied + 1, "updated_at": self._clock.now()}
+        async with self._database.begin() as connection:
+            if not await store.change_job(connection, job, values | (_DONE if last else {})):
+                raise JobLost
+            if not await store.any_event(connection, job.key, found.event_ids):
+                return
+            if verdict.action is Action.SKIP:
+                await self._records.confirm(connection, lesson.memory, verdict.replaces, found.event_ids)
+            else:
+                await self._records.learn(connection, record, verdict.replaces)
+
+    async def _verdict(self, lesson: Lesson, found: Found, record: Record) -> Verdict:
+        near = {one.record_id: one for one in await self._near(lesson.memory, record)}
+        known = [Known(one.record_id, one.text, one.happened_at) for one in near.values()]
+        if not known:
+            return Verdict(Action.ADD)
+        finding = Finding(found.text, found.event_ids, found.at, found.metadata)
+        kind = Kind(lesson.job.kind)
+        verdict = await self._extractor.consolidate(kind, finding, known, lesson.guidance("consolidation"))
+        named = [near[id_] for id_ in verdict.replaces if id_ in near]
+        if verdict.action is Action.SKIP:
+            return Verdict(Action.SKIP, [one.record_id for one in named])
+        return Verdict(
+            verdict.action, [one.record_id for one in named if may_replace(record.trust, one.trust)]
+        )
+
+    async def _near(self, memory: Memory, record: Record) -> Sequence[Record]:
+        """What the namespace holds, if that is little; else what the search finds, and the newest, which the
+        index may not have yet."""
+        newest = await self._records.newest(memory, record.namespace, _KNOWN + 1)
+        if len(newest) <= _KNOWN:
+            return newest
+        found = await self._recall.near(memory, record.namespace, record.text, _KNOWN)
+        return list({one.record_id: one for one in (*found, *newest[:_NEWEST])}.values())
+
+    async def _move(self, job: Job, values: Document) -> None:
+        async with self._database.begin() as connection:
+            if not await store.change_job(connection, job, {**values, "updated_at": self._clock.now()}):
+                raise JobLost
