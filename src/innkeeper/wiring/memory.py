@@ -106,5 +106,7 @@ def _worker(memory: Memory, engines: Engines, settings: Settings) -> Worker:
         job_seconds=settings.memory_learning_timeout_seconds,
         lease_seconds=settings.memory_learning_lease_seconds,
     )
-    teacher = Teacher(engines.database, memory.records, memory.recall, engines.extractor, engines.clock)
+    teacher = Teacher(
+        engines.database, memory.ledger, memory.records, memory.recall, engines.extractor, engines.clock
+    )
     return Worker(engines.database, teacher, pace, engines.clock)

@@ -21,9 +21,10 @@ def fill(remembering: Remembering, secret: str) -> str:
     for actor in ("ann", "bob"):
         for session in ("first", "second"):
             text = f"{secret} {actor} {session}"
-            root = remembering.say(memory, text, actorId=actor, sessionId=session)["eventId"]
+            where = {"actorId": actor, "sessionId": session, "extractionMode": "SKIP"}
+            root = remembering.say(memory, text, **where)["eventId"]
             branch = {"name": "other", "rootEventId": root}
-            remembering.say(memory, text, actorId=actor, sessionId=session, branch=branch)
+            remembering.say(memory, text, **where, branch=branch)
             remembering.note(memory, f"/sums/{actor}/{session}/", text)
         remembering.note(memory, f"/facts/{actor}/", f"{secret} {actor}")
         remembering.note(memory, f"/by-hand/{actor}", f"{secret} {actor}")

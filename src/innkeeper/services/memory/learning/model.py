@@ -43,8 +43,8 @@ AT_ONCE = Triggers(messages=1, tokens=1, idle=timedelta())
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`episode` triggers what has to end before it can be told. A job reads `job_turns` turns, or one event if
-    that has more."""
+    """`episode` triggers what has to end before it can be told. A job reads `job_turns` turns, or one event
+    if that has more."""
 
     usual: Triggers
     episode: Triggers

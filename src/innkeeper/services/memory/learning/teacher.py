@@ -15,6 +15,7 @@ from innkeeper.services.memory.model import Memory, MemoryStatus, invalid
 from innkeeper.services.memory.recall.service import Recall
 from innkeeper.services.memory.records.model import Record, may_replace
 from innkeeper.services.memory.records.service import Records
+from innkeeper.services.memory.safety.ledger import Ledger
 from innkeeper.services.memory.store import find_memory
 
 _BEFORE = 6  # turns that were read already, to understand the new ones by
@@ -29,9 +30,16 @@ class JobLost(Exception):
 
 class Teacher:
     def __init__(
-        self, database: Database, records: Records, recall: Recall, extractor: Extractor, clock: Clock
+        self,
+        database: Database,
+        ledger: Ledger,
+        records: Records,
+        recall: Recall,
+        extractor: Extractor,
+        clock: Clock,
     ) -> None:
         self._database = database
+        self._ledger = ledger
         self._records = records
         self._recall = recall
         self._extractor = extractor
@@ -92,15 +100,15 @@ class Teacher:
             verdict = await self._verdict(lesson, found, record)
         last = job.applied + 1 == len(job.found or ())
         values = {"applied": job.applied + 1, "updated_at": self._clock.now()}
-        async with self._database.begin() as connection:
-            if not await store.change_job(connection, job, values | (_DONE if last else {})):
+        async with self._ledger.entry(job.key.account, job.key.memory, job.id) as entry:
+            if not await store.change_job(entry.connection, job, values | (_DONE if last else {})):
                 raise JobLost
-            if not await store.any_event(connection, job.key, found.event_ids):
+            if not await store.any_event(entry.connection, job.key, found.event_ids):
                 return
             if verdict.action is Action.SKIP:
-                await self._records.confirm(connection, lesson.memory, verdict.replaces, found.event_ids)
+                await self._records.confirm(entry, verdict.replaces, found.event_ids)
             else:
-                await self._records.learn(connection, record, verdict.replaces)
+                await self._records.learn(entry, record, verdict.replaces)
 
     async def _verdict(self, lesson: Lesson, found: Found, record: Record) -> Verdict:
         near = {one.record_id: one for one in await self._near(lesson.memory, record)}

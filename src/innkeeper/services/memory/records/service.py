@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from innkeeper.engines.store.client_tokens import claim
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.call import Document
@@ -27,13 +25,24 @@ from innkeeper.services.memory.records.model import (
     new_record_id,
     shown_metadata,
 )
-from innkeeper.services.memory.safety.ledger import Ledger
+from innkeeper.services.memory.safety.ledger import Entry, Ledger
 from innkeeper.services.memory.safety.model import Action
 from innkeeper.services.memory.service import Memories
 
 _PIECE = 200
 _SCAN = 500
 _EXPIRY = "expiry"
+# What changes of a record that is learned anew.
+_LEARNED = (
+    "text",
+    "metadata",
+    "happened_at",
+    "updated_at",
+    "valid_from",
+    "expires_at",
+    "source_event_ids",
+    "trust",
+)
 
 
 class Records:
@@ -161,33 +170,35 @@ class Records:
                 f"namespace in full, or ask with namespacePath={scope.path} for all below",
             )
 
-    async def learn(self, connection: AsyncConnection, record: Record, replaces: Sequence[str]) -> None:
-        """Keep what was learned, in the caller's transaction; learned again under the same id it is once.
+    async def learn(self, entry: Entry, record: Record, replaces: Sequence[str]) -> None:
+        """Keep what was learned, in the caller's entry; learned again under the same id it is once.
 
         The records that it replaces are retired in its favour and stay as its history. Where one of them
         speaks of a later time, the new one is history already.
         """
-        now = self._clock.now()
-        place = connection, record.account, record.memory
-        replaced = (await store.find_records(*place, replaces, now)).values()
+        found = await entry.find([record.record_id, *replaces])
+        present = found.pop(record.record_id, None)
+        replaced = _holding(found, entry.now).values()
         later = [one for one in replaced if one.valid_from > record.valid_from]
         if later:
-            record = _ended(record, min(later, key=lambda one: one.valid_from))
-        await store.put_record(connection, record)
+            successor = min(later, key=lambda one: one.valid_from)
+            record = replace(record, **_ended(record, successor, entry.now))
+        if present is None:
+            await entry.create([record])
+        else:
+            again = {name: getattr(record, name) for name in _LEARNED}
+            await entry.update(present, again, Action.UPDATE)
         for one in replaced:
             if one not in later:
-                await store.retire_record(connection, one, record, now)
+                await entry.update(one, _ended(one, record, entry.now), Action.RETIRE)
 
-    async def confirm(
-        self, connection: AsyncConnection, memory: Memory, ids: Sequence[str], event_ids: Sequence[str]
-    ) -> None:
+    async def confirm(self, entry: Entry, ids: Sequence[str], event_ids: Sequence[str]) -> None:
         """What these events say, the records say already: they have them as their sources too."""
-        place = connection, memory.account, memory.id
-        now = self._clock.now()
-        for id_, record in (await store.find_records(*place, ids, now)).items():
+        for record in _holding(await entry.find(ids), entry.now).values():
             sources = list(dict.fromkeys([*record.source_event_ids, *event_ids]))[:SOURCES_MAX]
             if sources != record.source_event_ids:
-                await store.update_record(*place, id_, {"source_event_ids": sources, "updated_at": now})
+                values = {"source_event_ids": sources, "updated_at": entry.now}
+                await entry.update(record, values, Action.UPDATE)
 
     async def find(self, memory: Memory, record_id: str) -> Record | None:
         """One that holds now."""
@@ -228,13 +239,14 @@ class Records:
                     await entry.forget([one.record_id for one in gone])
 
 
-def _ended(record: Record, successor: Record) -> Record:
-    return replace(
-        record,
-        status=RecordStatus.RETIRED,
-        valid_to=successor.valid_from,
-        superseded_by=successor.record_id,
-    )
+def _ended(record: Record, successor: Record, now: datetime) -> Document:
+    """It was true until its successor came; what was true at a time stays to be asked."""
+    return {
+        "status": RecordStatus.RETIRED,
+        "valid_to": max(successor.valid_from, record.valid_from),
+        "superseded_by": successor.record_id,
+        "updated_at": now,
+    }
 
 
 def _made(

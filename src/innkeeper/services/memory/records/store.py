@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from innkeeper.engines.store.database import Moment, metadata, upsert
+from innkeeper.engines.store.database import Moment, metadata
 from innkeeper.services.memory.namespaces import Scope
 from innkeeper.services.memory.records.model import Record, RecordStatus, Trust
 
@@ -73,18 +73,6 @@ async def rows_of(
     """Each with its number, whether it holds or not."""
     query = select(records).where(_of_memory(account, memory), records.c.record_id.in_(list(ids)))
     return [(row["id"], to_record(row)) for row in (await connection.execute(query)).mappings()]
-
-
-async def put_record(connection: AsyncConnection, record: Record) -> None:
-    """In place of the one that has its id already, if there is one."""
-    values = asdict(record)
-    first = "record_id", "account", "memory", "created_at"
-    changed = {name: value for name, value in values.items() if name not in first}
-    await connection.execute(
-        upsert(connection, records)
-        .values(values)
-        .on_conflict_do_update(index_elements=["account", "memory", "record_id"], set_=changed)
-    )
 
 
 async def find_records(
@@ -154,19 +142,6 @@ async def history(connection: AsyncConnection, account: str, memory: str, record
             found[one.record_id] = one
             asking |= {one.record_id, one.superseded_by or one.record_id} - asked
     return sorted(found.values(), key=lambda one: (one.valid_from, one.created_at))
-
-
-async def retire_record(
-    connection: AsyncConnection, record: Record, successor: Record, now: datetime
-) -> None:
-    """It was true until its successor came; what was true at a time stays to be asked."""
-    values = {
-        "status": RecordStatus.RETIRED,
-        "valid_to": max(successor.valid_from, record.valid_from),
-        "superseded_by": successor.record_id,
-        "updated_at": now,
-    }
-    await update_record(connection, record.account, record.memory, record.record_id, values)
 
 
 async def delete_records(connection: AsyncConnection, account: str, memory: str, ids: Sequence[str]) -> None:
