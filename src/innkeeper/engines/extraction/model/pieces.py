@@ -36,8 +36,8 @@ def _parts(turn: Said, most: int) -> Iterator[Said]:
     text = turn.text
     while len(text) > most:
         # At the end of a line, a sentence or a word, in the last fifth.
-        cut = max(text.rfind(mark, most * 4 // 5, most) for mark in ("\n", ". ", "。", " "))
-        cut = cut + 1 if cut > 0 else most
+        found = (text.rfind(mark, most * 4 // 5, most) for mark in ("\n", ". ", "。", " "))
+        cut = next((place + 1 for place in found if place > 0), most)
         yield replace(turn, text=text[:cut])
         text = text[cut:]
     yield replace(turn, text=text)

@@ -4,7 +4,7 @@ import re
 
 _SENTENCE = re.compile(r"(?<=[.!?;])\s+|(?<=[。！？；])|\n+")  # noqa: RUF001
 _CLAUSE = re.compile(
-    r"[,:;.!?，：；。！？\n]+|\b(?:but|although|though|however|instead)\b|但是?|不过|而是"  # noqa: RUF001
+    r"[,:;.!?，：；。！？\n]+|\b(?:but|although|though|however|instead)\b|但是?|不过(?!敏)|而是"  # noqa: RUF001
 )
 
 

@@ -37,7 +37,7 @@ _NO_DENIAL = re.compile(
     r"\b(can['\u2019]?t|cannot) (wait|help)\b|\bwhy (not|don['\u2019]t)\b|\bnot only\b"
     r"|\bno (problem|worries|doubt)\b|(\b(not|never)|n['\u2019]t) giv(e|ing) up\b"
     r"|\b(is|are|was|do|does|did|has|have|should|would|could)n['\u2019]t (it|you|they|he|she|we)\b"
-    r"|不[仅但错久少同过断管得论]|没问题|差不多|不好意思|(?P<one>.)不(?P=one)|(?P<two>.)没(?P=two)|无[线论]|特别|分别|别人|非常|未来",
+    r"|不[仅但错久少同断管得论]|不过(?!敏)|没问题|差不多|不好意思|(?P<one>.)不(?P=one)|(?P<two>.)没(?P=two)|无[线论]|特别|分别|别人|非常|未来",
     re.IGNORECASE,
 )
 _DATE_STEMS = frozenset(map(stem, DATE_WORDS))
@@ -75,9 +75,11 @@ class Ground:
     clauses: Sequence[tuple[Words, bool]]
 
     @classmethod
-    def of(cls, sources: Sequence[Said], context: Sequence[str], heard: Heard) -> "Ground":
-        near = [one.text for one in sources]
-        told = dict.fromkeys([*near, *context])
+    def of(
+        cls, sources: Sequence[Said], near: Sequence[str], before: Sequence[str], heard: Heard
+    ) -> "Ground":
+        """`near` are the texts of the sources, and whatever else the finding rests on."""
+        told = dict.fromkeys([*near, *before])
         return cls(sources, heard.words(told), heard.words(near), heard.clauses(near))
 
     def bears(self, sentence: str, share: float = _SHARE) -> bool:

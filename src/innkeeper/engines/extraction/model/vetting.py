@@ -81,9 +81,7 @@ class Vetting:
         if reason := self._wrong(text, sources):
             dropped[reason] += 1
             return None
-        first = piece.index(sources[-1]) if self._reading.kind not in _WHOLE else len(piece)
-        before = [*context, *(one.text for one in piece[:first])]
-        borne = self._borne(text, Ground.of(sources, before, self._heard))
+        borne = self._borne(text, self._ground(sources, piece, context))
         if borne != text:
             dropped["not said"] += 1
         if not borne:
@@ -94,6 +92,13 @@ class Vetting:
             at=_at(draft.at, sources),
             metadata=metadata.checked(draft.metadata, self._reading.wanted, dropped),
         )
+
+    def _ground(self, sources: Sequence[Said], piece: Sequence[Said], context: Sequence[str]) -> Ground:
+        near = [one.text for one in sources]
+        if self._reading.kind in _WHOLE:
+            return Ground.of(sources, [*near, *context], (), self._heard)
+        before = [*context, *(one.text for one in piece[: piece.index(sources[-1])])]
+        return Ground.of(sources, near, before, self._heard)
 
     def _sources(self, draft: Draft, piece: Sequence[Said]) -> list[Said]:
         """The turns that it names, in order; none if one of them does not exist."""

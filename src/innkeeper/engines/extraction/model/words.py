@@ -86,11 +86,13 @@ def words_of(text: str) -> Words:
 def all_words_of(text: str) -> Words:
     """The same of a text that others are held against: words that only frame count too, and each Chinese
     numeral is a number."""
-    words = words_of(text)
+    text = _THOUSANDS.sub("", text)
     plain = [word.lower() for word, _ in _latin(text)]
     han = frozenset("".join(_HAN_RUN.findall(text)))
     numbers = {str(_han_number(one)) for one in _HAN_NUMBER.findall(text)}
-    return Words(words.content | {stem(word) for word in plain}, han, words.numbers | numbers, words.names)
+    return Words(
+        frozenset(map(stem, plain)), han, frozenset(numbers.union(_numbers(text, plain))), frozenset()
+    )
 
 
 def joined(parts: Iterable[Words]) -> Words:
