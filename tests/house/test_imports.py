@@ -39,6 +39,7 @@ PROTOCOLS = {
     "extraction": {"extractor"},
     "blobs": {"blobs"},
     "vault": {"vault"},
+    "vetting": {"vetting"},
 }
 
 # Inside a service, by the last word of a file's name: the kinds of files of its own folder that it may
