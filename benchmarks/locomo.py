@@ -113,7 +113,7 @@ def _with(passage: Passage, vector: NDArray[np.float32]) -> Passage:
 
 def _plain_index(passages: Sequence[Passage]) -> sqlite3.Connection:
     connection = sqlite3.connect(":memory:")
-    connection.execute("CREATE VIRTUAL TABLE turns USING fts5(text, tokenize='porter unicode61')")
+    connection.execute("CREATE VIRTUAL TABLE turns USING fts5(text, tokenize='unicode61')")
     rows = [(p.id, " ".join(told(f"{p.speaker} {p.text}"))) for p in passages]
     connection.executemany("INSERT INTO turns (rowid, text) VALUES (?, ?)", rows)
     return connection

@@ -1,5 +1,6 @@
 """Search on SQLite: the contract, what lasts, and that nothing remains of what was erased."""
 
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -37,6 +38,38 @@ async def test_who_was_not_used_for_long_is_closed_and_opened_again(tmp_path: Pa
         await search.put(f"shelf-{number}", [Passage(number, "/", "tea")])
     for number in range(5):
         assert await found(search, "tea", shelf=f"shelf-{number}") == {number}
+    await search.close()
+
+
+async def test_a_shelf_of_an_earlier_version_is_made_anew(tmp_path: Path) -> None:
+    search = SqliteSearch(tmp_path)
+    await search.put("shelf", [Passage(1, "/", "tea")])
+    await search.close()
+    (file,) = tmp_path.glob("*.db")
+    earlier = sqlite3.connect(file)
+    earlier.execute("ALTER TABLE passages DROP COLUMN role")
+    earlier.execute("PRAGMA user_version = 1")
+    earlier.close()
+    assert await found(search, "tea") == set()
+    await search.put("shelf", [Passage(1, "/", "tea")])
+    assert await found(search, "tea") == {1}
+    await search.close()
+
+
+async def test_the_nearest_of_many_are_found(tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    topics = random.normal(size=(50, 96))
+    vectors = [direction(*(topics[row % 50] + random.normal(size=96))) for row in range(6000)]
+    passages = [Passage(row, "/", "", vector=vector) for row, vector in enumerate(vectors)]
+    search = SqliteSearch(tmp_path)
+    await search.put("shelf", passages)
+    hits = 0
+    for topic in topics[:20]:
+        query = direction(*topic)
+        nearest = np.argsort(-(np.array(vectors) @ query))[:10]
+        candidates = await search.candidates("shelf", Scope("/"), "", query, 10)
+        hits += len(ids(candidates) & set(nearest.tolist()))
+    assert hits >= 0.97 * 200
     await search.close()
 
 

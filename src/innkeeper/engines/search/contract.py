@@ -54,6 +54,13 @@ class SearchContract:
         assert await found(search, "谁在北京大学读书?") == {2}
         assert await found(search, "猫") == {3}
 
+    async def test_a_word_is_found_however_it_was_typed(self, search: Search) -> None:
+        passages = [Passage(1, "/", "Le café est à Genève."), Passage(2, "/", "会议在２０２４年 ＡＢＣ公司")]
+        await search.put("shelf", passages)
+        assert await found(search, "CAFE") == {1}
+        assert await found(search, "Genève") == {1}
+        assert await found(search, "abc 2024") == {2}
+
     async def test_what_stands_before_and_when_it_was_counts_less_than_the_words_themselves(
         self, search: Search
     ) -> None:
@@ -109,11 +116,12 @@ class SearchContract:
     async def test_a_speaker_who_is_named_is_asked_for(self, search: Search) -> None:
         passages = [
             Passage(1, "/", "I like my new piano.", speaker="Jon"),
-            Passage(2, "/", "I like my new piano.", speaker="Gina Lee"),
+            Passage(2, "/", "I like my new piano.", speaker="Gina Lee", role="USER"),
         ]
         await search.put("shelf", passages)
         candidates = await search.candidates("shelf", _EVERYTHING, "What is new for Gina, a piano?", None, 10)
         assert [one.id for one in rank(candidates, "What is new for Gina, a piano?", 10)] == [2, 1]
+        assert {candidates.names[role] for role in candidates.roles} == {"", "USER"}
 
     async def test_a_scope_shows_itself_or_all_below_and_nothing_else(self, search: Search) -> None:
         scopes = ["/a/", "/a/b/", "/ab/", "/a/b/c/", "/A/"]

@@ -6,6 +6,7 @@ takes the HNSW index, which goes on (`iterative_scan`) until enough of what it f
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.engines.search.search import Candidates, Passage, Scope
-from innkeeper.engines.search.words import asked, is_start, told
+from innkeeper.engines.search.words import asked, told
 from innkeeper.engines.store.database import Database
 
 # Any constant will do, as long as no other program uses it in the same database.
@@ -29,6 +30,7 @@ CREATE TABLE IF NOT EXISTS search_passages (
     thread text NOT NULL,
     place integer NOT NULL,
     speaker text NOT NULL,
+    role text NOT NULL,
     words tsvector NOT NULL,
     length integer NOT NULL,
     width integer,
@@ -45,13 +47,12 @@ CREATE INDEX IF NOT EXISTS ix_search_passages_near_{width} ON search_passages
 USING hnsw ((vector::halfvec({width})) halfvec_cosine_ops) WHERE width = {width}
 """
 _PUT = """
-INSERT INTO search_passages (shelf, id, scope, thread, place, speaker, words, length, width, vector)
-VALUES (:shelf, :id, :scope, :thread, :place, :speaker,
-    setweight(to_tsvector('english', :own), 'A') || setweight(to_tsvector('english', :before), 'C')
-    || setweight(to_tsvector('english', :happened), 'D'), :length, :width, CAST(:vector AS halfvec))
+INSERT INTO search_passages (shelf, id, scope, thread, place, speaker, role, words, length, width, vector)
+VALUES (:shelf, :id, :scope, :thread, :place, :speaker, :role, CAST(:words AS tsvector), :length, :width,
+    CAST(:vector AS halfvec))
 ON CONFLICT (shelf, id) DO UPDATE SET scope = excluded.scope, thread = excluded.thread,
-    place = excluded.place, speaker = excluded.speaker, words = excluded.words, length = excluded.length,
-    width = excluded.width, vector = excluded.vector
+    place = excluded.place, speaker = excluded.speaker, role = excluded.role, words = excluded.words,
+    length = excluded.length, width = excluded.width, vector = excluded.vector
 """
 _IN_SCOPE = {
     True: "shelf = :shelf AND scope >= :first AND scope < :last",
@@ -71,7 +72,7 @@ counted AS (
         FROM unnest(weights) AS weight
     ) AS times
     FROM matched, unnest(words)
-    WHERE lexeme = ANY(:lexemes) OR lexeme LIKE ANY(:starts)
+    WHERE lexeme = ANY(:lexemes)
 ),
 rare AS (
     SELECT lexeme, ln(1 + (size - count(*) + 0.5) / (count(*) + 0.5)) AS worth
@@ -86,9 +87,9 @@ FROM search_passages WHERE {scope} AND width = {width}
 ORDER BY vector::halfvec({width}) <=> CAST(:vector AS halfvec({width})) LIMIT :limit
 """
 _WITH_NEIGHBOURS = """
-SELECT id, thread, place, speaker FROM search_passages WHERE shelf = :shelf AND id = ANY(:ids)
+SELECT id, thread, place, speaker, role FROM search_passages WHERE shelf = :shelf AND id = ANY(:ids)
 UNION
-SELECT other.id, other.thread, other.place, other.speaker
+SELECT other.id, other.thread, other.place, other.speaker, other.role
 FROM search_passages AS one JOIN search_passages AS other ON other.shelf = one.shelf
     AND other.thread = one.thread AND other.place BETWEEN one.place - 2 AND one.place + 2
 WHERE one.shelf = :shelf AND one.id = ANY(:best) AND one.thread <> '' AND other.{scope}
@@ -183,20 +184,11 @@ async def _by_words(
     connection: AsyncConnection, scope: Scope, where: Mapping[str, str], query: str, limit: int
 ) -> dict[int, float]:
     """Scores by id, the best first."""
-    terms = asked(query)
-    starts = [word for word in terms if is_start(word)]
-    statement = text("SELECT array_agg(lexeme) FROM unnest(to_tsvector('english', :terms))")
-    lexemes = (await connection.execute(statement, {"terms": " ".join(terms)})).scalar() or []
-    if not lexemes:
+    words = asked(query)
+    if not words:
         return {}
-    wanted = [*(f"'{lexeme}'" for lexeme in lexemes), *(f"'{start}':*" for start in starts)]
-    given = {
-        **where,
-        "query": " | ".join(wanted),
-        "lexemes": lexemes,
-        "starts": [f"{start}%" for start in starts],
-        "limit": limit,
-    }
+    wanted = " | ".join(f"'{word}'" for word in words)
+    given = {**where, "query": wanted, "lexemes": words, "limit": limit}
     ranked = text(_BY_WORDS.format(scope=_IN_SCOPE[scope.below]))
     return {row.id: float(row.score) for row in await connection.execute(ranked, given)}
 
@@ -223,10 +215,12 @@ async def _check_width(connection: AsyncConnection, shelf: str, width: int) -> N
 
 
 def _row(shelf: str, passage: Passage) -> dict[str, object]:
-    own, before, happened = (
-        " ".join(told(part))
-        for part in (f"{passage.text}\n{passage.speaker}", passage.before, passage.happened)
-    )
+    own = f"{passage.text}\n{passage.speaker}"
+    words = [
+        (word, weight)
+        for part, weight in ((own, "A"), (passage.before, "C"), (passage.happened, "D"))
+        for word in told(part)
+    ]
     vector = passage.vector
     return {
         "shelf": shelf,
@@ -235,13 +229,20 @@ def _row(shelf: str, passage: Passage) -> dict[str, object]:
         "thread": passage.thread,
         "place": passage.place,
         "speaker": passage.speaker,
-        "own": own,
-        "before": before,
-        "happened": happened,
-        "length": len(f"{own} {before} {happened}".split()),
+        "role": passage.role,
+        "words": _weighed(words),
+        "length": len(words),
         "width": None if vector is None else len(vector),
         "vector": None if vector is None else _literal(vector),
     }
+
+
+def _weighed(words: Sequence[tuple[str, str]]) -> str:
+    """A tsvector, written out: the words are ours, and no parser of PostgreSQL's looks at them."""
+    places: dict[str, list[str]] = defaultdict(list)
+    for place, (word, weight) in enumerate(words, start=1):
+        places[word].append(f"{place}{weight}")
+    return " ".join(f"'{word}':{','.join(where)}" for word, where in places.items())
 
 
 def _literal(vector: NDArray[np.float32]) -> str:
@@ -250,12 +251,13 @@ def _literal(vector: NDArray[np.float32]) -> str:
 
 def _columns(rows: Sequence[Any], words: Mapping[int, float], meaning: Mapping[int, float]) -> Candidates:
     threads = {name: number for number, name in enumerate(sorted({"", *(row.thread for row in rows)}))}
-    names = sorted({row.speaker for row in rows})
+    names = sorted({name for row in rows for name in (row.speaker, row.role)})
     return Candidates(
         np.array([row.id for row in rows], np.int64),
         np.array([threads[row.thread] for row in rows], np.int32),
         np.array([row.place for row in rows], np.int32),
         np.array([names.index(row.speaker) for row in rows], np.int32),
+        np.array([names.index(row.role) for row in rows], np.int32),
         np.array([words.get(row.id, 0.0) for row in rows], np.float64),
         np.array([meaning.get(row.id, np.nan) for row in rows], np.float64),
         names,

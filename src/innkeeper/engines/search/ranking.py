@@ -95,5 +95,6 @@ def _of_thread(threads: NDArray[np.int32], scores: _Floats) -> _Floats:
 def _of_speaker(candidates: Candidates, query: str) -> _Floats:
     """Who is named in the query is asked for, most likely, by what they said."""
     asked = set(told(query))
-    named = np.array([not asked.isdisjoint(told(name)) for name in candidates.names])
-    return np.where(named[candidates.speakers], _SPEAKER, 0.0)
+    speakers, inverse = np.unique(candidates.speakers, return_inverse=True)
+    named = np.array([not asked.isdisjoint(told(candidates.names[one])) for one in speakers])
+    return np.where(named[inverse], _SPEAKER, 0.0)

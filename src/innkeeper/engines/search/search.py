@@ -28,7 +28,8 @@ class Scope:
 class Passage:
     """`id` is its owner's, unique on the shelf. `thread` and `place` tell what stands beside it: a session
     and the turn's number in it. `before` is the text that it answers, `happened` its time in words: a word
-    found there counts, but less than one of its own. `vector` has length 1, or is absent."""
+    found there counts, but less than one of its own. `role` is who speaks in the conversation (`USER`: the
+    person it is held for). `vector` has length 1, or is absent."""
 
     id: int
     scope: str
@@ -39,6 +40,7 @@ class Passage:
     before: str = ""
     happened: str = ""
     vector: NDArray[np.float32] | None = None
+    role: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,13 +48,14 @@ class Candidates:
     """Columns of equal length, a passage a row. `words` is its BM25 score (0 where no word is shared),
     `meaning` its cosine (NaN where it was not among the nearest, or has no vector). Rows with neither are
     neighbours of a candidate. `threads` tells passages of different threads apart, and 0 is none; `speakers`
-    indexes `names`.
+    and `roles` index `names`.
     """
 
     ids: NDArray[np.int64]
     threads: NDArray[np.int32]
     places: NDArray[np.int32]
     speakers: NDArray[np.int32]
+    roles: NDArray[np.int32]
     words: NDArray[np.float64]
     meaning: NDArray[np.float64]
     names: Sequence[str]

@@ -1,11 +1,18 @@
 """Words as the index sees them.
 
-Latin words stay as they are (the database stems them). Chinese, Japanese and Korean are written without
-spaces, so that their text is cut into pairs of neighbouring characters, which need no dictionary.
+Characters are brought to one form first: full-width ones, ligatures and accents are written plainly, so that
+a word is found however it was typed. Words of languages with spaces are reduced to their stems (English
+rules). Chinese, Japanese and Korean are written without spaces: their text is cut into characters and pairs
+of neighbouring ones, which need no dictionary.
 """
 
 import re
+import threading
+from functools import lru_cache
 from pathlib import Path
+from unicodedata import normalize
+
+import Stemmer
 
 _WORD = re.compile(r"[^\W_]+")
 _SCRIPTS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
@@ -16,32 +23,54 @@ _RUN = re.compile(f"[{_SCRIPTS}]+|[^{_SCRIPTS}]+")
 _COMMON = frozenset(Path(__file__).with_name("common_words.txt").read_text("utf-8").split())
 
 
+class _Stems(threading.local):
+    """A stemmer is for one thread."""
+
+    def __init__(self) -> None:
+        self.of = Stemmer.Stemmer("english").stemWord
+
+
+_stems = _Stems()
+
+
 def told(text: str) -> list[str]:
-    """The words of `text`, in lower case and in order: what is put into an index."""
+    """The words of `text`, in order: what is put into an index."""
     words: list[str] = []
     for run in _runs(text):
-        # The last character begins no pair; alone, it can still be asked for.
-        words += [*_pairs(run), run[-1]] if _UNSPACED.match(run) else [run]
+        if _UNSPACED.match(run):
+            words += run
+            words += _pairs(run)
+        else:
+            words.append(_stems.of(run))
     return words
 
 
 def asked(query: str) -> list[str]:
-    """The words of `query` that tell what is asked for, each once; all of them when none does. A single
-    character of an unspaced script stands for every word that begins with it (`is_start`)."""
-    words: dict[str, None] = {}
+    """The words of `query` that tell what is asked for, each once; all of them when none does."""
+    telling: dict[str, None] = {}
     for run in _runs(query):
-        pairs = (_pairs(run) or [run]) if _UNSPACED.match(run) else [run]
-        words.update(dict.fromkeys(pairs))
-    return [word for word in words if word not in _COMMON] or list(words)
-
-
-def is_start(word: str) -> bool:
-    """Whether a word that was asked for stands for all that begin with it."""
-    return len(word) == 1 and _UNSPACED.match(word) is not None
+        if _UNSPACED.match(run):
+            telling.update(dict.fromkeys(one for one in (*run, *_pairs(run)) if not _COMMON.issuperset(one)))
+        elif run not in _COMMON:
+            telling[_stems.of(run)] = None
+    return list(telling) or list(dict.fromkeys(told(query)))
 
 
 def _runs(text: str) -> list[str]:
-    return [run for word in _WORD.findall(text.lower()) for run in _RUN.findall(word)]
+    return [run for word in _WORD.findall(_plain(text)) for run in _RUN.findall(word)]
+
+
+def _plain(text: str) -> str:
+    if text.isascii():
+        return text.lower()
+    return "".join(map(_bare, normalize("NFKC", text).lower()))
+
+
+@lru_cache(maxsize=4096)
+def _bare(character: str) -> str:
+    """A Latin letter without its accents."""
+    letter = normalize("NFD", character)[0]
+    return letter if letter.isascii() else character
 
 
 def _pairs(run: str) -> list[str]:

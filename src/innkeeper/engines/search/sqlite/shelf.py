@@ -1,44 +1,51 @@
-"""One shelf: a SQLite file of its own, with a full-text index (FTS5) and the vectors as blobs.
+"""One shelf: a SQLite file of its own, with the words and the vectors of each passage as blobs.
 
+What is searched is in memory: a view of each scope, made when it is first asked for.
 All methods block, and are called by one thread at a time.
 """
 
 import sqlite3
-from collections import OrderedDict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections import OrderedDict, defaultdict
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from innkeeper.engines.search.search import Candidates, Passage, Scope
-from innkeeper.engines.search.sqlite.view import Line, Numbers, View
-from innkeeper.engines.search.words import asked, is_start, told
+from innkeeper.engines.search.sqlite.postings import key
+from innkeeper.engines.search.sqlite.view import Lines, Numbers, View
+from innkeeper.engines.search.words import asked, told
 
-_VERSION = 1
-# Of the columns of `words`, what stands in the text or names the speaker counts whole, what stands in the
-# text before or in the time less, and the token of a scope nothing.
-_SCHEMA = """
-BEGIN IMMEDIATE;
-CREATE TABLE passages (
-    id INTEGER PRIMARY KEY,
-    scope TEXT NOT NULL,
-    thread TEXT NOT NULL,
-    place INTEGER NOT NULL,
-    speaker TEXT NOT NULL,
-    vector BLOB
-);
-CREATE INDEX ix_passages_scope ON passages (scope);
-CREATE VIRTUAL TABLE words USING fts5(text, speaker, before, happened, scopes, tokenize='porter unicode61');
-INSERT INTO words (words, rank) VALUES ('rank', 'bm25(1.0, 1.0, 0.4, 0.5, 0.0)');
-PRAGMA user_version = 1;
-COMMIT;
-"""
+# Another version is made anew: its owner has what was in it, and puts it again.
+_VERSION = 2
+_SCHEMA = (
+    "DROP TABLE IF EXISTS words",
+    "DROP TABLE IF EXISTS passages",
+    """CREATE TABLE passages (
+        id INTEGER PRIMARY KEY,
+        scope TEXT NOT NULL,
+        thread TEXT NOT NULL,
+        place INTEGER NOT NULL,
+        speaker TEXT NOT NULL,
+        role TEXT NOT NULL,
+        words BLOB NOT NULL,
+        vector BLOB
+    )""",
+    "CREATE INDEX ix_passages_scope ON passages (scope)",
+    f"PRAGMA user_version = {_VERSION}",
+)
+_WORDS = np.dtype([("word", "<u4"), ("times", "<f4")])
+# The text and the name of the speaker count whole; the text before and the time, less.
+_BEFORE, _HAPPENED = 0.4, 0.5
 _WAIT_SECONDS = 60
 # So many of the best by words, and as many by meaning, bring their neighbours along.
 _WITH_NEIGHBOURS = 60
+_PIECE = 4096
+
+_Row = tuple[Any, ...]
 
 
 class SqliteShelf:
@@ -51,31 +58,31 @@ class SqliteShelf:
         )
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
             self._connection.execute(f"PRAGMA {pragma}")
-        if self._number("PRAGMA user_version") != _VERSION:
-            self._connection.executescript(_SCHEMA)
-        self._threads, self._speakers = Numbers(), Numbers()
+        with self._writing():
+            if self._number("PRAGMA user_version") != _VERSION:
+                for statement in _SCHEMA:
+                    self._connection.execute(statement)
+        self._names = Numbers()
         self._views: OrderedDict[Scope, View] = OrderedDict()
         self._seen = self._number("PRAGMA data_version")
         self._width = self._number("SELECT coalesce(max(length(vector)), 0) FROM passages") // 2
 
     def put(self, passages: Sequence[Passage]) -> None:
         self._check(passages)
+        rows = list(map(_row, passages))
         with self._writing():
-            self._delete(passage.id for passage in passages)
             self._connection.executemany(
-                "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?)", map(_row, passages)
+                "INSERT OR REPLACE INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows
             )
-            self._connection.executemany(
-                "INSERT INTO words (rowid, text, speaker, before, happened, scopes)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
-                map(_texts, passages),
-            )
-        for passage in passages:
-            self._show(passage)
+        for scope, view in self._views.items():
+            covered = [row for row in rows if _covers(scope, row[1])]
+            for row in rows:
+                view.remove(row[0])
+            view.put(self._lines(covered))
 
     def remove(self, ids: Collection[int]) -> None:
         with self._writing():
-            self._delete(ids)
+            self._connection.executemany("DELETE FROM passages WHERE id = ?", [(id_,) for id_ in ids])
         for view in self._views.values():
             for id_ in ids:
                 view.remove(id_)
@@ -84,24 +91,26 @@ class SqliteShelf:
         self, scope: Scope, query: str, vector: NDArray[np.float32] | None, limit: int
     ) -> Candidates:
         view = self._view(scope)
-        scores = self._by_words(scope, query, limit, view.whole)
-        words = {row: score for id_, score in scores for row in view.rows((id_,))}
-        meaning: dict[int, float] = {}
+        scores = view.postings.scores(asked(query))
+        by_words = _best(scores, limit)
+        by_meaning = np.zeros(0, np.intp)
         if vector is not None and self._width:
             self._check_width(len(vector))
-            rows, cosines = view.nearest(vector, limit)
-            order = np.argsort(-cosines)
-            meaning = dict(zip(rows[order].tolist(), cosines[order].tolist(), strict=True))
-        best = [*list(words)[:_WITH_NEIGHBOURS], *list(meaning)[:_WITH_NEIGHBOURS]]
-        chosen = np.array(sorted({*words, *meaning, *view.beside(best)}), np.intp)
+            by_meaning = view.vectors.nearest(vector, limit)
+        beside = view.beside(np.union1d(by_words[:_WITH_NEIGHBOURS], by_meaning[:_WITH_NEIGHBOURS]))
+        chosen = np.unique(np.concatenate([by_words, by_meaning, beside]))
+        cosines = np.full(len(chosen), np.nan)
+        if vector is not None and len(by_meaning):
+            cosines[np.searchsorted(chosen, by_meaning)] = view.vectors.cosines(vector, by_meaning)
         return Candidates(
-            view.ids[chosen],
-            view.threads[chosen],
-            view.places[chosen],
-            view.speakers[chosen],
-            np.array([words.get(row, 0.0) for row in chosen.tolist()], np.float64),
-            np.array([meaning.get(row, np.nan) for row in chosen.tolist()], np.float64),
-            self._speakers.names,
+            view.ids.rows[chosen],
+            view.threads.rows[chosen],
+            view.places.rows[chosen],
+            view.speakers.rows[chosen],
+            view.roles.rows[chosen],
+            scores[chosen],
+            cosines,
+            self._names.names,
         )
 
     def forget_vectors(self) -> None:
@@ -111,30 +120,16 @@ class SqliteShelf:
         self._views.clear()
 
     def erase(self) -> None:
-        """The full-text index keeps what was removed until its parts are merged; the log, until emptied."""
-        self._connection.execute("INSERT INTO words (words) VALUES ('optimize')")
         self._connection.execute("VACUUM")
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def close(self) -> None:
         self._connection.close()
 
-    def _by_words(self, scope: Scope, query: str, limit: int, whole: bool) -> list[tuple[int, float]]:
-        """Ids and scores, the best first. Narrowing costs time: not where the scope is the whole shelf."""
-        terms = [f'"{word}"*' if is_start(word) else f'"{word}"' for word in asked(query)]
-        if not terms:
-            return []
-        match = " OR ".join(terms)
-        if not whole:
-            match = f'"{_token(scope)}" AND ({match})'
-        statement = "SELECT rowid, -rank FROM words WHERE words MATCH ? ORDER BY rank LIMIT ?"
-        return self._connection.execute(statement, (match, limit)).fetchall()
-
     def _view(self, scope: Scope) -> View:
         self._notice_others()
-        if scope not in self._views:
-            count = self._number("SELECT count(*) FROM passages")
-            self._views[scope] = View(list(self._lines(scope)), self._width, count)
+        if scope not in self._views or self._views[scope].is_worn:
+            self._views[scope] = self._read(scope)
         view = self._views[scope]
         self._views.move_to_end(scope)
         while len(self._views) > 1 and sum(kept.bytes for kept in self._views.values()) > self._view_bytes:
@@ -149,31 +144,38 @@ class SqliteShelf:
             self._views.clear()
             self._width = self._number("SELECT coalesce(max(length(vector)), 0) FROM passages") // 2
 
-    def _lines(self, scope: Scope) -> Iterator[Line]:
-        end = scope.path[:-1] + "0"  # the character after the slash
+    def _read(self, scope: Scope) -> View:
+        view = View(self._width)
         condition, values = "scope = ?", [scope.path]
         if scope.below:
+            end = scope.path[:-1] + "0"  # the character after the slash
             condition, values = "scope >= ? AND scope < ?", [scope.path, end]
-        statement = f"SELECT id, thread, place, speaker, vector FROM passages WHERE {condition}"  # noqa: S608
-        for id_, thread, place, speaker, blob in self._connection.execute(statement, values):
-            vector = None if blob is None else np.frombuffer(blob, np.float16)
-            yield Line(id_, self._threads.of(thread), place, self._speakers.of(speaker), vector)
+        found = self._connection.execute(f"SELECT * FROM passages WHERE {condition}", values)  # noqa: S608
+        while rows := found.fetchmany(_PIECE):
+            view.put(self._lines(rows))
+        return view
 
-    def _show(self, passage: Passage) -> None:
-        vector = None if passage.vector is None else passage.vector.astype(np.float16)
-        thread, speaker = self._threads.of(passage.thread), self._speakers.of(passage.speaker)
-        line = Line(passage.id, thread, passage.place, speaker, vector)
-        for scope, view in self._views.items():
-            if _covers(scope, passage.scope):
-                view.put(line)
-            else:
-                view.remove(passage.id)
-                view.whole = False
-
-    def _delete(self, ids: Iterable[int]) -> None:
-        keys = [(id_,) for id_ in ids]
-        self._connection.executemany("DELETE FROM passages WHERE id = ?", keys)
-        self._connection.executemany("DELETE FROM words WHERE rowid = ?", keys)
+    def _lines(self, rows: Sequence[_Row]) -> Lines:
+        ids, _, threads, places, speakers, roles, words, vectors = (
+            zip(*rows, strict=True) if rows else [()] * 8
+        )
+        entries = np.frombuffer(b"".join(words), _WORDS)
+        matrix = np.zeros((len(rows), self._width), np.float32)
+        have = [row for row, blob in enumerate(vectors) if blob is not None]
+        matrix[have] = np.frombuffer(b"".join(filter(None, vectors)), np.float16).reshape(
+            len(have), self._width
+        )
+        return Lines(
+            np.array(ids, np.int64),
+            np.array([self._names.of(name) for name in threads], np.int32),
+            np.array(places, np.int32),
+            np.array([self._names.of(name) for name in speakers], np.int32),
+            np.array([self._names.of(name) for name in roles], np.int32),
+            entries["word"],
+            entries["times"],
+            np.array([len(blob) for blob in words], np.int64) // _WORDS.itemsize,
+            matrix,
+        )
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -201,30 +203,31 @@ class SqliteShelf:
         return int(self._connection.execute(statement).fetchone()[0])
 
 
-def _row(passage: Passage) -> tuple[object, ...]:
+def _row(passage: Passage) -> _Row:
+    times: dict[int, float] = defaultdict(float)
+    parts = (
+        (passage.text, 1.0),
+        (passage.speaker, 1.0),
+        (passage.before, _BEFORE),
+        (passage.happened, _HAPPENED),
+    )
+    for text, weight in parts:
+        for word in told(text):
+            times[key(word)] += weight
     vector = None if passage.vector is None else passage.vector.astype(np.float16).tobytes()
-    return passage.id, passage.scope, passage.thread, passage.place, passage.speaker, vector
+    return (
+        *(passage.id, passage.scope, passage.thread, passage.place, passage.speaker, passage.role),
+        np.array(list(times.items()), _WORDS).tobytes(),
+        vector,
+    )
 
 
-def _texts(passage: Passage) -> tuple[object, ...]:
-    texts = (passage.text, passage.speaker, passage.before, passage.happened)
-    return passage.id, *(" ".join(told(text)) for text in texts), " ".join(_tokens(passage.scope))
-
-
-def _tokens(path: str) -> Iterator[str]:
-    """A word for the scope itself and one for each that it lies below, itself included."""
-    yield _token(Scope(path, below=False))
-    steps = path.split("/")
-    for count in range(2, len(steps)):
-        yield _token(Scope("/".join(steps[:count]) + "/"))
-
-
-def _token(scope: Scope) -> str:
-    """Of digits: a stemmer leaves them alone."""
-    digest = blake2b(
-        scope.path.encode(), digest_size=8, person=b"below" if scope.below else b"exact"
-    ).digest()
-    return str(int.from_bytes(digest))
+def _best(scores: NDArray[np.float64], limit: int) -> NDArray[np.intp]:
+    """Rows with a score, the best first."""
+    rows = np.flatnonzero(scores)
+    if len(rows) > limit:
+        rows = rows[np.argpartition(-scores[rows], limit)[:limit]]
+    return rows[np.argsort(-scores[rows], kind="stable")]
 
 
 def _covers(scope: Scope, path: str) -> bool:

@@ -21,6 +21,7 @@ def of_turn(row: Row[Any]) -> Passage:
         speaker=row.actor if row.role == "USER" else row.role.lower(),
         before=row.before or "",
         happened=in_words(row.happened_at),
+        role=row.role,
     )
 
 
