@@ -255,6 +255,13 @@ class Settings(BaseSettings):
     memory_context_max_tokens: Annotated[
         int, Field(description="Largest budget of a context that is composed of a memory.")
     ] = 400_000
+    memory_max_blocks: Annotated[
+        int, Field(description="Blocks that an actor may have in a memory, those of its sessions included.")
+    ] = 200
+    memory_block_max_characters: Annotated[int, Field(description="Longest text of a block.")] = 50_000
+    memory_block_max_versions: Annotated[
+        int, Field(ge=1, description="Versions of a block that are kept; older ones are dropped.")
+    ] = 100
 
     memory_learning_debounce_seconds: Annotated[
         float,

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from innkeeper.cli.code import code
-from innkeeper.cli.context import context
+from innkeeper.cli.context import blocks, context
 from innkeeper.cli.deploy import deploy
 from innkeeper.cli.doctor import doctor
 from innkeeper.cli.down import down
@@ -44,6 +44,7 @@ _COMMANDS = (
 for command in _COMMANDS:
     app.command()(command)
 memory.command()(context)
+memory.command()(blocks)
 app.add_typer(keys, name="keys")
 app.add_typer(memory, name="memory")
 app.add_typer(sandbox, name="sandbox")

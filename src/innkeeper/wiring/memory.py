@@ -7,6 +7,9 @@ from starlette.routing import Route
 
 from innkeeper.engines.jobs.jobs import Jobs
 from innkeeper.services.memory import jobs as memory_jobs
+from innkeeper.services.memory.blocks.model import BlockLimits
+from innkeeper.services.memory.blocks.routes import block_routes
+from innkeeper.services.memory.blocks.service import Blocks
 from innkeeper.services.memory.contents import Contents
 from innkeeper.services.memory.context.gathering import Gathering
 from innkeeper.services.memory.context.routes import context_routes
@@ -59,7 +62,17 @@ class Memory:
         self.events = Events(database, self.memories, limits, clock)
         self.records = Records(database, self.ledger, self.memories, clock)
         self.recall = Recall(database, engines.search, engines.embedder, self.memories, self.records, clock)
-        self.contexts = Contexts(Gathering(self.events, self.recall, estimate), estimate)
+        self.blocks = Blocks(
+            database,
+            BlockLimits(
+                per_actor=settings.memory_max_blocks,
+                characters=settings.memory_block_max_characters,
+                versions=settings.memory_block_max_versions,
+            ),
+            clock,
+        )
+        gathering = Gathering(self.events, self.blocks, self.recall, estimate)
+        self.contexts = Contexts(gathering, estimate)
         self._context_max_tokens = settings.memory_context_max_tokens
         self.learning = Learning(
             database, self.memories, timedelta(seconds=settings.memory_learning_kept_seconds), clock
@@ -78,6 +91,7 @@ class Memory:
     def routes(self) -> list[Route]:
         return [
             *routes(self.memories, self._contents, self._erasure, self.recall, self._vectors),
+            *block_routes(self.memories, self.blocks),
             *context_routes(self.memories, self.contexts, self._context_max_tokens),
         ]
 

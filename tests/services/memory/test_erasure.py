@@ -28,6 +28,9 @@ def fill(remembering: Remembering, secret: str) -> str:
             remembering.note(memory, f"/sums/{actor}/{session}/", text)
         remembering.note(memory, f"/facts/{actor}/", f"{secret} {actor}")
         remembering.note(memory, f"/by-hand/{actor}", f"{secret} {actor}")
+        for text in (f"{secret} {actor} said once", f"{secret} {actor}"):
+            block = {"actor": actor, "session": "second", "text": text}
+            remembering.server.native("PUT", f"/-/v1/memories/{memory}/blocks/persona", block)
         # What is only in the history of records goes too.
         gone = remembering.note(memory, f"/facts/{actor}/", f"{secret} {actor} gone")[0]
         change = {"memoryRecordId": gone, "timestamp": NOON, "namespaces": ["/elsewhere/"]}
@@ -54,19 +57,24 @@ def test_a_person_is_erased_wholly(server: RunningServer, remembering: Rememberi
     memory = fill(remembering, "pq7secret")
     name = remembering.get(memory)["name"]
     lines = server.native("GET", f"/-/v1/memories/{name}/export?actor=ann").splitlines()
-    assert [next(iter(json.loads(line))) for line in lines] == ["event"] * 4 + ["record"] * 3 + ["change"] * 5
+    assert [next(iter(json.loads(line))) for line in lines] == ["event"] * 4 + ["record"] * 3 + [
+        "change"
+    ] * 5 + [
+        *["block"] * 1,
+        *["blockVersion"] * 2,
+    ]
     assert on_disk(server, "pq7secret ann first") and on_disk(server, "pq7secret ann gone")
 
     def erase(**members: str) -> list[int]:
         gone = server.native("POST", f"/-/v1/memories/{name}/erase", {"actor": "ann", **members})
-        return [gone[kind] for kind in ("sessions", "events", "turns", "records")]
+        return [gone[kind] for kind in ("sessions", "events", "turns", "records", "blocks")]
 
-    assert erase(session="first") == [1, 2, 2, 1]
+    assert erase(session="first") == [1, 2, 2, 1, 0]
     assert remembering.heard(memory, "ann", "first") == []
     assert len(remembering.heard(memory, "ann", "second")) == 2
-    assert erase(namespacePath="/by-hand/ann") == [1, 2, 2, 3]
+    assert erase(namespacePath="/by-hand/ann") == [1, 2, 2, 3, 1]
     holds = server.native("GET", f"/-/v1/memories/{name}")["holds"]
-    assert holds == {"sessions": 2, "events": 4, "turns": 4, "records": 4}
+    assert holds == {"sessions": 2, "events": 4, "turns": 4, "records": 4, "blocks": 1}
     assert [one["actorId"] for one in remembering.data.list_actors(memoryId=memory)["actorSummaries"]] == [
         "bob"
     ]

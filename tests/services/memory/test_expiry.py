@@ -87,14 +87,26 @@ async def test_the_expired_goes(desk: Desk) -> None:
     desk.clock.pass_time(3 * DAY + 1)
     assert (await desk.heard(made.id, "old"), await desk.heard(made.id, "new")) == (0, 1)
     await desk.events.prune()
-    assert await desk.contents.counts(made) == {"sessions": 1, "events": 1, "turns": 1, "records": 2}
+    assert await desk.contents.counts(made) == {
+        "sessions": 1,
+        "events": 1,
+        "turns": 1,
+        "records": 2,
+        "blocks": 0,
+    }
 
     desk.clock.pass_time(28 * DAY)
     everything = {"memoryId": made.id, "namespacePath": "/"}
     assert len((await desk.records.list(ANN, everything, PageRequest())).items) == 1
     await desk.events.prune()
     await desk.records.prune()
-    assert await desk.contents.counts(made) == {"sessions": 0, "events": 0, "turns": 0, "records": 1}
+    assert await desk.contents.counts(made) == {
+        "sessions": 0,
+        "events": 0,
+        "turns": 0,
+        "records": 1,
+        "blocks": 0,
+    }
 
 
 async def test_an_event_has_a_size(desk: Desk) -> None:

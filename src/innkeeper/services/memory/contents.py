@@ -8,6 +8,7 @@ from sqlalchemy.engine import RowMapping
 
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.call import Document
+from innkeeper.services.memory.blocks.store import blocks, to_block, versions
 from innkeeper.services.memory.events.store import events, sessions, to_event, turns
 from innkeeper.services.memory.extent import Extent
 from innkeeper.services.memory.model import Memory
@@ -15,7 +16,7 @@ from innkeeper.services.memory.records.store import records, to_record
 from innkeeper.services.memory.safety.history_store import history
 
 _PIECE = 200
-_COUNTED = {"sessions": sessions, "events": events, "turns": turns}
+_COUNTED = {"sessions": sessions, "events": events, "turns": turns, "blocks": blocks}
 
 Show = Callable[[RowMapping], Document]
 
@@ -39,7 +40,7 @@ class Contents:
 
     async def export(self, extent: Extent) -> AsyncIterator[Document]:
         """Events in the order in which they came, then records, those that are not valid any more too, then
-        the history of the records."""
+        the history of the records, blocks and what they said before."""
         async with self._database.begin() as connection:
             of_records = await extent.of_records(connection)
             of_changes = await extent.of_changes(connection)
@@ -49,6 +50,10 @@ class Contents:
             yield {"record": one}
         async for one in self._rows(history, of_changes, _change):
             yield {"change": one}
+        async for one in self._rows(blocks, extent.of(blocks), _block):
+            yield {"block": one}
+        async for one in self._rows(versions, extent.of(versions), _version):
+            yield {"blockVersion": one}
 
     async def _rows(self, table: Table, which: ColumnElement[bool], show: Show) -> AsyncIterator[Document]:
         last, more = 0, True
@@ -107,4 +112,30 @@ def _change(row: RowMapping) -> Document:
         "text": before and before["text"],
         "namespace": row["namespace"],
         "mac": row["mac"],
+    }
+
+
+def _block(row: RowMapping) -> Document:
+    block = to_block(row)
+    return {
+        "actorId": block.key.actor,
+        "sessionId": block.key.session or None,
+        "name": block.key.name,
+        "description": block.description,
+        "text": block.text,
+        "limit": block.most,
+        "version": block.version,
+        "createdAt": block.created_at.isoformat(),
+        "updatedAt": block.updated_at.isoformat(),
+    }
+
+
+def _version(row: RowMapping) -> Document:
+    return {
+        "actorId": row["actor"],
+        "sessionId": row["session"] or None,
+        "name": row["name"],
+        "version": row["version"],
+        "text": row["text"],
+        "writtenAt": row["written_at"].isoformat(),
     }

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Table, and_, delete, select, tuple_
 
 from innkeeper.engines.store.database import Database, metadata
+from innkeeper.services.memory.blocks.store import blocks, versions
 from innkeeper.services.memory.events.store import branches, events, sessions, turns
 from innkeeper.services.memory.extent import Extent
 from innkeeper.services.memory.learning.store import jobs, progress
@@ -16,7 +17,7 @@ from innkeeper.services.memory.safety.ledger import Ledger
 from innkeeper.services.memory.safety.store import policies
 
 _PIECE = 2000
-_OF_SESSIONS = (sessions, turns, events, branches, jobs, progress)
+_OF_SESSIONS = (sessions, turns, events, branches, jobs, progress, blocks, versions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Receipt:
     turns: int
     records: int
     changes: int  # of records, in their history
+    blocks: int
 
 
 class Erasure:
@@ -72,6 +74,7 @@ class Erasure:
             turns=gone[turns],
             changes=await self._ledger.forget(extent.memory.account, extent.memory.id, namespaces),
             records=await self._delete(records, of_records),
+            blocks=gone[blocks],
         )
 
     async def _delete(self, table: Table, which: ColumnElement[bool]) -> int:

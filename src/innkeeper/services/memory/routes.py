@@ -60,6 +60,7 @@ def routes(
                 "turns": receipt.turns,
                 "records": receipt.records,
                 "changes": receipt.changes,
+                "blocks": receipt.blocks,
             }
         )
 

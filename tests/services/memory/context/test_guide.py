@@ -21,4 +21,5 @@ def test_the_guide_can_be_followed(server: RunningServer, tmp_path: Path) -> Non
 
     assert "recent " in user.ok(sys.executable, "-c", blocks("python"))
     said = user.ok("bash", "-euo", "pipefail", "-c", blocks("bash"))
+    assert "plan, version 3: Open tasks" in said
     assert '<item role="ASSISTANT">Good morning, Ann.</item>' in said

@@ -7,6 +7,8 @@ from typing import TypeVar
 
 from innkeeper.kernel.call import Document
 from innkeeper.kernel.caller import Caller
+from innkeeper.services.memory.blocks.model import Block
+from innkeeper.services.memory.blocks.service import Blocks
 from innkeeper.services.memory.context.model import Part, Piece, Wanted
 from innkeeper.services.memory.context.tokens import Counter
 from innkeeper.services.memory.events.model import Event, SessionKey, Turn
@@ -25,8 +27,9 @@ _QUERY_CHARACTERS = 2000
 
 
 class Gathering:
-    def __init__(self, events: Events, recall: Recall, count: Counter) -> None:
+    def __init__(self, events: Events, blocks: Blocks, recall: Recall, count: Counter) -> None:
         self._events = events
+        self._blocks = blocks
         self._recall = recall
         self._count = count
 
@@ -35,7 +38,8 @@ class Gathering:
         recent = await self._recent(memory, wanted) if wanted.session else []
         query = wanted.query or next((one.text for one in recent if one.role == "USER"), "")
         query = query[-_QUERY_CHARACTERS:].strip()
-        found: dict[Part, Sequence[Piece]] = {Part.RECENT: recent}
+        blocks = await self._blocks.of(memory, wanted.actor, wanted.session)
+        found: dict[Part, Sequence[Piece]] = {Part.RECENT: recent, Part.BLOCKS: list(map(_block, blocks))}
         if query and wanted.shares.get(Part.TURNS):
             found[Part.TURNS] = await self._turns(memory, wanted, query)
         if query and wanted.shares.get(Part.RECORDS):
@@ -78,6 +82,16 @@ class Gathering:
 
 def _near(hits: Sequence[Hit[Item]]) -> list[Hit[Item]]:
     return [hit for hit in hits if hit.found.score >= _FLOOR * hits[0].found.score]
+
+
+def _block(block: Block) -> Piece:
+    return Piece(
+        id=block.key.name,
+        text=block.text,
+        why={"block": "session" if block.key.session else "actor"},
+        marks={"name": block.key.name, "about": block.description},
+        about={"version": block.version},
+    )
 
 
 def _said(event: Event) -> list[Piece]:

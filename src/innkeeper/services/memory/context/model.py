@@ -11,15 +11,16 @@ class Part(StrEnum):
     """In the order in which they are shown: what seldom changes stands first, so that a model's cache of
     prompts holds it; then what the query brings up; the conversation last."""
 
+    BLOCKS = "blocks"
     RECORDS = "records"
     TURNS = "turns"  # older ones, word for word
     RECENT = "recent"
 
 
-STABLE: frozenset[Part] = frozenset()
+STABLE = frozenset({Part.BLOCKS})
 
 # What each part may have of the budget while the others need theirs.
-SHARES: Mapping[Part, float] = {Part.RECORDS: 2, Part.TURNS: 2, Part.RECENT: 4}
+SHARES: Mapping[Part, float] = {Part.BLOCKS: 2, Part.RECORDS: 2, Part.TURNS: 2, Part.RECENT: 4}
 
 
 @dataclass(frozen=True, slots=True)
