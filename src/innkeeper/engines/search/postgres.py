@@ -147,15 +147,16 @@ class PostgresSearch:
             shelf,
         )
 
-    async def erase(self, shelf: str) -> None:
+    async def erase(self, *shelves: str) -> None:
         """Rewrites the table without the space of removed rows, which its files still hold. Meanwhile nobody
         can search."""
         await self._make(set())
         await self._database.rewrite("search_passages")
 
-    async def drop(self, shelf: str) -> None:
-        await self._do("DELETE FROM search_passages WHERE shelf = :shelf", shelf)
-        await self.erase(shelf)
+    async def drop(self, *shelves: str) -> None:
+        for shelf in shelves:
+            await self._do("DELETE FROM search_passages WHERE shelf = :shelf", shelf)
+        await self.erase(*shelves)
 
     async def close(self) -> None:
         """The database is its owner's."""

@@ -83,12 +83,12 @@ class Search(Protocol):
         """So that those of another model, of any length, can be put."""
         ...
 
-    async def erase(self, shelf: str) -> None:
-        """Leave no byte of what was removed in any file."""
+    async def erase(self, *shelves: str) -> None:
+        """Leave no byte of what was removed from them in any file."""
         ...
 
-    async def drop(self, shelf: str) -> None:
-        """Remove the shelf, every byte of it."""
+    async def drop(self, *shelves: str) -> None:
+        """Remove the shelves, every byte of them."""
         ...
 
     async def close(self) -> None: ...

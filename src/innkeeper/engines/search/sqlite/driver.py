@@ -55,13 +55,15 @@ class SqliteSearch:
     async def forget_vectors(self, shelf: str) -> None:
         await self._on(shelf, SqliteShelf.forget_vectors)
 
-    async def erase(self, shelf: str) -> None:
-        await self._on(shelf, SqliteShelf.erase)
+    async def erase(self, *shelves: str) -> None:
+        for shelf in shelves:
+            await self._on(shelf, SqliteShelf.erase)
 
-    async def drop(self, shelf: str) -> None:
-        place = self._place(shelf)
-        async with place.lock:
-            await asyncio.to_thread(self._remove, shelf, place)
+    async def drop(self, *shelves: str) -> None:
+        for shelf in shelves:
+            place = self._place(shelf)
+            async with place.lock:
+                await asyncio.to_thread(self._remove, shelf, place)
 
     async def close(self) -> None:
         for place in list(self._places.values()):

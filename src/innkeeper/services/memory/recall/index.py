@@ -61,14 +61,12 @@ class Index:
     async def erase(self, account: str, memory: str) -> None:
         """Leave no byte of what was removed from a memory. Raises Unavailable."""
         await self.settle(account, memory)
-        for kind in Kind:
-            await self._search.erase(Shelf(account, memory, kind).name)
+        await self._search.erase(*_shelves(account, memory))
 
     async def drop(self, account: str, memory: str) -> None:
         """With all that was in it; nothing more is noted of it."""
         await self.settle(account, memory)
-        for kind in Kind:
-            await self._search.drop(Shelf(account, memory, kind).name)
+        await self._search.drop(*_shelves(account, memory))
 
     async def _run(self) -> None:
         while True:
@@ -111,3 +109,7 @@ class Index:
     async def _is_pending(self, account: str, memory: str) -> bool:
         async with self._database.begin() as connection:
             return await index_store.pending(connection, account, memory)
+
+
+def _shelves(account: str, memory: str) -> list[str]:
+    return [Shelf(account, memory, kind).name for kind in Kind]
