@@ -64,12 +64,12 @@ class Innkeeper:
         self.engines = engines = Engines(settings, socket.gethostname())
         self.office = office = Office(engines, settings)
         self.models = ModelGateway(
-            engines.database, settings.models, settings.model_ids, open_model, engines.clock, self._agent_of
+            engines.database, settings.models, _model_ids(settings), open_model, engines.clock, self._agent_of
         )
         self.runtime = Runtime(office, settings, home)
         office.owners["runtime"] = office.owners["runtime-endpoint"] = self.runtime.runtimes
         self.code = office.owners["code-interpreter-custom"] = code_interpreters(office, settings, home)
-        self.memory = Memory(office, settings)
+        self.memory = Memory(office, settings, self.models)
         office.owners["memory"] = self.memory.memories
         self.sandboxes = named_sandboxes(office, settings)
         self.e2b = e2b_api(office, settings, self.sandboxes)
@@ -127,6 +127,13 @@ class Innkeeper:
 
     def _agent_of(self, caller: Caller) -> tuple[str, str] | None:
         return self.runtime.sessions.agent_of(caller)
+
+
+def _model_ids(settings: Settings) -> Mapping[str, str]:
+    """With the memories' model under its own name, if that is PROVIDER/MODEL."""
+    name = settings.memory_model
+    own = {name: name} if name.partition("/")[0] in settings.models and name.partition("/")[2] else {}
+    return {**own, **settings.model_ids}
 
 
 def _http(inn: Innkeeper, settings: Settings) -> Starlette:

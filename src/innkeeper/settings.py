@@ -293,6 +293,32 @@ class Settings(BaseSettings):
         float, Field(ge=0, description="How long jobs that are done stay listed.")
     ] = 3600.0
 
+    memory_model: Annotated[
+        str,
+        Field(
+            description="Model that learns from what was said: PROVIDER/MODEL, or an id that model_ids "
+            "answers; empty for the extractive path, which needs none."
+        ),
+    ] = ""
+    memory_model_timeout_seconds: Annotated[
+        float, Field(gt=0, description="Longest wait for one answer of that model.")
+    ] = 90.0
+    memory_model_attempts: Annotated[
+        int, Field(ge=1, description="Times that it is asked a question until an answer can be used.")
+    ] = 3
+    memory_model_patience_seconds: Annotated[
+        float, Field(ge=0, description="How long a question waits for a provider that is busy.")
+    ] = 60.0
+    memory_model_question_max_characters: Annotated[
+        int, Field(ge=1000, description="Turns in one question; a longer conversation is read in pieces.")
+    ] = 24_000
+    memory_model_answer_max_tokens: Annotated[
+        int, Field(ge=100, description="Longest answer of that model.")
+    ] = 4096
+    memory_model_max_findings: Annotated[
+        int, Field(ge=1, description="Findings that are kept of one answer.")
+    ] = 40
+
     e2b_domain: Annotated[
         str,
         Field(description="Domain of E2B's clients, as their E2B_DOMAIN: `api.` and sandboxes lie below it."),

@@ -160,3 +160,6 @@ def _models(settings: "Settings") -> Iterator[Check]:
             yield Check(f"model {name}", State.WARNING, f"{provider.kind}, without its key", fix)
         else:
             yield Check(f"model {name}", State.OK, provider.kind)
+    learner = settings.memory_model
+    detail = f"learns by {learner}" if learner else "learns extractively; see docs/guide/memory.md"
+    yield Check("memory", State.OK, detail)

@@ -1,6 +1,6 @@
 """The engines, by the settings. Drivers are imported here alone, late, by their names."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -8,7 +8,7 @@ from innkeeper.engines.blobs.folder import FolderBlobs
 from innkeeper.engines.embedders.embedder import Embedder
 from innkeeper.engines.extraction.extractor import Extractor
 from innkeeper.engines.jobs.jobs import Jobs
-from innkeeper.engines.models.model import Model, Provider
+from innkeeper.engines.models.model import Converse, Model, Provider
 from innkeeper.engines.sandbox.sandbox import Limits, SandboxDriver
 from innkeeper.engines.search.search import Search
 from innkeeper.engines.store.database import Database
@@ -32,7 +32,6 @@ class Engines:
         self.sandboxes = _sandbox_driver(settings)
         self.search = _search(settings, self.database)
         self.embedder = _embedder(settings)
-        self.extractor = _extractor()
 
 
 def session_limits(settings: Settings) -> Limits:
@@ -82,10 +81,35 @@ def _embedder(settings: Settings) -> Embedder:
     return OpenAiEmbedder(model, provider.base_url, api_key(name, provider), provider.timeout_seconds)
 
 
-def _extractor() -> Extractor:
+def extractor(
+    settings: Settings,
+    ask: Callable[[str, str, Converse], Awaitable[Converse]],
+    answers: Callable[[str], bool],
+) -> Extractor:
+    """`ask` takes an account, a model's id and a request; `answers` says which ids it knows."""
+    from innkeeper.engines.extraction.choice import Choice
     from innkeeper.engines.extraction.extractive.extractive import Extractive
+    from innkeeper.engines.extraction.model.extractor import ModelExtractor
+    from innkeeper.engines.extraction.model.limits import ModelLimits
 
-    return Extractive()
+    limits = ModelLimits(
+        timeout_seconds=settings.memory_model_timeout_seconds,
+        attempts=settings.memory_model_attempts,
+        patience_seconds=settings.memory_model_patience_seconds,
+        answer_tokens=settings.memory_model_answer_max_tokens,
+        piece_characters=settings.memory_model_question_max_characters,
+        findings=settings.memory_model_max_findings,
+    )
+    name = settings.memory_model
+    model = ModelExtractor(ask, name, limits)
+    if not name:
+        return Choice(model, Extractive(), answers)
+    if not answers(name):
+        raise ValueError(
+            f"memory_model: {name!r} is neither PROVIDER/MODEL, where models has the PROVIDER, nor answered "
+            "by model_ids"
+        )
+    return model
 
 
 def _sandbox_driver(settings: Settings) -> SandboxDriver:

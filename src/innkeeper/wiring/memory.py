@@ -1,11 +1,16 @@
 """The parts of services/memory, put together."""
 
+import uuid
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 
 from starlette.routing import Route
 
+from innkeeper.engines.extraction.extractor import Extractor
 from innkeeper.engines.jobs.jobs import Jobs
+from innkeeper.kernel.call import Call, Document
+from innkeeper.kernel.caller import Caller, CallerKind
 from innkeeper.services.memory import jobs as memory_jobs
 from innkeeper.services.memory.blocks.model import BlockLimits
 from innkeeper.services.memory.blocks.routes import block_routes
@@ -34,13 +39,14 @@ from innkeeper.services.memory.records.service import Records
 from innkeeper.services.memory.routes import routes
 from innkeeper.services.memory.safety.ledger import Ledger
 from innkeeper.services.memory.service import Memories
+from innkeeper.services.model_gateway.service import ModelGateway
 from innkeeper.settings import Settings
-from innkeeper.wiring.engines import Engines
+from innkeeper.wiring.engines import Engines, extractor
 from innkeeper.wiring.office import Office
 
 
 class Memory:
-    def __init__(self, office: Office, settings: Settings) -> None:
+    def __init__(self, office: Office, settings: Settings, models: ModelGateway) -> None:
         engines = office.engines
         database, clock = engines.database, engines.clock
         limits = Limits(
@@ -77,7 +83,8 @@ class Memory:
         self.learning = Learning(
             database, self.memories, timedelta(seconds=settings.memory_learning_kept_seconds), clock
         )
-        self._worker = _worker(self, engines, settings)
+        learner = extractor(settings, _asking(models), models.answers)
+        self._worker = _worker(self, engines, learner, settings)
 
     def operations(self) -> tuple[object, ...]:
         return (
@@ -109,7 +116,18 @@ class Memory:
         memory_jobs.register(jobs, self.memories, self.events, self.records, self.learning)
 
 
-def _worker(memory: Memory, engines: Engines, settings: Settings) -> Worker:
+def _asking(models: ModelGateway) -> Callable[[str, str, Document], Awaitable[Document]]:
+    """Calls of models on behalf of an account's memories: the account's ledger has them."""
+
+    async def ask(account: str, model: str, request: Document) -> Document:
+        principal = f"arn:aws:sts::{account}:assumed-role/innkeeper/memory"
+        caller = Caller(account, principal, "us-west-2", CallerKind.ROLE)
+        return await models.converse(Call(caller, uuid.uuid4().hex, {}), model, request)
+
+    return ask
+
+
+def _worker(memory: Memory, engines: Engines, learner: Extractor, settings: Settings) -> Worker:
     idle = timedelta(seconds=settings.memory_learning_idle_seconds)
     turns = settings.memory_learning_turns
     pace = Pace(
@@ -120,7 +138,5 @@ def _worker(memory: Memory, engines: Engines, settings: Settings) -> Worker:
         job_seconds=settings.memory_learning_timeout_seconds,
         lease_seconds=settings.memory_learning_lease_seconds,
     )
-    teacher = Teacher(
-        engines.database, memory.ledger, memory.records, memory.recall, engines.extractor, engines.clock
-    )
+    teacher = Teacher(engines.database, memory.ledger, memory.records, memory.recall, learner, engines.clock)
     return Worker(engines.database, teacher, pace, engines.clock)

@@ -90,6 +90,10 @@ class ModelGateway:
         events = self._events(self._meter(call, model_id, route), route, model_id, request)
         return _resumed(await anext(events), events)
 
+    def answers(self, model_id: str) -> bool:
+        """Whether there is a model for it."""
+        return any(route.answers(model_id) for route in self.routes)
+
     async def usage(
         self, account: str, agent: str | None = None, session: str | None = None
     ) -> list[ModelUsage]:

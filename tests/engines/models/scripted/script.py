@@ -58,5 +58,6 @@ class Raw:
     body: bytes
 
 
-Step = Says | Fails | Raw | Callable[[dict[str, Any]], Says]
+Answer = Says | Fails | Raw
+Step = Answer | Callable[[dict[str, Any]], Answer]
 """A function answers by the body of the request."""

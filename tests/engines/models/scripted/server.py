@@ -68,13 +68,13 @@ class ScriptedServer(ABC):
         received = Received(path, dict(request.headers), await request.json())
         self.requests.append(received)
         step = self.step(received)
+        if not isinstance(step, Says | Fails | Raw):
+            step = step(received.body)
         if isinstance(step, Fails):
             return self.failure(step)
         if isinstance(step, Raw):
             media_type = self.stream_type if self.streams(received) else "application/json"
             return Response(step.body, media_type=media_type)
-        if not isinstance(step, Says):
-            step = step(received.body)
         if step.fault is Fault.SILENT:
             await self._closing.wait()
         if self.streams(received):
