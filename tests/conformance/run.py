@@ -20,6 +20,8 @@ from xml.etree import ElementTree
 
 from uv import find_uv_bin
 
+from tests.engines.models.scripted.echoing import EchoingOpenAi
+from tests.engines.models.scripted.threads import in_thread, settings_for
 from tests.running import Agents, RunningServer
 from tests.services.memory.remembering import Remembering
 
@@ -30,6 +32,8 @@ REQUIRED = (
     "services/test_resource_policy.py",
     "memory/test_controlplane.py",
     "memory/test_memory_client.py",
+    "memory/integrations/test_memory_store.py",
+    "memory/integrations/test_session_manager.py",
     "tools/test_code_interpreter_client.py",
 )
 FILES = (
@@ -66,8 +70,8 @@ class Result:
 def main(words: list[str]) -> int:
     files = [file for file in FILES if not words or any(word in file for word in words)]
     source = fetch()
-    with tempfile.TemporaryDirectory() as data:
-        server = RunningServer(Path(data)).start()
+    with tempfile.TemporaryDirectory() as data, in_thread(EchoingOpenAi()) as model:
+        server = RunningServer(Path(data), settings_for(model)).start()
         try:
             environment = prepare(server)
             results = [run(source, f"tests_integ/{file}", environment) for file in files]
