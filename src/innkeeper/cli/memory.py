@@ -13,7 +13,7 @@ from innkeeper.cli.options import DataDir, Json
 from innkeeper.cli.server import load_settings
 from innkeeper.cli.terminal import print_json, print_table, say
 
-memory = typer.Typer(help="See, export and erase what agents remember.", no_args_is_help=True)
+memory = typer.Typer(help="Make memories; see, export and erase what agents remember.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="The memory's name or id.", metavar="NAME")]
 Actor = Annotated[str | None, typer.Option(help="Only what is this actor's.")]
@@ -21,6 +21,40 @@ Session = Annotated[str | None, typer.Option(help="Only this session of the acto
 NamespacePath = Annotated[
     str | None, typer.Option(help="Records at and below this path as well, whoever they are of.")
 ]
+
+_LEARNED = {
+    "semanticMemoryStrategy": ("facts", "/facts/{actorId}/"),
+    "userPreferenceMemoryStrategy": ("preferences", "/preferences/{actorId}/"),
+    "summaryMemoryStrategy": ("summaries", "/summaries/{actorId}/{sessionId}/"),
+}
+
+
+@memory.command()
+def create(
+    name: Annotated[str, typer.Argument(help="Letters, digits and _.", metavar="NAME")],
+    days: Annotated[int, typer.Option(help="How long what was said is kept.", min=3, max=365)] = 90,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Make a memory that learns facts, preferences and summaries, and print its id."""
+    from botocore.exceptions import ClientError
+
+    strategies = [
+        {kind: {"name": learned, "namespaceTemplates": [template]}}
+        for kind, (learned, template) in _LEARNED.items()
+    ]
+    control = Api.connect(data_dir).client("bedrock-agentcore-control")
+    try:
+        made = control.create_memory(name=name, eventExpiryDuration=days, memoryStrategies=strategies)
+    except ClientError as error:
+        raise CommandFailed(str(error)) from error
+    namespaces = dict(_LEARNED.values())
+    if as_json:
+        print_json({"id": made["memory"]["id"], "namespaces": namespaces})
+        return
+    for learned, template in namespaces.items():
+        say(f"{learned} go to {template}")
+    typer.echo(made["memory"]["id"])
 
 
 @memory.command("ls")
