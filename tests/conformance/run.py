@@ -47,6 +47,7 @@ FILES = (
 )
 E2B_STORIES = "tests/stories/test_e2b.py"
 PROMISED = (*REQUIRED, E2B_STORIES)
+SUMMARIES = "/summaries/{actorId}/{sessionId}/"
 TEST_SECONDS = 120
 FILE_SECONDS = 900
 
@@ -127,7 +128,13 @@ def prepare(server: RunningServer) -> dict[str, str]:
 def remembered(server: RunningServer) -> str:
     """A memory with what AWS's has learned from a conversation."""
     remembering = Remembering(server)
-    memory = remembering.create(name="prepopulated")
+    memory = remembering.create(
+        name="prepopulated",
+        memoryStrategies=[
+            {"semanticMemoryStrategy": {"name": "facts", "namespaceTemplates": ["/facts/{actorId}/"]}},
+            {"summaryMemoryStrategy": {"name": "summaries", "namespaceTemplates": [SUMMARIES]}},
+        ],
+    )
     remembering.note(memory, "/facts/integ-test-actor/", "The developer works on distributed systems.")
     remembering.note(memory, "/preferences/integ-test-actor/", "Prefers Rust as programming language.")
     remembering.note(
