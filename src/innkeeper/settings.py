@@ -255,6 +255,19 @@ class Settings(BaseSettings):
     memory_context_max_tokens: Annotated[
         int, Field(description="Largest budget of a context that is composed of a memory.")
     ] = 400_000
+    memory_compaction_share: Annotated[
+        float,
+        Field(gt=0, le=1, description="Part of a context's budget above which older turns are digested."),
+    ] = 0.75
+    memory_compaction_events: Annotated[
+        int, Field(ge=1, description="Events that go into a digest in one step.")
+    ] = 100
+    memory_compaction_wait_seconds: Annotated[
+        float, Field(description="Longest time that a context waits for a digest; it goes on without.")
+    ] = 20.0
+    memory_compaction_pause_seconds: Annotated[
+        float, Field(description="Rest for a session whose digest failed or came too late.")
+    ] = 60.0
     memory_max_blocks: Annotated[
         int, Field(description="Blocks that an actor may have in a memory, those of its sessions included.")
     ] = 200

@@ -16,10 +16,13 @@ from innkeeper.services.memory.blocks.model import BlockLimits
 from innkeeper.services.memory.blocks.routes import block_routes
 from innkeeper.services.memory.blocks.service import Blocks
 from innkeeper.services.memory.contents import Contents
+from innkeeper.services.memory.context.conversation import Conversation
 from innkeeper.services.memory.context.gathering import Gathering
 from innkeeper.services.memory.context.routes import context_routes
 from innkeeper.services.memory.context.service import Contexts
 from innkeeper.services.memory.context.tokens import estimate
+from innkeeper.services.memory.digests.model import Pace as DigestPace
+from innkeeper.services.memory.digests.service import Digests
 from innkeeper.services.memory.erasure import Erasure
 from innkeeper.services.memory.events.operations import EventOperations
 from innkeeper.services.memory.events.service import Events
@@ -77,13 +80,12 @@ class Memory:
             ),
             clock,
         )
-        gathering = Gathering(self.events, self.blocks, self.recall, estimate)
-        self.contexts = Contexts(gathering, estimate)
+        learner = extractor(settings, _asking(models), models.answers)
+        self.contexts = _contexts(self, engines, learner, settings)
         self._context_max_tokens = settings.memory_context_max_tokens
         self.learning = Learning(
             database, self.memories, timedelta(seconds=settings.memory_learning_kept_seconds), clock
         )
-        learner = extractor(settings, _asking(models), models.answers)
         self._worker = _worker(self, engines, learner, settings)
 
     def operations(self) -> tuple[object, ...]:
@@ -125,6 +127,18 @@ def _asking(models: ModelGateway) -> Callable[[str, str, Document], Awaitable[Do
         return await models.converse(Call(caller, uuid.uuid4().hex, {}), model, request)
 
     return ask
+
+
+def _contexts(memory: Memory, engines: Engines, learner: Extractor, settings: Settings) -> Contexts:
+    pace = DigestPace(
+        events=settings.memory_compaction_events,
+        wait_seconds=settings.memory_compaction_wait_seconds,
+        pause_seconds=settings.memory_compaction_pause_seconds,
+    )
+    digests = Digests(engines.database, memory.events, learner, pace, engines.clock)
+    conversation = Conversation(memory.events, digests, estimate, settings.memory_compaction_share)
+    gathering = Gathering(conversation, memory.events, memory.blocks, memory.recall)
+    return Contexts(gathering, conversation, estimate)
 
 
 def _worker(memory: Memory, engines: Engines, learner: Extractor, settings: Settings) -> Worker:

@@ -26,6 +26,8 @@ def fill(remembering: Remembering, secret: str) -> str:
             branch = {"name": "other", "rootEventId": root}
             remembering.say(memory, text, **where, branch=branch)
             remembering.note(memory, f"/sums/{actor}/{session}/", text)
+            compact = {"actor": actor, "session": session, "branch": "other", "keep": 0}
+            remembering.server.native("POST", f"/-/v1/memories/{memory}/compact", compact)
         remembering.note(memory, f"/facts/{actor}/", f"{secret} {actor}")
         remembering.note(memory, f"/by-hand/{actor}", f"{secret} {actor}")
         for text in (f"{secret} {actor} said once", f"{secret} {actor}"):
@@ -60,6 +62,7 @@ def test_a_person_is_erased_wholly(server: RunningServer, remembering: Rememberi
     assert [next(iter(json.loads(line))) for line in lines] == ["event"] * 4 + ["record"] * 3 + [
         "change"
     ] * 5 + [
+        *["digest"] * 2,
         *["block"] * 1,
         *["blockVersion"] * 2,
     ]

@@ -9,6 +9,7 @@ from sqlalchemy.engine import RowMapping
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.call import Document
 from innkeeper.services.memory.blocks.store import blocks, to_block, versions
+from innkeeper.services.memory.digests.store import digests, to_digest
 from innkeeper.services.memory.events.store import events, sessions, to_event, turns
 from innkeeper.services.memory.extent import Extent
 from innkeeper.services.memory.model import Memory
@@ -40,7 +41,7 @@ class Contents:
 
     async def export(self, extent: Extent) -> AsyncIterator[Document]:
         """Events in the order in which they came, then records, those that are not valid any more too, then
-        the history of the records, blocks and what they said before."""
+        the history of the records, digests, blocks and what they said before."""
         async with self._database.begin() as connection:
             of_records = await extent.of_records(connection)
             of_changes = await extent.of_changes(connection)
@@ -50,6 +51,8 @@ class Contents:
             yield {"record": one}
         async for one in self._rows(history, of_changes, _change):
             yield {"change": one}
+        async for one in self._rows(digests, extent.of(digests), _digest):
+            yield {"digest": one}
         async for one in self._rows(blocks, extent.of(blocks), _block):
             yield {"block": one}
         async for one in self._rows(versions, extent.of(versions), _version):
@@ -112,6 +115,19 @@ def _change(row: RowMapping) -> Document:
         "text": before and before["text"],
         "namespace": row["namespace"],
         "mac": row["mac"],
+    }
+
+
+def _digest(row: RowMapping) -> Document:
+    digest = to_digest(row)
+    return {
+        "actorId": digest.key.actor,
+        "sessionId": digest.key.session,
+        "branch": digest.key.branch or None,
+        "text": digest.text,
+        "untilEventId": digest.event_id,
+        "turns": digest.turns,
+        "updatedAt": digest.updated_at.isoformat(),
     }
 
 

@@ -6,6 +6,7 @@ from sqlalchemy import ColumnElement, Table, and_, delete, select, tuple_
 
 from innkeeper.engines.store.database import Database, metadata
 from innkeeper.services.memory.blocks.store import blocks, versions
+from innkeeper.services.memory.digests.store import digests
 from innkeeper.services.memory.events.store import branches, events, sessions, turns
 from innkeeper.services.memory.extent import Extent
 from innkeeper.services.memory.learning.store import jobs, progress
@@ -17,7 +18,7 @@ from innkeeper.services.memory.safety.ledger import Ledger
 from innkeeper.services.memory.safety.store import policies
 
 _PIECE = 2000
-_OF_SESSIONS = (sessions, turns, events, branches, jobs, progress, blocks, versions)
+_OF_SESSIONS = (sessions, turns, events, branches, jobs, progress, digests, blocks, versions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from innkeeper.services.memory.context.model import Chosen, Part, Piece, Section
 from innkeeper.services.memory.context.tokens import Counter, clip
 
 # Of these a piece that has no room is cut to what there is, when that is worth it.
-_CUT, _CUT_LEAST = frozenset({Part.BLOCKS, Part.RECENT}), 40
+_CUT, _CUT_LEAST = frozenset({Part.BLOCKS, Part.DIGEST, Part.RECENT}), 40
 
 Candidates = Mapping[Part, Sequence[Piece]]
 

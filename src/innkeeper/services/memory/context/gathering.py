@@ -1,7 +1,7 @@
 """What could go into a context: of each part the pieces, those first that should go in first."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime
 from typing import TypeVar
 
@@ -9,8 +9,8 @@ from innkeeper.kernel.call import Document
 from innkeeper.kernel.caller import Caller
 from innkeeper.services.memory.blocks.model import Block
 from innkeeper.services.memory.blocks.service import Blocks
+from innkeeper.services.memory.context.conversation import Conversation
 from innkeeper.services.memory.context.model import Part, Piece, Wanted
-from innkeeper.services.memory.context.tokens import Counter
 from innkeeper.services.memory.events.model import Event, SessionKey, Turn
 from innkeeper.services.memory.events.service import Events
 from innkeeper.services.memory.model import Memory
@@ -27,37 +27,24 @@ _QUERY_CHARACTERS = 2000
 
 
 class Gathering:
-    def __init__(self, events: Events, blocks: Blocks, recall: Recall, count: Counter) -> None:
+    def __init__(self, conversation: Conversation, events: Events, blocks: Blocks, recall: Recall) -> None:
+        self._conversation = conversation
         self._events = events
         self._blocks = blocks
         self._recall = recall
-        self._count = count
 
     async def pieces(self, caller: Caller, memory: Memory, wanted: Wanted) -> Mapping[Part, Sequence[Piece]]:
         """Raises InvalidRequest, NotFound."""
-        recent = await self._recent(memory, wanted) if wanted.session else []
-        query = wanted.query or next((one.text for one in recent if one.role == "USER"), "")
-        query = query[-_QUERY_CHARACTERS:].strip()
+        found = dict(await self._conversation.pieces(memory, wanted)) if wanted.session else {}
+        last = next((one.text for one in found.get(Part.RECENT, ()) if one.role == "USER"), "")
+        query = (wanted.query or last)[-_QUERY_CHARACTERS:].strip()
         blocks = await self._blocks.of(memory, wanted.actor, wanted.session)
-        found: dict[Part, Sequence[Piece]] = {Part.RECENT: recent, Part.BLOCKS: list(map(_block, blocks))}
+        found[Part.BLOCKS] = list(map(_block, blocks))
         if query and wanted.shares.get(Part.TURNS):
             found[Part.TURNS] = await self._turns(memory, wanted, query)
         if query and wanted.shares.get(Part.RECORDS):
             found[Part.RECORDS] = await self._records(caller, memory, wanted, query)
         return {part: pieces for part, pieces in found.items() if pieces}
-
-    async def _recent(self, memory: Memory, wanted: Wanted) -> list[Piece]:
-        """The newest first, until there are more than have room."""
-        key = SessionKey(memory.account, memory.id, wanted.actor, wanted.session or "")
-        found: list[Piece] = []
-        tokens = 0
-        async for event in self._events.backwards(key, wanted.branch):
-            for piece in reversed(_said(event)):
-                found.append(replace(piece, why={"newest": len(found) + 1}, happened=-len(found)))
-                tokens += self._count(piece.text)
-            if tokens > wanted.tokens:
-                break
-        return found
 
     async def _turns(self, memory: Memory, wanted: Wanted, query: str) -> list[Piece]:
         """Of all sessions of the actor."""
@@ -92,24 +79,6 @@ def _block(block: Block) -> Piece:
         marks={"name": block.key.name, "about": block.description},
         about={"version": block.version},
     )
-
-
-def _said(event: Event) -> list[Piece]:
-    """The turns of an event, in order."""
-    said = event.turns()
-    return [
-        Piece(
-            id=event.id,
-            text=text,
-            why={},
-            marks={"role": role},
-            about={"role": role, "at": event.happened_at.isoformat()},
-            role=role,
-            event=event.id,
-            turns=len(said),
-        )
-        for role, text in said
-    ]
 
 
 def _turn(hit: Hit[Turn], event: Event) -> Piece:

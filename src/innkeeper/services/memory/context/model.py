@@ -12,15 +12,22 @@ class Part(StrEnum):
     prompts holds it; then what the query brings up; the conversation last."""
 
     BLOCKS = "blocks"
+    DIGEST = "digest"  # of the turns before the recent ones
     RECORDS = "records"
     TURNS = "turns"  # older ones, word for word
     RECENT = "recent"
 
 
-STABLE = frozenset({Part.BLOCKS})
+STABLE = frozenset({Part.BLOCKS, Part.DIGEST})
 
 # What each part may have of the budget while the others need theirs.
-SHARES: Mapping[Part, float] = {Part.BLOCKS: 2, Part.RECORDS: 2, Part.TURNS: 2, Part.RECENT: 4}
+SHARES: Mapping[Part, float] = {
+    Part.BLOCKS: 2,
+    Part.DIGEST: 2,
+    Part.RECORDS: 2,
+    Part.TURNS: 2,
+    Part.RECENT: 4,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +67,8 @@ class Section:
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """A request. Without a `query`, the last that the user said is what is looked for. Records are those that
-    the strategies make for the actor alone, unless `namespace_paths` says otherwise."""
+    the strategies make for the actor alone, unless `namespace_paths` says otherwise. When the turns that have
+    no digest take more tokens than `above`, those older than the newest of `keep` tokens get one."""
 
     actor: str
     session: str | None
@@ -69,6 +77,8 @@ class Wanted:
     branch: str
     namespace_paths: Sequence[str] | None = None
     shares: Mapping[Part, float] = field(default_factory=lambda: SHARES)
+    above: int | None = None
+    keep: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

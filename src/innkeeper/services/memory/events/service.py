@@ -12,6 +12,7 @@ from innkeeper.kernel.caller import Caller
 from innkeeper.kernel.clock import Clock
 from innkeeper.kernel.errors import NotFound
 from innkeeper.kernel.page import Page, PageRequest
+from innkeeper.services.memory.digests.model import Ending
 from innkeeper.services.memory.events import store, writing_store
 from innkeeper.services.memory.events.branches import Lineage, lineage
 from innkeeper.services.memory.events.journal import Journal
@@ -90,16 +91,27 @@ class Events:
         shown = page.page(found[: page.size + 1], key=lambda row: (row[0][0].isoformat(), str(row[0][1])))
         return Page([event for _, event in shown.items], shown.next_token)
 
-    async def backwards(self, key: SessionKey, branch: str) -> AsyncIterator[Event]:
-        """A branch with what led to it, the newest first."""
+    async def backwards(
+        self, key: SessionKey, branch: str, ending: Ending | None = None
+    ) -> AsyncIterator[tuple[store.Place, Event]]:
+        """A branch with what led to it, the newest first, each with its place; without what is in the digest
+        that ends there."""
         line = await self._line(key, {"name": branch, "includeParentBranches": True})
         now, after, more = self._clock.now(), None, True
         while more:
             async with self._database.begin() as connection:
-                rows = await store.list_events(connection, key, line, after, _SCAN, now)
-            for _, event in rows:
-                yield event
+                rows = await store.list_events(connection, key, line, after, _SCAN, now, ending)
+            for row in rows:
+                yield row
             after, more = rows[-1][0] if rows else None, len(rows) == _SCAN
+
+    async def oldest(
+        self, key: SessionKey, branch: str, ending: Ending | None, until: store.Place, limit: int
+    ) -> Sequence[tuple[store.Place, Event]]:
+        """Of a branch with what led to it what is not in its digest, before a place, the oldest first."""
+        line = await self._line(key, {"name": branch, "includeParentBranches": True})
+        async with self._database.begin() as connection:
+            return await store.oldest_events(connection, key, line, ending, until, limit, self._clock.now())
 
     async def still_there(self, key: SessionKey, branch: str, ids: Collection[str]) -> dict[str, Event]:
         """Of a memory's events those that have not expired; in the session itself, only those of a branch and

@@ -20,6 +20,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    true,
     tuple_,
     update,
 )
@@ -28,6 +29,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.engines.store.database import Moment, metadata
 from innkeeper.kernel.call import Document
+from innkeeper.services.memory.digests.model import Ending
+from innkeeper.services.memory.digests.store import digests
 from innkeeper.services.memory.events.branches import Lineage
 from innkeeper.services.memory.events.model import Event, SessionKey, Turn
 
@@ -134,9 +137,13 @@ async def list_events(
     after: Place | None,
     limit: int,
     now: datetime,
+    ending: Ending | None = None,
 ) -> list[tuple[Place, Event]]:
-    """The newest first, each with its place; of one line of branches, or of all."""
-    query = select(events).where(of_session(events, key), events.c.listed, events.c.expires_at > now)
+    """The newest first, each with its place; of one line of branches, or of all; without what is in the
+    digest that ends there."""
+    query = select(events).where(
+        of_session(events, key), events.c.listed, events.c.expires_at > now, _beyond(ending)
+    )
     if lineage is not None:
         query = query.where(_on(lineage))
     if after is not None:
@@ -145,6 +152,44 @@ async def list_events(
     query = query.order_by(events.c.happened_at.desc(), events.c.id.desc()).limit(limit)
     rows = (await connection.execute(query)).mappings()
     return [((row["happened_at"], row["id"]), to_event(row)) for row in rows]
+
+
+async def oldest_events(
+    connection: AsyncConnection,
+    key: SessionKey,
+    lineage: Lineage,
+    ending: Ending | None,
+    until: Place,
+    limit: int,
+    now: datetime,
+) -> list[tuple[Place, Event]]:
+    """Those on the line that no digest has, before a place; the oldest first, each with its place."""
+    last = literal(until[0], Moment), literal(until[1])
+    query = select(events).where(
+        of_session(events, key),
+        events.c.listed,
+        events.c.expires_at > now,
+        _on(lineage),
+        tuple_(events.c.happened_at, events.c.id) < tuple_(*last),
+        _beyond(ending),
+    )
+    query = query.order_by(events.c.happened_at, events.c.id).limit(limit)
+    rows = (await connection.execute(query)).mappings()
+    return [((row["happened_at"], row["id"]), to_event(row)) for row in rows]
+
+
+async def keeps_events(connection: AsyncConnection, key: SessionKey, rows: Sequence[int]) -> bool:
+    """Whether they are all there, and stay until the transaction ends."""
+    query = select(events.c.id).where(of_session(events, key), events.c.id.in_(rows))
+    return len((await connection.execute(query.with_for_update(read=True))).all()) == len(rows)
+
+
+def _beyond(ending: Ending | None) -> ColumnElement[bool]:
+    """What is not in the digest that ends there."""
+    if ending is None:
+        return true()
+    place = literal(ending.happened_at, Moment), literal(ending.row)
+    return or_(tuple_(events.c.happened_at, events.c.id) > tuple_(*place), events.c.id > ending.seen)
 
 
 async def events_beside(
@@ -191,11 +236,12 @@ async def find_branches(connection: AsyncConnection, key: SessionKey) -> dict[st
 
 
 async def delete_event(connection: AsyncConnection, key: SessionKey, event_id: str, now: datetime) -> bool:
-    """False when there is none."""
+    """False when there is none. What was made of it goes too."""
     found = events.c.event_id == event_id, of_session(events, key), events.c.listed
     if not (await connection.execute(delete(events).where(*found))).rowcount:
         return False
     await connection.execute(delete(turns).where(turns.c.event_id == event_id, of_session(turns, key)))
+    await connection.execute(delete(digests).where(of_session(digests, key)))
     await connection.execute(update(sessions).where(of_session(sessions, key)).values(touched_at=now))
     return True
 
@@ -250,13 +296,14 @@ async def prune_events(connection: AsyncConnection, now: datetime, limit: int) -
 
 
 async def prune_sessions(connection: AsyncConnection, now: datetime, idle: timedelta) -> None:
-    """Delete those, with their branches, that have no events and were not touched for so long."""
+    """Delete those, with their branches and digests, that have no events and were not touched for so long."""
     names = "account", "memory", "actor", "session"
     same = [events.c[name] == sessions.c[name] for name in names]
     empty = ~select(events.c.id).where(*same).exists()
     await connection.execute(delete(sessions).where(sessions.c.touched_at < now - idle, empty))
-    kept = select(sessions.c.session).where(*(sessions.c[name] == branches.c[name] for name in names))
-    await connection.execute(delete(branches).where(~kept.exists()))
+    for table in (branches, digests):
+        kept = select(sessions.c.session).where(*(sessions.c[name] == table.c[name] for name in names))
+        await connection.execute(delete(table).where(~kept.exists()))
 
 
 def to_event(row: RowMapping) -> Event:

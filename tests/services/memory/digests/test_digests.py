@@ -1,0 +1,135 @@
+"""A long conversation is digested, its turns stay, and nothing of what was erased is left in a digest."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from innkeeper.engines.extraction.extractor import (
+    ExtractionError,
+    Finding,
+    Guidance,
+    Kind,
+    Known,
+    Reading,
+    Verdict,
+)
+from innkeeper.engines.store.database import Database
+from innkeeper.kernel.errors import NotFound
+from innkeeper.kernel.page import PageRequest
+from innkeeper.services.memory.digests.model import Pace
+from innkeeper.services.memory.digests.service import Digests
+from innkeeper.services.memory.events.model import SessionKey
+from tests.running import RunningServer
+from tests.services.memory.remembering import NOON, Remembering
+from tests.services.memory.test_expiry import ANN, Desk
+
+
+def parts(context: Any) -> dict[str, list[str]]:
+    return {one["part"]: [piece["text"] for piece in one["pieces"]] for one in context["parts"]}
+
+
+def test_a_long_conversation_is_digested(server: RunningServer, remembering: Remembering) -> None:
+    memory = remembering.create()
+
+    def say(number: int, **members: Any) -> Any:
+        text = f"Step {number}: I moved the report of Oslo number {number} to /srv/reports/{number}.txt."
+        at = NOON + timedelta(minutes=number)
+        return remembering.say(memory, text, eventTimestamp=at, **members)["eventId"]
+
+    def compose(tokens: int = 800, **members: Any) -> dict[str, list[str]]:
+        wanted = {"actor": "ann", "session": "first", "tokens": tokens, "parts": {"turns": 0}, **members}
+        return parts(server.native("POST", f"/-/v1/memories/{memory}/context", wanted))
+
+    ids = [say(number) for number in range(30)]
+    whole = compose(20_000)
+    assert len(whole["recent"]) == 30
+    assert "digest" not in whole
+    first = compose()
+    assert "/srv/reports/" in first["digest"][0]
+    assert first["recent"][-1].startswith("Step 29:")
+    assert len(first["recent"]) < 15
+    assert compose() == first
+    assert len(remembering.heard(memory, maxResults=100)) == 30
+
+    # What comes late is no part of the digest, and is not lost.
+    remembering.say(memory, "Also, call Ada.", eventTimestamp=NOON - timedelta(days=1))
+    assert compose()["recent"] == ["Also, call Ada.", *first["recent"]]
+    fork = {"name": "other", "rootEventId": ids[3]}
+    remembering.say(memory, "Another way.", branch=fork, eventTimestamp=NOON + timedelta(hours=1))
+    assert compose(branch="other")["recent"][-1] == "Another way."
+
+    for number in range(30, 50):
+        say(number)
+    compact = {"actor": "ann", "session": "first", "keep": 0}
+    digest = server.native("POST", f"/-/v1/memories/{memory}/compact", compact)["digest"]
+    assert digest["turns"] == 50
+    assert compose()["recent"] == ["Step 49: I moved the report of Oslo number 49 to /srv/reports/49.txt."]
+    assert server.native("POST", f"/-/v1/memories/{memory}/compact", compact)["digest"] == digest
+    lines = server.native("GET", f"/-/v1/memories/{memory}/export?actor=ann&session=first")
+    assert '{"digest": {"actorId": "ann", "sessionId": "first", "branch": null,' in lines
+
+    remembering.data.delete_event(memoryId=memory, actorId="ann", sessionId="first", eventId=ids[0])
+    assert len(compose(20_000)["recent"]) == 50
+
+
+class Scripted:
+    """An extractor that fails, or does something first, and says what it was asked."""
+
+    def __init__(self) -> None:
+        self.failure: ExtractionError | None = None
+        self.before: Any = None
+        self.asked: list[Reading] = []
+
+    async def extract(self, reading: Reading) -> Sequence[Finding]:
+        self.asked.append(reading)
+        if self.before is not None:
+            await self.before()
+        if self.failure is not None:
+            raise self.failure
+        said = [*reading.present, *(turn.text for turn in reading.turns)]
+        return [Finding("+".join(said), [reading.turns[0].id], reading.turns[0].at)]
+
+    async def consolidate(
+        self, kind: Kind, finding: Finding, known: Sequence[Known], guidance: Guidance
+    ) -> Verdict:
+        raise AssertionError("a digest is not held against records")
+
+
+async def test_a_digest_goes_on_piece_by_piece_and_survives_failures(
+    database: Database, tmp_path: Any
+) -> None:
+    desk, extractor = Desk(database, tmp_path), Scripted()
+    digests = Digests(database, desk.events, extractor, Pace(2, 10.0, 60.0), desk.clock)
+    made = await desk.memories.create(ANN, {"name": "long", "eventExpiryDuration": 3})
+    key = SessionKey(made.account, made.id, "ann", "s")
+    for _ in range(5):
+        await desk.say(made.id, "s")
+        desk.clock.pass_time(1)
+    until = desk.clock.now(), 0
+
+    extractor.failure = ExtractionError("no model answers")
+    assert await digests.extend_in_time(key, "main", until) is None
+    extractor.failure = None
+    assert await digests.extend_in_time(key, "main", until) is None  # it rests
+    assert len(extractor.asked) == 1
+    desk.clock.pass_time(61)
+    digest = await digests.extend_in_time(key, "main", until)
+    assert digest is not None
+    assert (digest.turns, digest.version, digest.text) == (5, 3, "+".join(["hello"] * 5))
+    assert [(len(one.turns), len(one.present)) for one in extractor.asked[1:]] == [(2, 0), (2, 1), (1, 1)]
+    assert "Open" in extractor.asked[1].guidance.prompt
+    assert await digests.extend(key, "main", until) == digest
+
+    async def erase() -> None:
+        where = {"memoryId": made.id, "actorId": "ann", "sessionId": "s"}
+        (newest, *_) = (await desk.events.list(ANN, where, PageRequest())).items
+        await desk.events.delete(ANN, {**where, "eventId": newest.id})
+
+    await desk.say(made.id, "s")
+    desk.clock.pass_time(1)
+    extractor.before = erase
+    with pytest.raises(NotFound, match="erased"):
+        await digests.extend(key, "main", (desk.clock.now(), 0))
+    assert await digests.find(key, "main") is None
