@@ -2,7 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 
+from innkeeper.engines.extraction.extractive.claims import claims_of
+from innkeeper.engines.extraction.extractive.consolidation import SPEAKER, verdict
 from innkeeper.engines.extraction.extractive.digest import digest
 from innkeeper.engines.extraction.extractive.episodes import episodes
 from innkeeper.engines.extraction.extractive.moments import moment
@@ -20,8 +23,8 @@ from innkeeper.engines.extraction.extractor import (
 )
 from innkeeper.engines.extraction.hygiene.sieve import sift
 from innkeeper.engines.extraction.language.sentences import sentences
-from innkeeper.engines.extraction.language.words import normalised
 
+_OF_A_CLAIM = 0.5  # more salience
 _MOST_OF_A_TURN = 50  # findings; a long document stays searchable as the turn that it is
 
 
@@ -39,9 +42,7 @@ class Extractive:
         if kind is Kind.SUMMARY:
             older = [one.id for one in known if one.at <= finding.at]
             return Verdict(Action.UPDATE, older) if older else Verdict(Action.ADD)
-        said = normalised(finding.text)
-        same = [one.id for one in known if normalised(one.text) == said]
-        return Verdict(Action.SKIP, same) if same else Verdict(Action.ADD)
+        return await asyncio.to_thread(verdict, finding, known)
 
 
 def _found(given: Reading) -> Sequence[Finding]:
@@ -63,14 +64,33 @@ def _of_turn(kind: Kind, turn: Said) -> list[Finding]:
         kept = [span for span in spans if turn.role == "USER" and is_preference(span)][:_MOST_OF_A_TURN]
     else:
         kept = _most_telling(list(spans), turn.role)
-    return [Finding(span, [turn.id], moment(span, turn.at)) for span in kept]
+    speaker = {SPEAKER: {"stringValue": turn.role}} if turn.role == "ASSISTANT" else {}
+    return [Finding(span, [turn.id], _time_of(span, turn), speaker) for span in kept]
+
+
+def _of_claims(span: str, role: str) -> float:
+    """A person's claim is worth keeping, in however few words."""
+    return 0.5 if role == "USER" and claims_of(span).claims else 0.0
 
 
 def _most_telling(spans: Sequence[str], role: str) -> list[str]:
     """In order; of too many the best."""
     if role == "TOOL":
         return []
-    worth = [(salience(span, role), span) for span in spans]
+    worth = [(_worth(span, role), span) for span in spans]
     telling = [(score, span) for score, span in worth if score >= WORTH_KEEPING]
     best = {span for _, span in sorted(telling, reverse=True)[:_MOST_OF_A_TURN]}
     return [span for _, span in telling if span in best]
+
+
+def _worth(span: str, role: str) -> float:
+    """A person's claim is worth keeping, in however few words."""
+    score = salience(span, role)
+    claim = role == "USER" and WORTH_KEEPING - _OF_A_CLAIM <= score < WORTH_KEEPING and claims_of(span).claims
+    return score + _OF_A_CLAIM if claim else score
+
+
+def _time_of(span: str, turn: Said) -> datetime:
+    """What happens, happens at its own time; what holds, holds when it is said."""
+    at = moment(span, turn.at)
+    return turn.at if at != turn.at and any(one.single for one in claims_of(span).claims) else at

@@ -23,6 +23,7 @@ _LATIN_MARKS = {
     "\uff09": ")",
     "\u3000": " ",
 }
+CHINESE = re.compile("[\u4e00-\u9fff]")
 _PLAIN = str.maketrans(_LATIN_MARKS)
 
 

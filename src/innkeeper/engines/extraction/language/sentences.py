@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from innkeeper.engines.extraction.language.patterns import plain
 
-_END = re.compile(r"(?:。|[!?;](?=[^\x00-\x7f]))+[」』\"')]*|[.!?…]+[\"')\]]*(?=\s|$)|;(?=\s)|\n")
+_END = re.compile(r"(?:。|[!?](?=[^\x00-\x7f]))+[」』\"')]*|[.!?…]+[\"')\]]*(?=\s|$)|\n")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:mr|mrs|ms|dr|st|prof|jr|sr|vs|no|approx|e\.g|i\.e|[A-Z])"
     r"|\b[ap]\.m|\b(?:inc|ltd|co|corp|etc))\.$",

@@ -5,24 +5,29 @@ import unicodedata
 from functools import lru_cache
 from pathlib import Path
 
-from innkeeper.engines.extraction.language.patterns import plain
-from innkeeper.engines.search.words import asked, told
+from innkeeper.engines.extraction.language.patterns import CHINESE, plain
 
+_RUN = re.compile("[\u4e00-\u9fff]+|[^\\W_\u4e00-\u9fff]+")
 _SHORTENED = re.compile(r"n't\b|'(?:m|re|s|ve|ll|d|t)\b", re.IGNORECASE)
 _LINES = Path(__file__).with_name("words.txt").read_text("utf-8").splitlines()
-_FILLER = frozenset(word for line in _LINES if not line.startswith("#") for word in line.split())
+_AROUND = frozenset(word for line in _LINES if not line.startswith("#") for word in line.split())
 
 
 def normalised(text: str) -> str:
     """The text without case, width, marks and space: equal for what is the same but for its looks."""
-    return " ".join(told(unicodedata.normalize("NFKC", plain(text)).casefold()))
+    return " ".join(_RUN.findall(unicodedata.normalize("NFKC", plain(text)).casefold()))
 
 
 @lru_cache(maxsize=20_000)
 def content(text: str) -> frozenset[str]:
     """What the text speaks of: its words without those that are in every sentence."""
-    words = (word for word in asked(_SHORTENED.sub("", plain(text))) if word not in _FILLER)
-    return frozenset(map(stem, words))
+    runs = _RUN.findall(_SHORTENED.sub("", plain(text)).lower())
+    return frozenset(stem(word) for run in runs for word in _words(run) if word not in _AROUND)
+
+
+def _words(run: str) -> list[str]:
+    """Chinese is written without spaces: each pair of neighbours is as good as a word."""
+    return [run] if len(run) == 1 or not CHINESE.match(run) else [run[i : i + 2] for i in range(len(run) - 1)]
 
 
 def stem(word: str) -> str:

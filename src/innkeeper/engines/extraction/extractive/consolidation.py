@@ -1,0 +1,143 @@
+"""What a finding is to the records near it: the same, their successor, or something else.
+
+How alike two texts look does not decide it: `I work at Initech` and `I work at Globex` look more alike than
+two ways of saying the same. What they claim decides it, and what is not clear is added: nothing is lost.
+"""
+
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from innkeeper.engines.extraction.extractive.claims import ENDED, ME, YOU, Claim, Claims, claims_of
+from innkeeper.engines.extraction.extractor import Action, Finding, Known, Verdict
+from innkeeper.engines.extraction.language.patterns import plain
+from innkeeper.engines.extraction.language.words import content, normalised
+
+SPEAKER = "speaker"  # metadata of a finding that an assistant said
+
+_LASTING = frozenset(("visit",))  # what happened does not end
+_RECALLED_WORDS = 2  # that an assistant may put in besides when it recalls what it knows
+_DENIAL = re.compile(r"\b(?:not?|never|cannot|without|neither)\b|n't\b|[不没别非]", re.IGNORECASE)
+_NUMBER = re.compile(r"\d+")
+_MEASURES = frozenset(("email", "money", "date", "time", "phone"))
+
+
+def verdict(finding: Finding, known: Sequence[Known]) -> Verdict:
+    """ADD when unsure. What is older than a record never takes its place."""
+    if repeated := [one.id for one in known if _same_words(finding.text, one.text)]:
+        return Verdict(Action.SKIP, repeated)
+    recalled = SPEAKER in finding.metadata
+    claims = claims_of(finding.text)
+    told = _aligned(_to_the_user(claims) if recalled else claims, known)
+    room = _RECALLED_WORDS if recalled else 0
+    if repeated := [one.id for one in known if _says_already(told, one.text, room)]:
+        return Verdict(Action.SKIP, repeated)
+    opposed = [one for one in known if _contradicts(told, finding.text, claims_of(one.text))]
+    if opposed and recalled and not told.changed:
+        return Verdict(
+            Action.SKIP
+        )  # what people say of themselves stands against an assistant's recollection
+    contained = [one for one in known if told.claims and _says_already(claims_of(one.text), finding.text)]
+    older = [one.id for one in (*opposed, *contained) if one.at <= finding.at]
+    return Verdict(Action.UPDATE, list(dict.fromkeys(older))) if older else Verdict(Action.ADD)
+
+
+def _to_the_user(told: Claims) -> Claims:
+    """An assistant speaks to the one of whom the records are."""
+    turned = (replace(one, subject=ME) if one.subject == YOU else one for one in told.claims)
+    return replace(told, claims=tuple(turned))
+
+
+def _same_words(text: str, other: str) -> bool:
+    """The same words, perhaps in another order, unless names may have changed places."""
+    if normalised(text) == normalised(other):
+        return True
+    words = content(text)
+    return (
+        len(words) > 1
+        and words == content(other)
+        and _denies(text) is _denies(other)
+        and _NUMBER.findall(text) == _NUMBER.findall(other)
+        and _names(text) == _names(other)
+    )
+
+
+def _says_already(told: Claims, other: str, room: int = 0) -> bool:
+    """Whether the other makes the same claims, in whatever words, and all other words but for `room`."""
+    theirs = claims_of(other)
+    words = content(other) | theirs.rest | _values(theirs)
+    return (
+        bool(told.claims)
+        and all(any(_agree(mine, one) for one in theirs.claims) for mine in told.claims)
+        and len((told.rest | _values(told)) - words) <= room
+    )
+
+
+def _contradicts(told: Claims, text: str, theirs: Claims) -> bool:
+    """Whether it contradicts some claim, and leaves none of them that it says nothing about."""
+    stated = [one for one in theirs.claims if one.slot != ENDED]
+    lasting = [one for one in stated if one.holds or not one.single] or stated
+    opposed = [one for one in lasting if any(_oppose(mine, one, text) for mine in told.claims)]
+    agreed = [one for one in lasting if any(_agree(mine, one) for mine in told.claims)]
+    return bool(opposed) and len({*opposed, *agreed}) == len(set(lasting))
+
+
+def _oppose(mine: Claim, theirs: Claim, text: str) -> bool:
+    if mine.slot == ENDED:
+        mentioned = theirs.subject == ME or theirs.slot in _MEASURES or theirs.subject in content(text)
+        return theirs.holds and theirs.slot not in _LASTING and mentioned and _alike(mine, theirs)
+    if (mine.slot, mine.subject) != (theirs.slot, theirs.subject):
+        return False
+    if mine.holds is not theirs.holds:
+        return _alike(mine, theirs)
+    return mine.holds and mine.single and theirs.single and not _alike(mine, theirs)
+
+
+def _agree(mine: Claim, theirs: Claim) -> bool:
+    same = (mine.slot, mine.subject, mine.holds) == (theirs.slot, theirs.subject, theirs.holds)
+    return same and _alike(mine, theirs)
+
+
+def _alike(mine: Claim, theirs: Claim) -> bool:
+    return mine.value <= theirs.value or theirs.value <= mine.value
+
+
+def _values(told: Claims) -> frozenset[str]:
+    return frozenset(word for one in told.claims for word in one.value)
+
+
+def _aligned(told: Claims, known: Sequence[Known]) -> Claims:
+    """A measure's topic may be named in fewer words, or in more: where that can mean one topic, it does."""
+    same = (_topical(one, told.changed, known) for one in told.claims)
+    return replace(told, claims=tuple(itertools.chain.from_iterable(same)))
+
+
+def _topical(claim: Claim, changed: bool, known: Sequence[Known]) -> list[Claim]:
+    if claim.slot not in _MEASURES:
+        return [claim]
+    words = set(claim.subject.split())
+    near = {
+        one.subject
+        for one in _measures(claim.slot, known)
+        if (changed or one.value == claim.value) and _nested(words, set(one.subject.split()))
+    }
+    alike = all(_nested(set(one.split()), set(other.split())) for one in near for other in near)
+    return [replace(claim, subject=topic) for topic in sorted(near)] if near and alike else [claim]
+
+
+def _nested(words: set[str], others: set[str]) -> bool:
+    return words <= others or others <= words
+
+
+def _measures(slot: str, known: Sequence[Known]) -> Iterator[Claim]:
+    for one in known:
+        yield from (claim for claim in claims_of(one.text).claims if claim.slot == slot)
+
+
+def _denies(text: str) -> bool:
+    return _DENIAL.search(plain(text)) is not None
+
+
+def _names(text: str) -> list[str]:
+    return re.findall(r"(?<=\s)[A-Z]\w+", text)
