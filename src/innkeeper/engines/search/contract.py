@@ -123,6 +123,17 @@ class SearchContract:
         assert [one.id for one in rank(candidates, "What is new for Gina, a piano?", 10)] == [2, 1]
         assert {candidates.names[role] for role in candidates.roles} == {"", "USER"}
 
+    async def test_a_person_is_not_drowned_by_long_answers(self, search: Search) -> None:
+        advice = "Here is a guide to marathon training: run marathon distances slowly. " * 2
+        for answer, best in ((advice * 4, 2), ("A marathon, great, marathon!", 1)):
+            passages = [
+                Passage(1, "/", answer, role="ASSISTANT", vector=direction(1, 0.1)),
+                Passage(2, "/", "I ran a marathon in spring.", role="USER", vector=direction(1, 0.2)),
+            ]
+            await search.put("shelf", passages)
+            candidates = await search.candidates("shelf", _EVERYTHING, "marathon", direction(1, 0), 10)
+            assert rank(candidates, "marathon", 1)[0].id == best, answer
+
     async def test_a_scope_shows_itself_or_all_below_and_nothing_else(self, search: Search) -> None:
         scopes = ["/a/", "/a/b/", "/ab/", "/a/b/c/", "/A/"]
         await search.put(

@@ -87,9 +87,9 @@ FROM search_passages WHERE {scope} AND width = {width}
 ORDER BY vector::halfvec({width}) <=> CAST(:vector AS halfvec({width})) LIMIT :limit
 """
 _WITH_NEIGHBOURS = """
-SELECT id, thread, place, speaker, role FROM search_passages WHERE shelf = :shelf AND id = ANY(:ids)
+SELECT id, thread, place, speaker, role, length FROM search_passages WHERE shelf = :shelf AND id = ANY(:ids)
 UNION
-SELECT other.id, other.thread, other.place, other.speaker, other.role
+SELECT other.id, other.thread, other.place, other.speaker, other.role, other.length
 FROM search_passages AS one JOIN search_passages AS other ON other.shelf = one.shelf
     AND other.thread = one.thread AND other.place BETWEEN one.place - 2 AND one.place + 2
 WHERE one.shelf = :shelf AND one.id = ANY(:best) AND one.thread <> '' AND other.{scope}
@@ -259,6 +259,7 @@ def _columns(rows: Sequence[Any], words: Mapping[int, float], meaning: Mapping[i
         np.array([row.place for row in rows], np.int32),
         np.array([names.index(row.speaker) for row in rows], np.int32),
         np.array([names.index(row.role) for row in rows], np.int32),
+        np.array([row.length for row in rows], np.float64),
         np.array([words.get(row.id, 0.0) for row in rows], np.float64),
         np.array([meaning.get(row.id, np.nan) for row in rows], np.float64),
         names,

@@ -1,4 +1,4 @@
-"""From candidates to an answer: words, meaning, neighbours, thread and speaker in one score.
+"""From candidates to an answer: words, meaning, neighbours, thread, speaker and role in one score.
 
 Scores are fused, not ranks: how much better the best hit is than the next is what a rank forgets, and a list
 of ranks of two searches of unlike strength is worse than the better one alone. Each part is brought to the
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from innkeeper.engines.search.search import Candidates
 from innkeeper.engines.search.words import told
 
-# Cosines of one query spread by about 0.12; six such steps weigh as much as the best hit by words.
+# The best hit by words weighs as much as four or five steps of meaning: cosines of one query spread by 0.12.
+_WORDS = 0.6
 _COSINE_STEP = 0.12
 _STEPS = 6
 # What a passage gains from those one and two places away: an answer stands beside its question.
@@ -21,6 +22,10 @@ _NEIGHBOUR = (0.2, 0.1)
 # And from the best three of its thread: who spoke of it once spoke of it again.
 _THREAD, _BEST = 0.5, 3
 _SPEAKER = 0.2
+# What the person says is asked for more than what they are told at length. Where both say as much, it is a
+# talk among equals, and nobody gains; where the others say so many times as much, the person gains it all.
+_ROLE, _MUCH_MORE = 0.6, 3
+_PERSON = "USER"
 
 _Floats = NDArray[np.float64]
 
@@ -36,6 +41,7 @@ class Found:
     neighbours: float
     thread: float
     speaker: float
+    role: float
 
 
 def rank(candidates: Candidates, query: str, limit: int) -> list[Found]:
@@ -46,15 +52,16 @@ def rank(candidates: Candidates, query: str, limit: int) -> list[Found]:
     neighbours = _of_neighbours(candidates, words + meaning)
     thread = _of_thread(candidates.threads, words + meaning + neighbours)
     speaker = _of_speaker(candidates, query)
-    score = words + meaning + neighbours + thread + speaker
-    parts = np.stack([score, words, meaning, neighbours, thread, speaker], axis=1)
+    role = _of_role(candidates)
+    score = words + meaning + neighbours + thread + speaker + role
+    parts = np.stack([score, words, meaning, neighbours, thread, speaker, role], axis=1)
     best = np.lexsort((candidates.ids, -score))[:limit]
     return [Found(int(candidates.ids[row]), *map(float, parts[row])) for row in best]
 
 
 def _by_words(scores: _Floats) -> _Floats:
     """A share of the best score."""
-    return scores / (scores.max() or 1.0)
+    return _WORDS * scores / (scores.max() or 1.0)
 
 
 def _by_meaning(cosines: _Floats) -> _Floats:
@@ -98,3 +105,12 @@ def _of_speaker(candidates: Candidates, query: str) -> _Floats:
     speakers, inverse = np.unique(candidates.speakers, return_inverse=True)
     named = np.array([not asked.isdisjoint(told(candidates.names[one])) for one in speakers])
     return np.where(named[inverse], _SPEAKER, 0.0)
+
+
+def _of_role(candidates: Candidates) -> _Floats:
+    persons = np.array([name == _PERSON for name in candidates.names])[candidates.roles]
+    if persons.all() or not persons.any():
+        return np.zeros(len(persons))
+    more = candidates.lengths[~persons].mean() / max(candidates.lengths[persons].mean(), 1.0)
+    share = np.clip(np.log(max(more, 1.0)) / np.log(_MUCH_MORE), 0.0, 1.0)
+    return np.where(persons, _ROLE * share, 0.0)

@@ -48,7 +48,7 @@ class Candidates:
     """Columns of equal length, a passage a row. `words` is its BM25 score (0 where no word is shared),
     `meaning` its cosine (NaN where it was not among the nearest, or has no vector). Rows with neither are
     neighbours of a candidate. `threads` tells passages of different threads apart, and 0 is none; `speakers`
-    and `roles` index `names`.
+    and `roles` index `names`; `lengths` counts words.
     """
 
     ids: NDArray[np.int64]
@@ -56,6 +56,7 @@ class Candidates:
     places: NDArray[np.int32]
     speakers: NDArray[np.int32]
     roles: NDArray[np.int32]
+    lengths: NDArray[np.float64]
     words: NDArray[np.float64]
     meaning: NDArray[np.float64]
     names: Sequence[str]

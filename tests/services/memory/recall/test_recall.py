@@ -142,5 +142,5 @@ def test_what_was_said_is_found_word_for_word(
     assert said("--actor", "ann", "--session", "second") == ["I never learned to swim."]
     assert said("--actor", "carol") == []
     shown = user.ok("innkeeper", "memory", "search", name, "cello", "--actor", "bob")
-    assert "words 1.00" in shown
+    assert "words 0.60" in shown
     assert "USER: My cello is from Cremona." in shown

@@ -42,6 +42,11 @@ class Postings:
         loose = self._loose_words.bytes + self._loose_rows.bytes + self._loose_times.bytes
         return 12 * len(self._words) + loose + self._lengths.bytes
 
+    @property
+    def lengths(self) -> NDArray[np.float64]:
+        """Of each row, in words."""
+        return self._lengths.rows
+
     def add(self, words: NDArray[np.uint32], times: NDArray[np.float32], counts: NDArray[np.int64]) -> None:
         """More rows, each with its count of entries."""
         rows = np.repeat(np.arange(len(counts)), counts)

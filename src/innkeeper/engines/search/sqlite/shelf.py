@@ -62,7 +62,7 @@ class SqliteShelf:
             if self._number("PRAGMA user_version") != _VERSION:
                 for statement in _SCHEMA:
                     self._connection.execute(statement)
-        self._names = Numbers()
+        self._threads, self._names = Numbers(), Numbers()
         self._views: OrderedDict[Scope, View] = OrderedDict()
         self._seen = self._number("PRAGMA data_version")
         self._width = self._number("SELECT coalesce(max(length(vector)), 0) FROM passages") // 2
@@ -108,6 +108,7 @@ class SqliteShelf:
             view.places.rows[chosen],
             view.speakers.rows[chosen],
             view.roles.rows[chosen],
+            view.postings.lengths[chosen],
             scores[chosen],
             cosines,
             self._names.names,
@@ -167,7 +168,7 @@ class SqliteShelf:
         )
         return Lines(
             np.array(ids, np.int64),
-            np.array([self._names.of(name) for name in threads], np.int32),
+            np.array([self._threads.of(name) for name in threads], np.int32),
             np.array(places, np.int32),
             np.array([self._names.of(name) for name in speakers], np.int32),
             np.array([self._names.of(name) for name in roles], np.int32),

@@ -9,6 +9,8 @@ from sqlalchemy import Row
 from innkeeper.engines.search.search import Passage, Scope
 from innkeeper.services.memory import namespaces
 
+_BEFORE_CHARACTERS = 240
+
 
 def of_turn(row: Row[Any]) -> Passage:
     """`row` is a turn with the text `before` it. Who said it is the actor, or the role of who answered."""
@@ -19,7 +21,7 @@ def of_turn(row: Row[Any]) -> Passage:
         thread=session_scope(row.actor, row.session).path,
         place=row.position,
         speaker=row.actor if row.role == "USER" else row.role.lower(),
-        before=row.before or "",
+        before=_end(row.before or ""),
         happened=in_words(row.happened_at),
         role=row.role,
     )
@@ -47,6 +49,13 @@ def record_scope(scope: namespaces.Scope) -> Scope:
 def in_words(moment: datetime) -> str:
     """As people write it: `Monday, 8 May 2023`."""
     return f"{moment:%A}, {moment.day} {moment:%B} {moment.year}"
+
+
+def _end(text: str) -> str:
+    """Where a long turn stops and asks; the rest of it would drown a short answer."""
+    if len(text) <= _BEFORE_CHARACTERS:
+        return text
+    return text[-_BEFORE_CHARACTERS:].partition(" ")[2] or text[-_BEFORE_CHARACTERS:]
 
 
 def _path(parts: list[str]) -> str:
