@@ -243,8 +243,9 @@ class Settings(BaseSettings):
 
     memory_max_count: Annotated[int, Field(description="Memories that an account may have.")] = 150
     memory_max_strategies: Annotated[int, Field(description="Strategies that a memory may have.")] = 6
+    # Clients fill an event with 10 MB before they quote it.
     memory_event_max_bytes: Annotated[int, Field(description="Largest payload of one event, as JSON.")] = (
-        10_000_000
+        10_485_760
     )
     memory_queue_max_events: Annotated[
         int, Field(description="Events that may wait to be written before more are refused.")

@@ -3,8 +3,9 @@ E2B's SDKs.
 
 python -m tests.conformance.run [FILE...]     all files, or those whose path has one of the words
 
-They ship in the SDK's source distribution, which pip fetches. Each file runs in a pytest of its own. The
-exit status is that of the files we promise in full (`REQUIRED`).
+They ship in the SDK's source distribution, which pip fetches. Each file runs in a pytest of its own. Where
+they ask a model of Bedrock, the model gateway has one that says again what the user has said. The exit status
+is that of the files we promise in full (`REQUIRED`).
 """
 
 import os

@@ -12,8 +12,10 @@ from langgraph.graph.message import add_messages
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, interrupt
 from langgraph_checkpoint_aws import AgentCoreMemorySaver
+from langgraph_checkpoint_aws.checkpoint.agentcore.helpers import MAX_PAYLOAD_BYTES_PER_EVENT
+from langgraph_checkpoint_aws.checkpoint.agentcore.models import ChannelDataEvent
 
-pytestmark = pytest.mark.parametrize("checkpoint_format", ["legacy", "snapshot"])
+both_formats = pytest.mark.parametrize("checkpoint_format", ["legacy", "snapshot"])
 
 Graph = CompiledStateGraph[Any, Any, Any, Any]
 
@@ -58,6 +60,7 @@ def last(state: Any) -> str:
     return str(state["messages"][-1].content)
 
 
+@both_formats
 def test_a_thread_goes_on_in_another_process_and_back_in_time(
     saver: Callable[[], AgentCoreMemorySaver],
 ) -> None:
@@ -79,6 +82,7 @@ def test_a_thread_goes_on_in_another_process_and_back_in_time(
     assert last(graph.get_state(states[0].config).values) == "So far: one, two, three"
 
 
+@both_formats
 async def test_an_interrupted_run_is_resumed_with_what_was_written_before(
     saver: Callable[[], AgentCoreMemorySaver],
 ) -> None:
@@ -108,6 +112,7 @@ async def test_an_interrupted_run_is_resumed_with_what_was_written_before(
     assert sorted(runs) == ["asks", "asks", "quick"]
 
 
+@both_formats
 async def test_a_deleted_thread_is_gone_and_others_stay(saver: Callable[[], AgentCoreMemorySaver]) -> None:
     graph = talkative(saver())
     for name in ("first", "second"):
@@ -115,3 +120,15 @@ async def test_a_deleted_thread_is_gone_and_others_stay(saver: Callable[[], Agen
     await saver().adelete_thread("first", "ann")
     assert [one async for one in graph.aget_state_history(thread())] == []
     assert last((await graph.aget_state(thread("second"))).values) == "So far: one"
+
+
+def test_the_largest_pieces_in_which_a_state_is_sent_are_taken(memory: str) -> None:
+    client = AgentCoreMemorySaver(memory, region_name="us-west-2").checkpoint_event_client
+
+    def channel(name: str, size: int) -> ChannelDataEvent:
+        return ChannelDataEvent(channel=name, version="1", value=bytes(size), thread_id="first")
+
+    envelope = len(client.serializer.serialize_event(channel("a", 0)))
+    size = (MAX_PAYLOAD_BYTES_PER_EVENT // 2 - envelope) // 4 * 3
+    client.store_blob_events_batch([channel("a", size), channel("b", size)], "first", "ann")
+    assert [len(one.value) for one in client.get_events("first", "ann")] == [size, size]
