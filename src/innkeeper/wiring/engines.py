@@ -13,6 +13,7 @@ from innkeeper.engines.sandbox.sandbox import Limits, SandboxDriver
 from innkeeper.engines.search.search import Search
 from innkeeper.engines.store.database import Database
 from innkeeper.engines.vault.local import LocalVault
+from innkeeper.engines.vetting.vetting import Vetting
 from innkeeper.kernel.clock import SystemClock
 from innkeeper.services.model_gateway.providers import api_key
 from innkeeper.settings import Settings
@@ -32,6 +33,7 @@ class Engines:
         self.sandboxes = _sandbox_driver(settings)
         self.search = _search(settings, self.database)
         self.embedder = _embedder(settings)
+        self.vetting = _vetting(settings)
 
 
 def session_limits(settings: Settings) -> Limits:
@@ -110,6 +112,15 @@ def extractor(
             "by model_ids"
         )
     return model
+
+
+def _vetting(settings: Settings) -> Vetting:
+    if settings.memory_vetting == "rules":
+        from innkeeper.engines.vetting.rules.driver import RuleVetting
+
+        return RuleVetting()
+    vetting: Vetting = _driver("vetting", settings.memory_vetting)()
+    return vetting
 
 
 def _sandbox_driver(settings: Settings) -> SandboxDriver:

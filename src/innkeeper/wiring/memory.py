@@ -41,6 +41,9 @@ from innkeeper.services.memory.records.operations import RecordOperations
 from innkeeper.services.memory.records.service import Records
 from innkeeper.services.memory.routes import routes
 from innkeeper.services.memory.safety.ledger import Ledger
+from innkeeper.services.memory.safety.routes import safety_routes
+from innkeeper.services.memory.safety.service import Safety
+from innkeeper.services.memory.safety.vetter import Vetter
 from innkeeper.services.memory.service import Memories
 from innkeeper.services.model_gateway.service import ModelGateway
 from innkeeper.settings import Settings
@@ -69,8 +72,12 @@ class Memory:
             database, office.accounts, office.tags, office.policies, self._erasure, limits, clock
         )
         self.events = Events(database, self.memories, limits, clock)
-        self.records = Records(database, self.ledger, self.memories, clock)
-        self.recall = Recall(database, engines.search, engines.embedder, self.memories, self.records, clock)
+        self.vetter = Vetter(database, engines.vetting, clock)
+        self.safety = Safety(database, self.ledger, self.vetter, clock)
+        self.records = Records(database, self.ledger, self.vetter, self.memories, clock)
+        self.recall = Recall(
+            database, engines.search, engines.embedder, self.vetter, self.memories, self.records, clock
+        )
         self.blocks = Blocks(
             database,
             BlockLimits(
@@ -101,6 +108,7 @@ class Memory:
         return [
             *routes(self.memories, self._contents, self._erasure, self.recall, self._vectors),
             *block_routes(self.memories, self.blocks),
+            *safety_routes(self.memories, self.safety),
             *context_routes(self.memories, self.contexts, self._context_max_tokens),
         ]
 
@@ -152,5 +160,13 @@ def _worker(memory: Memory, engines: Engines, learner: Extractor, settings: Sett
         job_seconds=settings.memory_learning_timeout_seconds,
         lease_seconds=settings.memory_learning_lease_seconds,
     )
-    teacher = Teacher(engines.database, memory.ledger, memory.records, memory.recall, learner, engines.clock)
+    teacher = Teacher(
+        engines.database,
+        memory.ledger,
+        memory.records,
+        memory.recall,
+        memory.vetter,
+        learner,
+        engines.clock,
+    )
     return Worker(engines.database, teacher, pace, engines.clock)

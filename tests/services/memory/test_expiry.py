@@ -9,6 +9,7 @@ from innkeeper.engines.embedders.minilm import MiniLm
 from innkeeper.engines.search.sqlite.driver import SqliteSearch
 from innkeeper.engines.store.database import Database
 from innkeeper.engines.vault.local import LocalVault
+from innkeeper.engines.vetting.rules.driver import RuleVetting
 from innkeeper.kernel.caller import Caller
 from innkeeper.kernel.errors import InvalidRequest, NotFound
 from innkeeper.kernel.page import PageRequest
@@ -22,6 +23,7 @@ from innkeeper.services.memory.recall.index import Index
 from innkeeper.services.memory.recall.vectors import Vectors
 from innkeeper.services.memory.records.service import Records
 from innkeeper.services.memory.safety.ledger import Ledger
+from innkeeper.services.memory.safety.vetter import Vetter
 from innkeeper.services.memory.service import Memories
 from innkeeper.services.resource_policy.service import ResourcePolicies
 from innkeeper.services.tags.service import Tags
@@ -51,7 +53,8 @@ class Desk:
         erasure = Erasure(database, ledger, index)
         self.memories = Memories(database, accounts, tags, policies, erasure, limits, self.clock)
         self.events = Events(database, self.memories, limits, self.clock)
-        self.records = Records(database, ledger, self.memories, self.clock)
+        vetter = Vetter(database, RuleVetting(), self.clock)
+        self.records = Records(database, ledger, vetter, self.memories, self.clock)
         self.contents = Contents(database)
 
     async def say(self, memory: str, session: str) -> None:

@@ -126,6 +126,7 @@ def _turn(hit: Hit[Turn]) -> Document:
         "eventId": turn.event_id,
         "role": turn.role,
         "text": turn.text,
+        "flagged": turn.flagged,
         "at": turn.happened_at.isoformat(),
         "score": why.pop("score"),
         "why": why,

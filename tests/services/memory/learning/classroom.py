@@ -21,6 +21,7 @@ from innkeeper.engines.extraction.extractor import (
 from innkeeper.engines.search.sqlite.driver import SqliteSearch
 from innkeeper.engines.store.database import Database
 from innkeeper.engines.vault.local import LocalVault
+from innkeeper.engines.vetting.rules.driver import RuleVetting
 from innkeeper.kernel.call import Document
 from innkeeper.kernel.caller import Caller
 from innkeeper.kernel.clock import SystemClock
@@ -39,6 +40,7 @@ from innkeeper.services.memory.recall.vectors import Vectors
 from innkeeper.services.memory.records.model import Record
 from innkeeper.services.memory.records.service import Records
 from innkeeper.services.memory.safety.ledger import Ledger
+from innkeeper.services.memory.safety.vetter import Vetter
 from innkeeper.services.memory.service import Memories
 from innkeeper.services.resource_policy.service import ResourcePolicies
 from innkeeper.services.tags.service import Tags
@@ -112,14 +114,23 @@ class Classroom:
         self.erasure = Erasure(database, self.ledger, self.index)
         self.memories = Memories(database, accounts, tags, policies, self.erasure, limits, self.clock)
         self.events = Events(database, self.memories, limits, self.clock)
-        self.records = Records(database, self.ledger, self.memories, self.clock)
-        self.recall = Recall(database, search, embedder, self.memories, self.records, self.clock)
+        self.vetter = Vetter(database, RuleVetting(), self.clock)
+        self.records = Records(database, self.ledger, self.vetter, self.memories, self.clock)
+        self.recall = Recall(database, search, embedder, self.vetter, self.memories, self.records, self.clock)
         self.learning = Learning(database, self.memories, timedelta(hours=1), self.clock)
         self.extractor = Scripted()
         self.worker = self.another_worker()
 
     def another_worker(self, **pace: Any) -> Worker:
-        teacher = Teacher(self.database, self.ledger, self.records, self.recall, self.extractor, self.clock)
+        teacher = Teacher(
+            self.database,
+            self.ledger,
+            self.records,
+            self.recall,
+            self.vetter,
+            self.extractor,
+            self.clock,
+        )
         return Worker(self.database, teacher, replace(PACE, **pace), self.clock)
 
     async def memory(self, *strategies: Document, **members: Any) -> Memory:

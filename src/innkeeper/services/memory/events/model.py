@@ -52,7 +52,8 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What was said in one message of an event."""
+    """What was said in one message of an event. A search marks those that look like attempts to steer the
+    agent as `flagged`."""
 
     actor: str
     session: str
@@ -60,6 +61,7 @@ class Turn:
     role: str
     text: str
     happened_at: datetime
+    flagged: bool = False
 
 
 def new_event_id(happened_at: datetime) -> str:

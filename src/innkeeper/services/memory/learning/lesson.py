@@ -61,6 +61,13 @@ class Lesson:
             metadata=self._metadata(finding.metadata),
         )
 
+    def rests_on(self, found: Found) -> Sequence[Turn]:
+        """The turns of the events that a finding names. A summary rests on the whole session, and is held for
+        what it says itself alone."""
+        if self.job.kind == SUMMARY:
+            return []
+        return [turn for _, turn in (*self.before, *self.said) if turn.event_id in found.event_ids]
+
     def record(self, found: Found, now: datetime) -> Record:
         days = self.strategy.get("recordExpiryDurationDays")
         return Record(
@@ -95,12 +102,15 @@ class Lesson:
 def record_id(job: Job) -> str:
     """The same whenever the finding is applied again. A session's summary keeps its record."""
     key = job.key
-    name = (
-        f"{key.account}/{key.memory}/{job.strategy}/{key.actor}/{key.session}/{job.namespace}"
-        if job.kind == SUMMARY
-        else f"{job.id}/{job.applied}"
-    )
+    if job.kind != SUMMARY:
+        return finding_id(job)
+    name = f"{key.account}/{key.memory}/{job.strategy}/{key.actor}/{key.session}/{job.namespace}"
     return f"mem-{uuid.uuid5(_LESSONS, name)}"
+
+
+def finding_id(job: Job) -> str:
+    """Of a record that is this finding's alone."""
+    return f"mem-{uuid.uuid5(_LESSONS, f'{job.id}/{job.applied}')}"
 
 
 def sources(found: Found, present: Record | None) -> list[str]:

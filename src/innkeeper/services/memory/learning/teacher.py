@@ -13,9 +13,10 @@ from innkeeper.services.memory.learning.lesson import Lesson
 from innkeeper.services.memory.learning.model import Found, Job, JobState
 from innkeeper.services.memory.model import Memory, MemoryStatus, invalid
 from innkeeper.services.memory.recall.service import Recall
-from innkeeper.services.memory.records.model import Record, may_replace
+from innkeeper.services.memory.records.model import Record, RecordStatus, may_replace
 from innkeeper.services.memory.records.service import Records
 from innkeeper.services.memory.safety.ledger import Ledger
+from innkeeper.services.memory.safety.vetter import Vetter
 from innkeeper.services.memory.store import find_memory
 
 _BEFORE = 6  # turns that were read already, to understand the new ones by
@@ -35,6 +36,7 @@ class Teacher:
         ledger: Ledger,
         records: Records,
         recall: Recall,
+        vetter: Vetter,
         extractor: Extractor,
         clock: Clock,
     ) -> None:
@@ -42,6 +44,7 @@ class Teacher:
         self._ledger = ledger
         self._records = records
         self._recall = recall
+        self._vetter = vetter
         self._extractor = extractor
         self._clock = clock
 
@@ -93,7 +96,10 @@ class Teacher:
         job = lesson.job
         found = (job.found or [])[job.applied]
         record = lesson.record(found, self._clock.now())
-        if job.kind == lessons.SUMMARY:
+        record = await self._vetter.learned(lesson.memory, record, lesson.rests_on(found))
+        if record.status is RecordStatus.QUARANTINED:
+            record, verdict = replace(record, record_id=lessons.finding_id(job)), Verdict(Action.ADD)
+        elif job.kind == lessons.SUMMARY:
             present, verdict = await self._records.find(lesson.memory, record.record_id), Verdict(Action.ADD)
             record = replace(record, source_event_ids=lessons.sources(found, present))
         else:

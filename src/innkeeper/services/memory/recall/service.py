@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from innkeeper.engines.embedders.embedder import Embedder, EmbedderError
@@ -21,6 +21,7 @@ from innkeeper.services.memory.recall.index_store import Kind, Shelf
 from innkeeper.services.memory.records import metadata, store
 from innkeeper.services.memory.records.model import Record, shown_metadata
 from innkeeper.services.memory.records.service import Records
+from innkeeper.services.memory.safety.vetter import Vetter
 from innkeeper.services.memory.service import Memories
 
 _CANDIDATES = 200
@@ -54,6 +55,7 @@ class Recall:
         database: Database,
         search: Search,
         embedder: Embedder,
+        vetter: Vetter,
         memories: Memories,
         records: Records,
         clock: Clock,
@@ -61,6 +63,7 @@ class Recall:
         self._database = database
         self._search = search
         self._embedder = embedder
+        self._vetter = vetter
         self._memories = memories
         self._records = records
         self._clock = clock
@@ -114,7 +117,11 @@ class Recall:
         found = await self._found(shelf, passages.session_scope(actor, session), query, _CANDIDATES)
         async with self._database.begin() as connection:
             rows = await turns_by_row(connection, memory.account, memory.id, [one.id for one in found])
-        return [Hit(rows[one.id], one) for one in found if one.id in rows][:limit]
+        hits = [Hit(rows[one.id], one) for one in found if one.id in rows][:limit]
+        flags = await self._vetter.flagged(memory, [hit.item for hit in hits])
+        return [
+            Hit(replace(hit.item, flagged=flag), hit.found) for hit, flag in zip(hits, flags, strict=True)
+        ]
 
     async def _found(self, shelf: Shelf, scope: Scope, query: str, limit: int) -> Sequence[Found]:
         try:

@@ -1,12 +1,13 @@
 """Records by hand: made, changed and deleted in batches, read, listed by namespace."""
 
 import uuid
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from innkeeper.engines.store.client_tokens import claim
 from innkeeper.engines.store.database import Database
+from innkeeper.engines.vetting.vetting import Judgement
 from innkeeper.kernel.call import Document
 from innkeeper.kernel.caller import Caller
 from innkeeper.kernel.clock import Clock
@@ -21,12 +22,15 @@ from innkeeper.services.memory.records.model import (
     Outcome,
     Record,
     RecordStatus,
+    Trust,
     kept_metadata,
     new_record_id,
     shown_metadata,
 )
 from innkeeper.services.memory.safety.ledger import Entry, Ledger
 from innkeeper.services.memory.safety.model import Action
+from innkeeper.services.memory.safety.policy import Policy
+from innkeeper.services.memory.safety.vetter import Vetter, vetted
 from innkeeper.services.memory.service import Memories
 
 _PIECE = 200
@@ -46,9 +50,12 @@ _LEARNED = (
 
 
 class Records:
-    def __init__(self, database: Database, ledger: Ledger, memories: Memories, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, ledger: Ledger, vetter: Vetter, memories: Memories, clock: Clock
+    ) -> None:
         self._database = database
         self._ledger = ledger
+        self._vetter = vetter
         self._memories = memories
         self._clock = clock
 
@@ -59,6 +66,7 @@ class Records:
         if "action" in params.get("recordExpirySpecification", {}):
             raise invalid("recordExpirySpecification", "a new record has no expiry that could be removed")
         attempt = new_record_id()
+        vetting = await self._vetting(caller, memory, params["records"])
         async with self._ledger.entry(memory.account, memory.id, caller.principal) as entry:
             now, name = entry.now, "BatchCreateMemoryRecords"
             expiry = _expiry(params, now)
@@ -66,7 +74,7 @@ class Records:
             made, outcomes = [], []
             for number, wanted in enumerate(params["records"]):
                 id_ = _id_of(first, number)
-                outcome, record = _made(memory, wanted, id_, expiry, now)
+                outcome, record = _made(vetting, wanted, id_, expiry, now)
                 outcomes.append(outcome)
                 made += [record] if record else []
             if first == attempt:
@@ -77,6 +85,7 @@ class Records:
         """One outcome for each, in order. Raises NotFound for the memory."""
         memory = await self._memories.active(caller, params["memoryId"])
         ids = [one["memoryRecordId"] for one in params["records"]]
+        vetting = await self._vetting(caller, memory, params["records"])
         outcomes = []
         async with self._ledger.entry(memory.account, memory.id, caller.principal) as entry:
             now = entry.now
@@ -85,7 +94,7 @@ class Records:
                 id_ = change["memoryRecordId"]
                 try:
                     record = _held(found, id_, change.get("sourceNamespaces", ()))
-                    values = _changes(memory, record, change, now) | _new_expiry(params, now)
+                    values = _changes(vetting, record, change, now) | _new_expiry(params, now)
                 except InnkeeperError as error:
                     outcomes.append(Outcome(id_, None, error.status, error.message))
                     continue
@@ -225,6 +234,13 @@ class Records:
             raise NotFound(f"Memory record {record_id} does not exist")
         return found
 
+    async def _vetting(self, caller: Caller, memory: Memory, items: Sequence[Document]) -> "_Vetting":
+        policy = await self._vetter.policy(memory)
+        trust = policy.trust_of(caller)
+        texts = list(dict.fromkeys(one["content"].get("text", "") for one in items if "content" in one))
+        judgements = await self._vetter.by_hand(texts, trust)
+        return _Vetting(memory, policy, trust, dict(zip(texts, judgements, strict=True)))
+
     async def prune(self) -> None:
         """Let go of what has expired, and of what its history says of it."""
         now, expired = self._clock.now(), True
@@ -239,6 +255,21 @@ class Records:
                     await entry.forget([one.record_id for one in gone])
 
 
+@dataclass(frozen=True, slots=True)
+class _Vetting:
+    """What a request may write, and what was found in its texts."""
+
+    memory: Memory
+    policy: Policy
+    trust: Trust
+    judgements: Mapping[str, Judgement]
+
+    def passed(self, record: Record) -> Record:
+        """Raises AccessDenied, and what `_check` raises."""
+        _check(self.memory, record)
+        return vetted(self.policy, self.memory, record, self.judgements.get(record.text, Judgement(0.0)))
+
+
 def _ended(record: Record, successor: Record, now: datetime) -> Document:
     """It was true until its successor came; what was true at a time stays to be asked."""
     return {
@@ -250,12 +281,12 @@ def _ended(record: Record, successor: Record, now: datetime) -> Document:
 
 
 def _made(
-    memory: Memory, wanted: Document, id_: str, expiry: datetime | None, now: datetime
+    vetting: _Vetting, wanted: Document, id_: str, expiry: datetime | None, now: datetime
 ) -> tuple[Outcome, Record | None]:
     request = wanted["requestIdentifier"]
     record = Record(
-        account=memory.account,
-        memory=memory.id,
+        account=vetting.memory.account,
+        memory=vetting.memory.id,
         record_id=id_,
         namespace=next(iter(wanted["namespaces"]), ""),
         strategy=wanted.get("memoryStrategyId", NO_STRATEGY),
@@ -266,12 +297,12 @@ def _made(
         updated_at=now,
         valid_from=wanted["timestamp"],
         expires_at=expiry,
+        trust=vetting.trust,
     )
     try:
-        _check(memory, record)
+        return Outcome(id_, request), vetting.passed(record)
     except InnkeeperError as error:
         return Outcome(id_, request, error.status, error.message), None
-    return Outcome(id_, request), record
 
 
 def _check(memory: Memory, record: Record) -> None:
@@ -284,8 +315,9 @@ def _check(memory: Memory, record: Record) -> None:
     metadata.check(memory, strategy, record.metadata)
 
 
-def _changes(memory: Memory, record: Record, change: Document, now: datetime) -> Document:
-    """The columns that a change sets. Raises InvalidRequest, NotFound."""
+def _changes(vetting: _Vetting, record: Record, change: Document, now: datetime) -> Document:
+    """The columns that a change sets; a new text is the word of who writes it. Raises InvalidRequest,
+    NotFound, AccessDenied."""
     values: Document = {"happened_at": change["timestamp"], "updated_at": now}
     if "content" in change:
         values["text"] = change["content"].get("text", "")
@@ -295,7 +327,12 @@ def _changes(memory: Memory, record: Record, change: Document, now: datetime) ->
         values["strategy"] = change["memoryStrategyId"]
     if "metadata" in change:
         values["metadata"] = kept_metadata(change["metadata"])
-    _check(memory, replace(record, **values))
+    if "content" in change:
+        after = vetting.passed(replace(record, **values, trust=vetting.trust))
+        return {**values, "trust": after.trust, "status": after.status, "concerns": after.concerns}
+    vetting.passed(
+        replace(record, **values, trust=vetting.trust)
+    )  # whoever may write there may move it there
     return values
 
 

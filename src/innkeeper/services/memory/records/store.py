@@ -113,6 +113,40 @@ async def list_records(
     return [(row["id"], to_record(row)) for row in (await connection.execute(query)).mappings()]
 
 
+async def list_all(
+    connection: AsyncConnection, account: str, memory: str, after: int, limit: int
+) -> list[tuple[int, Record]]:
+    """Whether they hold or not, the oldest first, each with its number."""
+    query = select(records).where(_of_memory(account, memory), records.c.id > after)
+    rows = await connection.execute(query.order_by(records.c.id).limit(limit))
+    return [(row["id"], to_record(row)) for row in rows.mappings()]
+
+
+async def list_quarantined(
+    connection: AsyncConnection, account: str, memory: str, after: int, limit: int
+) -> list[tuple[int, Record]]:
+    """The oldest first, each with its number."""
+    aside = records.c.status == RecordStatus.QUARANTINED
+    query = select(records).where(_of_memory(account, memory), aside, records.c.id > after)
+    rows = await connection.execute(query.order_by(records.c.id).limit(limit))
+    return [(row["id"], to_record(row)) for row in rows.mappings()]
+
+
+async def count_of_trust(connection: AsyncConnection, like: Record, since: datetime) -> int:
+    """Records of the same namespace and trust that were made lately."""
+    query = (
+        select(func.count())
+        .select_from(records)
+        .where(
+            _of_memory(like.account, like.memory),
+            records.c.namespace == like.namespace,
+            records.c.trust == like.trust,
+            records.c.created_at > since,
+        )
+    )
+    return (await connection.execute(query)).scalar_one()
+
+
 async def any_namespace(
     connection: AsyncConnection, account: str, memory: str, scope: Scope, now: datetime
 ) -> str | None:
