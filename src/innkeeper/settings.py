@@ -250,12 +250,7 @@ class Settings(BaseSettings):
     memory_queue_max_events: Annotated[
         int, Field(description="Events that may wait to be written before more are refused.")
     ] = 10_000
-    memory_vetting: Annotated[
-        str,
-        Field(
-            description="What judges texts before they are remembered: `rules`, or a third party's driver."
-        ),
-    ] = "rules"
+    memory_vetting: Annotated[str, Field(description="Judges what is to be remembered: a driver.")] = "rules"
     memory_write_timeout_seconds: Annotated[
         float, Field(description="Longest time that an event waits to be written.")
     ] = 70.0
