@@ -247,13 +247,11 @@ class Settings(BaseSettings):
     memory_event_max_bytes: Annotated[int, Field(description="Largest payload of one event, as JSON.")] = (
         10_485_760
     )
-    memory_queue_max_events: Annotated[
-        int, Field(description="Events that may wait to be written before more are refused.")
-    ] = 10_000
+    memory_queue_max_events: Annotated[int, Field(description="Events that may wait to be written.")] = 10_000
     memory_vetting: Annotated[str, Field(description="Judges what is to be remembered: a driver.")] = "rules"
-    memory_write_timeout_seconds: Annotated[
-        float, Field(description="Longest time that an event waits to be written.")
-    ] = 70.0
+    memory_write_timeout_seconds: Annotated[float, Field(description="Longest wait to write an event.")] = (
+        70.0
+    )
     memory_context_max_tokens: Annotated[
         int, Field(description="Largest budget of a context that is composed of a memory.")
     ] = 400_000
