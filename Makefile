@@ -24,7 +24,7 @@ setup: $(READY) ## Set everything up: system packages (as root), .venv, the embe
 	@scripts/packages $(TEST_PACKAGES)
 	@$(BIN)/python -m innkeeper.engines.embedders.minilm_install
 
-demo: $(READY) ## Start a server, deploy an agent, talk to it in two sessions, stop
+demo: $(READY) ## Start a server, deploy an agent, talk to it in three sessions, stop
 	@scripts/packages $(RUN_PACKAGES)
 	@$(BIN)/python -m scripts.demo
 

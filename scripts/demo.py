@@ -1,4 +1,5 @@
-"""`make demo`: a server, a real agent, two sessions side by side. Goes through the same command as a user."""
+"""`make demo`: a server, a real agent, two sessions side by side, and a third that knows what was said in the
+first. Goes through the same command as a user."""
 
 import base64
 import json
@@ -17,7 +18,11 @@ FOLDER = ROOT / ".innkeeper" / "demo"
 COMMAND_SECONDS = 900
 
 FIRST = ("How did revenue go by month and region?", "Which product sells best, in units?")
-SECOND = ("And by category?", "And which category, in units?")
+SECOND = ("I prefer to see revenue by category.", "And which category, in units?")
+THIRD = "How did the shop do?"
+MEMORY = "shop"
+PERSON = "Ann"
+LEARNING_TRIES = 10
 
 Answer = dict[str, Any]
 
@@ -31,17 +36,27 @@ def run(*words: str) -> None:
     subprocess.run(innkeeper(*words), check=True, timeout=COMMAND_SECONDS)
 
 
-class Guest:
-    """One session: asks, prints each event as it comes, keeps the charts."""
+def told(*words: str) -> str:
+    """What a command says."""
+    command = innkeeper(*words)
+    return subprocess.run(
+        command, check=True, timeout=COMMAND_SECONDS, stdout=subprocess.PIPE, text=True
+    ).stdout
 
-    def __init__(self, label: str) -> None:
+
+class Guest:
+    """One session, perhaps of somebody with a name: asks, prints each event as it comes, keeps the charts."""
+
+    def __init__(self, label: str, person: str = "") -> None:
         self.label = label
+        self.person = person
+        self.known: list[str] = []
         self.session = f"demo-{label}-{uuid.uuid4().hex}"
         self.results = FOLDER / "results" / self.session
 
     def ask(self, question: str) -> Answer:
         """The agent's `answer` event. Raises RuntimeError when the stream ends without one."""
-        payload = json.dumps({"prompt": question})
+        payload = json.dumps({"person": self.person, "prompt": question})
         command = innkeeper("invoke", "data_analyst", payload, "--session", self.session, "--json")
         answer: Answer | None = None
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -50,6 +65,8 @@ class Guest:
             for line in process.stdout or ():
                 event: Answer = json.loads(line)["data"]
                 self._show(event)
+                if event.get("event") == "memory":
+                    self.known.append(event["text"])
                 answer = event if event.get("event") == "answer" else answer
             timer.cancel()
         if answer is None:
@@ -83,15 +100,40 @@ def check_memory(answers: list[Answer]) -> None:
             print(f"  {label} | {finding}")
 
 
+def open_memory() -> str:
+    """The id of a memory that knows nothing of Ann yet, whatever an earlier demo has told it."""
+    for one in json.loads(told("memory", "ls", "--json"))["memories"]:
+        if one["name"] == MEMORY:
+            run("memory", "erase", MEMORY, "--actor", PERSON, "--yes")
+            return str(one["id"])
+    print(f"\n$ innkeeper memory create {MEMORY}", flush=True)
+    made = told("memory", "create", MEMORY)
+    print(made, end="")
+    return made.strip()
+
+
+def check_preference(guest: Guest) -> None:
+    """What was said in another session is known in this one, a second or two later."""
+    print(f"\nA third session, of {guest.person}, who spoke in A:")
+    for _ in range(LEARNING_TRIES):
+        guest.ask(THIRD)
+        if guest.known:
+            return
+    raise RuntimeError(f"session {guest.label} does not know what {guest.person} prefers")
+
+
 def demonstrate() -> None:
     model = os.environ.get("MODEL_ID")
-    run("deploy", str(ROOT / "examples/data_analyst"), *(["--env", f"MODEL_ID={model}"] if model else []))
-    guests = (Guest("A"), Guest("B"))
+    settings = {"MEMORY_ID": open_memory(), **({"MODEL_ID": model} if model else {})}
+    options = [word for name, value in settings.items() for word in ("--env", f"{name}={value}")]
+    run("deploy", str(ROOT / "examples/data_analyst"), *options)
+    guests = (Guest("A", PERSON), Guest("B"))
     print("\nTwo sessions at once, each in its own sandbox:")
     ask_side_by_side(guests, FIRST)
     print("\nA second question in each:")
     check_memory(ask_side_by_side(guests, SECOND))
     run("sessions", "data_analyst")
+    check_preference(Guest("C", PERSON))
     planner = (
         ""
         if model

@@ -1,7 +1,8 @@
 """An agent that answers questions about a table of sales, and shows its work as it goes.
 
-It plans with the model named in MODEL_ID; without one it follows a fixed plan, and says so. Each answer is a
-stream of events: `step`, `finding`, `chart`, then `answer`.
+It plans with the model named in MODEL_ID; without one it follows a fixed plan, and says so. What a `person`
+prefers it knows again in later sessions, by the memory of MEMORY_ID. Each answer is a stream of events:
+`step`, `memory`, `finding`, `chart`, then `answer`.
 """
 
 import base64
@@ -15,12 +16,14 @@ from analysis import Sales, draw, summary
 from bedrock_agentcore import BedrockAgentCoreApp, RequestContext
 from botocore.exceptions import BotoCoreError, ClientError
 from notebook import Entry, Notebook
+from people import People
 from plans import ModelPlan, as_result, fixed_steps
 
 Event = dict[str, Any]
 
 app = BedrockAgentCoreApp()
 sales = Sales(Path(__file__).with_name("sales.csv"))
+people = People(os.environ.get("MEMORY_ID", ""))
 notebook = Notebook()  # a session has its own process, so this is the session's own memory
 results = Path(os.environ.get("RESULTS_DIR") or tempfile.mkdtemp(prefix="data-analyst-"))
 
@@ -28,11 +31,21 @@ results = Path(os.environ.get("RESULTS_DIR") or tempfile.mkdtemp(prefix="data-an
 @app.entrypoint
 async def analyse(payload: Event, context: RequestContext) -> AsyncIterator[Event]:
     question = str(payload.get("prompt") or "How did the shop do?")
-    entry = notebook.open(question)
+    person = str(payload.get("person") or "")
+    entry = notebook.open(question, await people.wishes(person, question))
     yield {
         "event": "step",
         "text": f"Question {entry.number} of this session, on {len(sales):,} orders: {question}",
     }
+    for wish in entry.wishes:
+        yield {"event": "memory", "text": f"{person} once said: {wish}"}
+    async for event in respond(entry):
+        if event["event"] == "answer":
+            await people.keep(person, context.session_id or "local", question, event["text"])
+        yield event
+
+
+async def respond(entry: Entry) -> AsyncIterator[Event]:
     model_id = os.environ.get("MODEL_ID", "")
     if model_id:
         try:
@@ -47,7 +60,7 @@ async def analyse(payload: Event, context: RequestContext) -> AsyncIterator[Even
 
 async def with_fixed_plan(entry: Entry, reason: str) -> AsyncIterator[Event]:
     yield {"event": "step", "text": f"Following a fixed plan: {reason}"}
-    for step in fixed_steps(entry.question):
+    for step in fixed_steps(entry.question, entry.wishes):
         _, events = work(step, entry)
         for event in events:
             yield event
@@ -55,7 +68,7 @@ async def with_fixed_plan(entry: Entry, reason: str) -> AsyncIterator[Event]:
 
 
 async def with_model(model_id: str, entry: Entry) -> AsyncIterator[Event]:
-    plan = ModelPlan(model_id, entry.question, notebook.earlier(entry))
+    plan = ModelPlan(model_id, entry.question, entry.wishes, notebook.earlier(entry))
     yield {"event": "step", "text": f"Planning with model {model_id}"}
     async for step in plan.steps():
         result, events = work(step, entry)

@@ -1,4 +1,4 @@
-"""What a session remembers: its questions, numbered, and what was found."""
+"""What a session remembers: its questions, numbered, with what the person wished, and what was found."""
 
 from dataclasses import dataclass, field
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 class Entry:
     number: int
     question: str
+    wishes: list[str] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
 
 
@@ -14,8 +15,8 @@ class Notebook:
     def __init__(self) -> None:
         self._entries: list[Entry] = []
 
-    def open(self, question: str) -> Entry:
-        self._entries.append(Entry(len(self._entries) + 1, question))
+    def open(self, question: str, wishes: list[str]) -> Entry:
+        self._entries.append(Entry(len(self._entries) + 1, question, wishes))
         return self._entries[-1]
 
     def earlier(self, entry: Entry) -> list[str]:

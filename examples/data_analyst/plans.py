@@ -17,23 +17,27 @@ INSTRUCTIONS = (
 )
 
 
-def fixed_steps(question: str) -> Iterator[dict[str, str]]:
-    """Group by what the question names, or by month, category and region; draw the first."""
-    words = question.lower()
-    groups = [group for group in GROUPS if group in words] or ["month", "category", "region"]
-    measure = next((measure for measure in MEASURES if measure in words), "revenue")
+def fixed_steps(question: str, wishes: list[str]) -> Iterator[dict[str, str]]:
+    """Group by what the question names, or a wish does, or by month, category and region; draw the first."""
+    groups = _named(GROUPS, question) or _named(GROUPS, *wishes) or ["month", "category", "region"]
+    measure = (_named(MEASURES, question) or _named(MEASURES, *wishes) or ["revenue"])[0]
     yield {"tool": "chart", "by": groups[0], "measure": measure}
     for group in groups[1:]:
         yield {"tool": "group", "by": group, "measure": measure}
 
 
+def _named(words: tuple[str, ...], *texts: str) -> list[str]:
+    return [word for word in words if any(word in text.lower() for text in texts)]
+
+
 class ModelPlan:
     """A Converse conversation: the steps that the model asks for, then its answer."""
 
-    def __init__(self, model_id: str, question: str, earlier: list[str]) -> None:
+    def __init__(self, model_id: str, question: str, wishes: list[str], earlier: list[str]) -> None:
         self._client = boto3.client("bedrock-runtime", config=Config(read_timeout=120))
         self._model_id = model_id
-        text = question if not earlier else f"Found so far: {'; '.join(earlier)}.\n\n{question}"
+        known = [f"Said once: {wish}" for wish in wishes] + [f"Found so far: {one}" for one in earlier]
+        text = "\n".join([*known, question])
         self._messages: list[dict[str, Any]] = [{"role": "user", "content": [{"text": text}]}]
         self._results: list[dict[str, Any]] = []
         self.answer = ""
