@@ -38,7 +38,8 @@ async def best(told: Sequence[str], asked: Sequence[str]) -> list[int]:
         await search.put("zh", [Passage(place, "/", text, vector=vector) for place, (text, vector) in lines])
         found = []
         for text, query in zip(asked, queries, strict=True):
-            candidates = await search.candidates("zh", Scope("/"), text, query, _CANDIDATES)
+            meaning = query if embedder.reads(text) else None
+            candidates = await search.candidates("zh", Scope("/"), text, meaning, _CANDIDATES)
             found.append(rank(candidates, text, 1)[0].id)
         await search.close()
     return found

@@ -20,6 +20,8 @@ async def test_texts_that_mean_the_like_are_near() -> None:
     assert near[0, 1] > 0.6 > 0.3 > near[0, 2]
     assert (await embedder.embed([])).shape == (0, DIMENSIONS)
     assert np.array_equal((await embedder.embed(texts[1:2]))[0], vectors[1])
+    assert embedder.reads("Où est le café de M. 李?")
+    assert not embedder.reads("李先生喜欢喝 tea 吗?")
     await embedder.close()
 
 

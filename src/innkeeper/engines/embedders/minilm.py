@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 DIMENSIONS = 384
 _TOKENS_MOST = 256
+_BEYOND_LATIN = "\u0250"
 
 
 class MiniLm:
@@ -36,6 +37,10 @@ class MiniLm:
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         async with self._lock:
             return await asyncio.to_thread(self._embed, texts)
+
+    def reads(self, text: str) -> bool:
+        letters = [letter for letter in text if letter.isalpha()]
+        return 2 * sum(letter < _BEYOND_LATIN for letter in letters) >= len(letters)
 
     async def close(self) -> None:
         async with self._lock:

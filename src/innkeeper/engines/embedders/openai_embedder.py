@@ -36,6 +36,9 @@ class OpenAiEmbedder:
             raise EmbedderError(f"{self.model} answered with vectors of different lengths")
         return np.concatenate(pieces) if pieces else np.zeros((0, 0), np.float32)
 
+    def reads(self, text: str) -> bool:
+        return True
+
     async def close(self) -> None:
         await self._client.close()
 

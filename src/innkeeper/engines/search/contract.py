@@ -54,6 +54,20 @@ class SearchContract:
         assert await found(search, "谁在北京大学读书?") == {2}
         assert await found(search, "猫") == {3}
 
+    async def test_chinese_is_found_by_kindred_words(self, search: Search) -> None:
+        told = [
+            "弟弟是消防员",
+            "奶奶每天吃降压药",
+            "我们去年在三亚拍的婚纱照",
+            "家里养了一只猫",
+            "女儿在学芭蕾",
+        ]
+        asked = ["谁的职业是救火", "长辈在服用什么药物", "结婚时的照片", "有什么宠物", "小朋友会跳什么舞蹈"]
+        await search.put("shelf", [Passage(place, "/", text) for place, text in enumerate(told)])
+        for place, query in enumerate(asked):
+            candidates = await search.candidates("shelf", _EVERYTHING, query, None, 10)
+            assert rank(candidates, query, 1)[0].id == place, query
+
     async def test_a_word_is_found_however_it_was_typed(self, search: Search) -> None:
         passages = [Passage(1, "/", "Le café est à Genève."), Passage(2, "/", "会议在２０２４年 ＡＢＣ公司")]
         await search.put("shelf", passages)

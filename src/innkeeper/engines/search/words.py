@@ -3,11 +3,13 @@
 Characters are brought to one form first: full-width ones, ligatures and accents are written plainly, so that
 a word is found however it was typed. Words of languages with spaces are reduced to their stems (English
 rules). Chinese, Japanese and Korean are written without spaces: their text is cut into characters and pairs
-of neighbouring ones, which need no dictionary.
+of neighbouring ones, which need no dictionary. A Chinese word of everyday life stands for its kindred too:
+the default embedder knows English alone.
 """
 
 import re
 import threading
+from collections import defaultdict
 from functools import lru_cache
 from pathlib import Path
 from unicodedata import normalize
@@ -21,6 +23,20 @@ _RUN = re.compile(f"[{_SCRIPTS}]+|[^{_SCRIPTS}]+")
 
 # Words that are in every question and tell nothing about what is asked for.
 _COMMON = frozenset(Path(__file__).with_name("common_words.txt").read_text("utf-8").split())
+
+
+def _kindred() -> dict[str, list[str]]:
+    """The groups of each word, by their numbers."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    lines = Path(__file__).with_name("kindred_words.txt").read_text("utf-8").splitlines()
+    for number, line in enumerate(lines):
+        for word in line.split():
+            groups[word].append(f"={number}")
+    return dict(groups)
+
+
+_KINDRED = _kindred()
+_HAS_KINDRED = re.compile("|".join(sorted(_KINDRED, key=len, reverse=True)))
 
 
 class _Stems(threading.local):
@@ -38,8 +54,7 @@ def told(text: str) -> list[str]:
     words: list[str] = []
     for run in _runs(text):
         if _UNSPACED.match(run):
-            words += run
-            words += _pairs(run)
+            words += [*run, *_pairs(run), *_groups(run)]
         else:
             words.append(_stems.of(run))
     return words
@@ -50,7 +65,8 @@ def asked(query: str) -> list[str]:
     telling: dict[str, None] = {}
     for run in _runs(query):
         if _UNSPACED.match(run):
-            telling.update(dict.fromkeys(one for one in (*run, *_pairs(run)) if not _COMMON.issuperset(one)))
+            cut = (one for one in (*run, *_pairs(run)) if not _COMMON.issuperset(one))
+            telling.update(dict.fromkeys((*cut, *_groups(run))))
         elif run not in _COMMON:
             telling[_stems.of(run)] = None
     return list(telling) or list(dict.fromkeys(told(query)))
@@ -71,6 +87,10 @@ def _bare(character: str) -> str:
     """A Latin letter without its accents."""
     letter = normalize("NFD", character)[0]
     return letter if letter.isascii() else character
+
+
+def _groups(run: str) -> list[str]:
+    return [group for word in _HAS_KINDRED.findall(run) for group in _KINDRED[word]]
 
 
 def _pairs(run: str) -> list[str]:

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from innkeeper.engines.embedders.embedder import Embedder, EmbedderError
 from innkeeper.engines.search.ranking import Found, rank
 from innkeeper.engines.search.search import Scope, Search
@@ -125,9 +128,16 @@ class Recall:
 
     async def _found(self, shelf: Shelf, scope: Scope, query: str, limit: int) -> Sequence[Found]:
         try:
-            async with asyncio.timeout(_MEANING_SECONDS):
-                vector = (await self._embedder.embed([query]))[0]
+            vector = await self._meaning(query)
             candidates = await self._search.candidates(shelf.name, scope, query, vector, limit)
         except (EmbedderError, TimeoutError, ValueError):  # not at hand, or another than the index knows
             candidates = await self._search.candidates(shelf.name, scope, query, None, limit)
         return rank(candidates, query, limit)
+
+    async def _meaning(self, query: str) -> NDArray[np.float32] | None:
+        if not self._embedder.reads(query):
+            return None
+        async with asyncio.timeout(_MEANING_SECONDS):
+            vectors: NDArray[np.float32] = await self._embedder.embed([query])
+        row: NDArray[np.float32] = vectors[0]
+        return row
