@@ -5,6 +5,7 @@ kernel would make the files appear in a new group, so those are told apart by wh
 """
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,20 @@ def test_limits_are_written_in_the_words_of_version_2(tmp_path: Path) -> None:
     (folder / "memory.current").write_text(f"{3 << 20}\n")
     (folder / "pids.current").write_text("5\n")
     assert group.usage() == Usage(cpu_seconds=2.5, memory_mib=3, memory_peak_mib=3, processes=3)
+
+
+@pytest.mark.parametrize(("version", "knob", "usual"), [(1, "cpu.shares", 1024), (2, "cpu.weight", 100)])
+def test_one_that_is_waited_for_goes_before_others_until_it_is_there(
+    tmp_path: Path, version: int, knob: str, usual: int
+) -> None:
+    group = Cgroup([Hierarchy(tmp_path, version, frozenset({"cpu", "memory", "pids"}))], "one")
+    group.make(Limits())
+    weight = tmp_path / "innkeeper-one" / knob
+    with group.hurried():
+        assert int(weight.read_text()) == 8 * usual
+    assert int(weight.read_text()) == usual
+    with group.hurried():
+        shutil.rmtree(weight.parent)  # it ended meanwhile: that is told elsewhere
 
 
 def test_a_group_that_cannot_be_made_whole_is_not_made_at_all(tmp_path: Path) -> None:

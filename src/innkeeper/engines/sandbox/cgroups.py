@@ -9,7 +9,7 @@ import errno
 import os
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,8 @@ CONTROLLERS = ("cpu", "memory", "pids")
 _PERIOD_US = 100_000
 _MIB = 1 << 20
 _SWAP = ("memory.memsw.limit_in_bytes", "memory.swap.max")  # only where the kernel accounts swap
+_WEIGHTS = {1: ("cpu.shares", 1024), 2: ("cpu.weight", 100)}  # with what a new group has, by the version
+_HURRY = 8
 _FREEZER = frozenset({"freezer"})
 _SERVER_LEAF = "innkeeper-server"
 _OWN_PROCESSES = 2  # bubblewrap and the guest agent, which are in the group but not the agent's
@@ -80,6 +82,16 @@ class Cgroup:
             _check_room(folder, limits)
             _change(folder, _settings(hierarchy, limits))
 
+    @contextlib.contextmanager
+    def hurried(self) -> Iterator[None]:
+        """As long as somebody waits for it alone: where the processor is short, it gets eight times what
+        another group gets, up to its own limit."""
+        self._weigh(_HURRY)
+        try:
+            yield
+        finally:
+            self._weigh(1)
+
     def usage(self) -> Usage:
         """The last known values once the group is gone."""
         with contextlib.suppress(OSError):
@@ -91,6 +103,13 @@ class Cgroup:
         """See `release`, below; the usage is kept."""
         self.usage()
         release(self.paths)
+
+    def _weigh(self, times: int) -> None:
+        for hierarchy, folder in self._folders.items():
+            if "cpu" in hierarchy.controllers:
+                knob, usual = _WEIGHTS[hierarchy.version]
+                with contextlib.suppress(OSError):  # it has ended, or is slower
+                    (folder / knob).write_text(str(usual * times))
 
     def _read(self) -> Usage:
         values: dict[str, float] = {}

@@ -61,7 +61,7 @@ class GvisorDriver(RoomDriver[GvisorRoom]):
         await super().close()
         await self._routers.close()
 
-    async def _spare(self, spec: SandboxSpec) -> GvisorRoom:
+    async def _spare(self, spec: SandboxSpec, urgent: bool) -> GvisorRoom:
         bare = SandboxSpec(
             f"spare-{secrets.token_hex(6)}",
             mounts=spec.mounts,
@@ -71,7 +71,7 @@ class GvisorDriver(RoomDriver[GvisorRoom]):
             root=spec.root,
         )
         room = await self._admit(*await self._trusting(bare))
-        room.spare = True
+        room.spare, room.urgent = True, urgent
         await room.open(self._records, self._etc)
         return room
 

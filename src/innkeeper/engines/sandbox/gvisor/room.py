@@ -6,7 +6,7 @@ import resource
 import shutil
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ _HOST_TASKS = 4096  # threads that gVisor may have on the host beside those that
 
 class GvisorRoom(Room):
     """`folder` is for its bundle; it is removed with the sandbox. With an `image`, it goes on from that; a
-    `spare` only waits to be claimed by one."""
+    `spare` only waits to be claimed by one. Unless it is `urgent`, nobody waits for it to begin."""
 
     def __init__(
         self,
@@ -59,6 +59,7 @@ class GvisorRoom(Room):
         super().__init__(spec, cgroup, ended)
         self.image: Image | None = None
         self.spare = False
+        self.urgent = True
         self._container = spec.id
         self._routers = routers
         self._router: Router | None = None
@@ -168,6 +169,10 @@ class GvisorRoom(Room):
             self._around_runsc = ["unshare", "--mount", "--", *laid]
         self._doors = Doors(bundle.doors(self._folder))
         self._belongings.callback(self._close_doors)
+        with self._cgroup.hurried() if self.urgent else nullcontext():
+            await self._boot()
+
+    async def _boot(self) -> None:
         if self.spare:
             await self._create()
             await freezer.freeze(self._cgroup.paths)  # else it takes 2 % of a processor
@@ -194,10 +199,11 @@ class GvisorRoom(Room):
             self._cgroup.change(self._around(spec.limits))
             freezer.thaw(self._cgroup.paths)
             sentry = await self._sentry()
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(sentry.restore(image.folder))
-                tasks.create_task(self._begin(None))
-                joining = tasks.create_task(self._join_network())
+            with self._cgroup.hurried():
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(sentry.restore(image.folder))
+                    tasks.create_task(self._begin(None))
+                    joining = tasks.create_task(self._join_network())
             helpers = joining.result()
             self._renote(processes=(*self._record.processes, *map(ProcessMark.of, helpers)))
         except (OSError, ExceptionGroup) as error:
@@ -300,7 +306,8 @@ class GvisorRoom(Room):
             with draft(folder, self._cgroup.usage().memory_mib) as path:
                 self._renote(folders=(str(self._folder), str(path)))
                 async with self._standing_still(sentry, keep_running):
-                    await sentry.checkpoint(path)
+                    with self._cgroup.hurried():
+                        await sentry.checkpoint(path)
                     image = Image(
                         path, self._processes.living(), tuple(sorted(self._ports)), self._wire.next_number
                     )

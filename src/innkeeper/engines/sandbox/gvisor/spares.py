@@ -28,9 +28,9 @@ class _Shelf:
 
 
 class Spares:
-    """`make` gives a spare for specs like this one. Raises SandboxError."""
+    """`make` gives a spare for specs like this one, urgent or not. Raises SandboxError."""
 
-    def __init__(self, make: Callable[[SandboxSpec], Awaitable[GvisorRoom]]) -> None:
+    def __init__(self, make: Callable[[SandboxSpec, bool], Awaitable[GvisorRoom]]) -> None:
         self._make = make
         self._shelves: dict[Any, _Shelf] = {}
         self._filling: asyncio.Task[None] | None = None
@@ -66,7 +66,7 @@ class Spares:
             self._filling.cancel()
             self._filling = None
         if self._filling is None:
-            self._filling = asyncio.create_task(self._fill(count, 0 if soon else _CALM_SECONDS))
+            self._filling = asyncio.create_task(self._fill(count, soon))
 
     async def close(self) -> None:
         """End those that are there, and make no more."""
@@ -76,12 +76,13 @@ class Spares:
             self._retire(self._shelves.popitem()[1])
         await asyncio.gather(*self._retiring, return_exceptions=True)
 
-    async def _fill(self, count: int, calm_seconds: float) -> None:
-        await asyncio.sleep(calm_seconds)
+    async def _fill(self, count: int, soon: bool) -> None:
+        await asyncio.sleep(0 if soon else _CALM_SECONDS)
         while shelf := self._lacking(count):
-            spare = asyncio.create_task(self._made(shelf.spec))
+            spare = asyncio.create_task(self._made(shelf.spec, soon and not shelf.spares))
             shelf.spares.append(spare)
             await asyncio.wait({spare})
+            soon = False
             if spare.cancelled() or spare.exception():
                 return  # the next restore says why, if it cannot be made either
 
@@ -89,8 +90,8 @@ class Spares:
         """The one asked for last of those with less than so many."""
         return next((each for each in reversed(self._shelves.values()) if len(each.spares) < count), None)
 
-    async def _made(self, spec: SandboxSpec) -> GvisorRoom:
-        return await self._make(spec)
+    async def _made(self, spec: SandboxSpec, urgent: bool) -> GvisorRoom:
+        return await self._make(spec, urgent)
 
     def _retire(self, shelf: _Shelf) -> None:
         for spare in shelf.spares:
