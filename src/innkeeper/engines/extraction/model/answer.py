@@ -117,5 +117,5 @@ def _document(answer: Document) -> Any:
         raise BadAnswer("it was a refusal")
     try:
         return json.loads(text[start : end + 1] if start >= 0 else "")
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BadAnswer("it was not a JSON object") from None

@@ -7,6 +7,7 @@ from typing import Any
 
 from innkeeper.engines.extraction.extractor import Wanted
 from innkeeper.engines.extraction.model.answer import Property
+from innkeeper.engines.extraction.model.legible import legible
 
 _MOST_ITEMS = 5
 _MOST_CHARACTERS = 256
@@ -29,7 +30,7 @@ def checked(
 
 def _value(values: Sequence[str], wanted: Wanted) -> dict[str, Any] | None:
     values = list(dict.fromkeys(values))
-    if not values or any(not one or len(one) > _MOST_CHARACTERS for one in values):
+    if not values or any(not 0 < len(one) <= _MOST_CHARACTERS or one != legible(one) for one in values):
         return None
     if wanted.values and not set(values) <= set(wanted.values):
         return None

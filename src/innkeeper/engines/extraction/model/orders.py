@@ -2,6 +2,7 @@
 
 import re
 
+from innkeeper.engines.extraction.model.legible import plainly_written
 from innkeeper.engines.extraction.model.sentences import sentences
 
 _AGENT = r"(the |an? |your )?(assistant|agent|ai|bot|model|chatbot)"
@@ -37,9 +38,10 @@ _COMMAND = re.compile(
 
 def is_order(text: str) -> bool:
     """Whether a sentence of what is to be remembered orders its reader around."""
-    return any(_TAKEOVER.search(one) or _COMMAND.search(one) for one in sentences(text))
+    plain = plainly_written(text)
+    return any(_TAKEOVER.search(one) or _COMMAND.search(one) for one in sentences(plain))
 
 
 def without_takeovers(text: str) -> str:
     """What a turn tells, without the sentences that would take its reader over."""
-    return "\n".join(one for one in sentences(text) if not _TAKEOVER.search(one))
+    return "\n".join(one for one in sentences(plainly_written(text)) if not _TAKEOVER.search(one))

@@ -4,8 +4,7 @@ A sentence stands when
 
 - each number and each name in it was said, in the turns that it names or before them (a day may also be
   one that the turns lead to, see `dates`);
-- so was at least half of its other content words, in whatever form, and three fifths of its Chinese
-  characters;
+- so was at least half of its other content words, in whatever form, and more of its Chinese characters;
 - a fifth of those words, and one at least, is in the turns that it names;
 - it denies nothing that they affirm, and affirms nothing that they deny.
 
@@ -19,13 +18,14 @@ from dataclasses import dataclass
 
 from innkeeper.engines.extraction.extractor import Said
 from innkeeper.engines.extraction.model.dates import DATE_WORDS, meant_years, without_meant_dates
+from innkeeper.engines.extraction.model.legible import plainly_written
 from innkeeper.engines.extraction.model.orders import without_takeovers
 from innkeeper.engines.extraction.model.sentences import clauses
 from innkeeper.engines.extraction.model.words import Words, all_words_of, joined, stem, words_of
 
 _SHARE = 0.5
 _NEAR_SHARE = 0.2
-_HAN_MORE = 0.1
+_HAN_MORE = 0.05
 _DENIAL = re.compile(
     r"\b(not|no|never|none|nor|neither|nothing|nobody|without|cannot|hardly"
     r"|hates?|hated|dislikes?|disliked|avoids?"
@@ -83,6 +83,7 @@ class Ground:
         return cls(sources, heard.words(told), heard.words(near), heard.clauses(near))
 
     def bears(self, sentence: str, share: float = _SHARE) -> bool:
+        sentence = plainly_written(sentence)
         rest = without_meant_dates(sentence, self.sources)
         said = words_of(rest)
         return (

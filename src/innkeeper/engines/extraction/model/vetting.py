@@ -10,6 +10,7 @@ from innkeeper.engines.extraction.model import metadata
 from innkeeper.engines.extraction.model.answer import BadAnswer, Draft
 from innkeeper.engines.extraction.model.dates import day_meant
 from innkeeper.engines.extraction.model.echo import Echo
+from innkeeper.engines.extraction.model.legible import legible
 from innkeeper.engines.extraction.model.limits import ModelLimits
 from innkeeper.engines.extraction.model.orders import is_order
 from innkeeper.engines.extraction.model.prompt import turn_names
@@ -77,7 +78,7 @@ class Vetting:
         if not sources:
             dropped["no such turn"] += 1
             return None
-        text = draft.text.strip()
+        text = legible(draft.text).strip()
         if reason := self._wrong(text, sources):
             dropped[reason] += 1
             return None

@@ -5,15 +5,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from innkeeper.engines.search.words import asked
-
 _HAN = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _TOKEN = re.compile(rf"\d+|[^\W\d_{_HAN}]+(?:['\u2019][^\W\d_{_HAN}]+)?")
 _HAN_RUN = re.compile(f"[{_HAN}]+")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _BEGINNING = re.compile(r"(?:^|[.!?:;\n\-•\"“(。！？：；])\s*$")  # noqa: RUF001
 
-# How something is told, and of whom; not what.
+# How something is told, and of whom, and small words: not what is told.
 _FRAME = frozenset(Path(__file__).with_name("frame_words.txt").read_text("utf-8").split())
 _HAN_FRAME = re.compile(
     "用户|客户|对方|本人|助手|表示|提到|说过|认为|希望|想要|喜欢|偏好|偏爱|倾向|习惯|目前|现在|正在|计划"
@@ -77,8 +75,7 @@ def words_of(text: str) -> Words:
         stem(word) for word, inside in latin if inside and word[0].isupper() and word.lower() not in _FRAME
     }
     plain = [word.lower() for word, _ in latin]
-    telling = asked(" ".join(plain)) if plain else []
-    content = {stem(word) for word in telling if word not in _FRAME}
+    content = {stem(word) for word in plain if word not in _FRAME}
     han = "".join(_HAN_RUN.findall(_HAN_FRAME.sub("", text)))
     return Words(frozenset(content), frozenset(han), frozenset(_numbers(text, plain)), frozenset(names))
 
@@ -119,9 +116,11 @@ def stem(word: str) -> str:
 
 
 def _akin(one: str, other: str) -> bool:
-    """Whether they begin alike and hardly differ behind."""
-    longer = max(len(one), len(other))
-    return one[:_AKIN] == other[:_AKIN] and one[: longer - 3] == other[: longer - 3]
+    """Whether they begin alike and hardly differ behind, or one goes on where the other ends."""
+    if len(one) > len(other):
+        one, other = other, one
+    begin = max(len(one) if len(other) - len(one) > 3 else len(other) - 3, _AKIN)
+    return one[:begin] == other[:begin]
 
 
 def _latin(text: str) -> Iterator[tuple[str, bool]]:
