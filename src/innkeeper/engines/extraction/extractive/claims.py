@@ -170,7 +170,8 @@ def _claim(pattern: ClaimPattern, match: re.Match[str], normal: str) -> tuple[Cl
 def _over(normal: str) -> Iterator[tuple[Claim, tuple[int, int]]]:
     for pattern in ended_patterns():
         for match in pattern.finditer(normal):
-            if value := _value(match["v"]):
+            denied = normal[: match.start()].endswith(("not ", "never "))
+            if not denied and (value := _value(match["v"])):
                 yield Claim("", ENDED, value, holds=False), match.span()
 
 
@@ -194,7 +195,7 @@ def _subject(word: str, before: str) -> str:
     if word in ("you", "your") or word[:1] in ("你", "您"):
         return YOU if len(word) < 5 else word.lstrip("你您们的")
     if not word or word in _MINE or word[0] in "我咱":
-        return ME if word in _MINE else word.lstrip("我咱们的") or ME
+        return ME if word in _MINE else word.lstrip("我咱们的家已经刚") or ME
     if word in _LINKS:
         first = before.lower().split()
         return ME if any(one in _MINE for one in first) or not first else _subject(first[0], "")

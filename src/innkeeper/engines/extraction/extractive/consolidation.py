@@ -10,15 +10,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from innkeeper.engines.extraction.extractive.claims import ENDED, ME, YOU, Claim, Claims, claims_of
+from innkeeper.engines.extraction.extractive.measures import happened
 from innkeeper.engines.extraction.extractor import Action, Finding, Known, Verdict
-from innkeeper.engines.extraction.language.patterns import plain
-from innkeeper.engines.extraction.language.words import content, normalised
+from innkeeper.engines.extraction.language.patterns import CHINESE, plain
+from innkeeper.engines.extraction.language.words import content, normalised, stem
 
 SPEAKER = "speaker"  # metadata of a finding that an assistant said
 
 _LASTING = frozenset(("visit",))  # what happened does not end
 _RECALLED_WORDS = 2  # that an assistant may put in besides when it recalls what it knows
 _DENIAL = re.compile(r"\b(?:not?|never|cannot|without|neither)\b|n't\b|[不没别非]", re.IGNORECASE)
+_NAMES = re.compile(r"\b[A-Z][\w-]+")
+_FIRST = re.compile(r"\b(?:I|[Mm]y|[Ww]e|[Oo]ur)\b|我")
 _NUMBER = re.compile(r"\d+")
 _MEASURES = frozenset(("email", "money", "date", "time", "phone"))
 
@@ -33,7 +36,7 @@ def verdict(finding: Finding, known: Sequence[Known]) -> Verdict:
     room = _RECALLED_WORDS if recalled else 0
     if repeated := [one.id for one in known if _says_already(told, one.text, room)]:
         return Verdict(Action.SKIP, repeated)
-    opposed = [one for one in known if _contradicts(told, finding.text, claims_of(one.text))]
+    opposed = [one for one in known if _contradicts(told, finding.text, one.text)]
     if opposed and recalled and not told.changed:
         return Verdict(
             Action.SKIP
@@ -74,13 +77,27 @@ def _says_already(told: Claims, other: str, room: int = 0) -> bool:
     )
 
 
-def _contradicts(told: Claims, text: str, theirs: Claims) -> bool:
+def _contradicts(told: Claims, text: str, other: str) -> bool:
     """Whether it contradicts some claim, and leaves none of them that it says nothing about."""
-    stated = [one for one in theirs.claims if one.slot != ENDED]
+    stated = [one for one in claims_of(other).claims if one.slot != ENDED]
+    if not stated:
+        return any(_ends(one, text, other) for one in told.claims if one.slot == ENDED)
     lasting = [one for one in stated if one.holds or not one.single] or stated
     opposed = [one for one in lasting if any(_oppose(mine, one, text) for mine in told.claims)]
     agreed = [one for one in lasting if any(_agree(mine, one) for mine in told.claims)]
     return bool(opposed) and len({*opposed, *agreed}) == len(set(lasting))
+
+
+def _ends(over: Claim, text: str, other: str) -> bool:
+    """Whether what is over is what the other speaks of, in words that no pattern knows: of the same person or
+    thing, and not of what happened."""
+    if not over.value <= content(other) or happened(other):
+        return False
+    named = set(_names(other))
+    if not named & over.value:
+        return False
+    named -= over.value
+    return bool(named & content(text)) or (not named and all(map(_FIRST.search, (text, other))))
 
 
 def _oppose(mine: Claim, theirs: Claim, text: str) -> bool:
@@ -140,4 +157,9 @@ def _denies(text: str) -> bool:
 
 
 def _names(text: str) -> list[str]:
-    return re.findall(r"(?<=\s)[A-Z]\w+", text)
+    """In order, as they are in its content; of Chinese, every word may be one."""
+    words = content(text)
+    names = [stem(name.lower()) for name in _NAMES.findall(text)] or sorted(
+        words if CHINESE.search(text) else ()
+    )
+    return [name for name in names if name in words]

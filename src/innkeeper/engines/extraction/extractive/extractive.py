@@ -10,7 +10,7 @@ from innkeeper.engines.extraction.extractive.digest import digest
 from innkeeper.engines.extraction.extractive.episodes import episodes
 from innkeeper.engines.extraction.extractive.moments import moment
 from innkeeper.engines.extraction.extractive.preferences import is_preference
-from innkeeper.engines.extraction.extractive.salience import WORTH_KEEPING, salience
+from innkeeper.engines.extraction.extractive.salience import WORTH_KEEPING, asks, salience
 from innkeeper.engines.extraction.extractor import (
     Action,
     Finding,
@@ -24,7 +24,6 @@ from innkeeper.engines.extraction.extractor import (
 from innkeeper.engines.extraction.hygiene.sieve import sift
 from innkeeper.engines.extraction.language.sentences import sentences
 
-_OF_A_CLAIM = 0.5  # more salience
 _MOST_OF_A_TURN = 50  # findings; a long document stays searchable as the turn that it is
 
 
@@ -86,8 +85,9 @@ def _most_telling(spans: Sequence[str], role: str) -> list[str]:
 def _worth(span: str, role: str) -> float:
     """A person's claim is worth keeping, in however few words."""
     score = salience(span, role)
-    claim = role == "USER" and WORTH_KEEPING - _OF_A_CLAIM <= score < WORTH_KEEPING and claims_of(span).claims
-    return score + _OF_A_CLAIM if claim else score
+    if role != "USER" or score >= WORTH_KEEPING or asks(span) or not claims_of(span).claims:
+        return score
+    return WORTH_KEEPING
 
 
 def _time_of(span: str, turn: Said) -> datetime:

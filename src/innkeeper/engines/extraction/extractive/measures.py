@@ -13,11 +13,11 @@ from innkeeper.engines.extraction.language.words import content, stem
 
 _MARKS = patterns(Path(__file__).with_suffix(".txt"))
 _KINDS = ("email", "money", "date", "time", "phone")
-_WITHOUT_TOPIC = frozenset(("email", "phone"))  # are of whoever speaks when nobody else is named
+_OF_A_PERSON = frozenset(("email", "phone"))  # are of whoever speaks when nobody else is named
 _SAME = {
     stem(other): stem(word)
     for word, others in (
-        ("deadline", "due deliver finish milestone"),
+        ("deadline", "due deliver finish milestone ship"),
         ("wake", "alarm woke rise"),
         ("phone", "cell mobile"),
         ("birthday", "born celebrate"),
@@ -28,9 +28,10 @@ _LINES = Path(__file__).with_name("no_topic.txt").read_text("utf-8").splitlines(
 _NO_TOPIC = frozenset(stem(word) for line in _LINES[1:] for word in line.split()) | {"phon"}
 _AROUND = re.compile(
     "我们?的?|[你您]们?的?|的|是|在|从|时间|日期|改[到成]|换[成到]?|挪到?|定在?|推迟到?|提前到?|每[周天月]|打|可以|找到|新|号码?|电话|手机"
-    r"|为|了|不再|不是|而是|开|要|[^\w]"
+    r"|为|了|不再|不是|而是|开始?|一般|都|要|[^\w]"
 )
-_WAKING = re.compile(r"\b(?:get|gets|getting|got) up\b", re.IGNORECASE)
+_OWNER = re.compile(r"\b([\w-]+)'s\b|(?<=[a-z,] )([A-Z]\w+)")
+_WAKING = re.compile(r"\b(?:get|gets|getting|got|am) up\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +50,24 @@ def measured(text: str, changed: bool) -> Measure | None:
         found = list(_MARKS[kind].finditer(text))
         if not found or len(found) > 2 or (len(found) == 2 and not changed):
             continue
-        if _MARKS["event"].search(text):
+        if happened(text) and kind not in _OF_A_PERSON:
             return None
         value = _newest(found)
-        topic = _topic(_MARKS[kind].sub(" ", text))
-        if topic or kind in _WITHOUT_TOPIC:
+        around = _MARKS[kind].sub(" ", text)
+        topic = _owner(around) if kind in _OF_A_PERSON else _topic(around)
+        if topic or kind in _OF_A_PERSON:
             return Measure(topic, kind, frozenset({_plain(value)}), _MARKS[kind].sub("#", text))
     return None
+
+
+def happened(text: str) -> bool:
+    """Whether it tells of something that happened once, rather than of something that holds."""
+    return _MARKS["event"].search(text) is not None
+
+
+def _owner(text: str) -> str:
+    """Of an address: who is named, or nobody, and then it is the speaker's."""
+    return " ".join(stem(name.lower()) for pair in _OWNER.findall(text) for name in pair if name)
 
 
 def _newest(found: list[re.Match[str]]) -> str:

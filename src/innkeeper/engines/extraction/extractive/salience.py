@@ -26,3 +26,7 @@ def salience(text: str, role: str) -> float:
     score = min(words, 6) / 6 + 0.5 * sum(_MARKS[mark].search(text) is not None for mark in _TELLING)
     against = _WEIGHTS if role in ("USER", "OTHER") else {**_WEIGHTS, **_OF_OTHERS}
     return score - sum(weight for mark, weight in against.items() if _MARKS[mark].search(text))
+
+
+def asks(text: str) -> bool:
+    return _MARKS["question"].search(plain(text)) is not None
