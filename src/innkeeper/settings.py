@@ -276,12 +276,19 @@ class Settings(BaseSettings):
         int, Field(ge=1, description="Versions of a block that are kept; older ones are dropped.")
     ] = 100
 
+    memory_learning_messages: Annotated[
+        int, Field(ge=1, description="Unread messages in a session after which a model is asked.")
+    ] = 6
+    memory_learning_tokens: Annotated[
+        int, Field(ge=1, description="Unread tokens, about, in a session after which a model is asked.")
+    ] = 1000
     memory_learning_debounce_seconds: Annotated[
         float,
         Field(gt=0, description="How long after an event the memory's strategies look at its session."),
     ] = 0.3
     memory_learning_idle_seconds: Annotated[
-        float, Field(gt=0, description="Quiet in a session after which its last episode has ended.")
+        float,
+        Field(gt=0, description="Quiet in a session after which a model is asked or an episode has ended."),
     ] = 20.0
     memory_learning_turns: Annotated[
         int, Field(ge=1, description="Turns that one job learns from; more make more jobs.")

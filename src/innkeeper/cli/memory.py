@@ -2,7 +2,7 @@
 
 import json
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
 import typer
@@ -100,20 +100,74 @@ def search(
     query: Annotated[str, typer.Argument(help="What is asked for, as a question or in words.")],
     actor: Actor = None,
     session: Session = None,
+    records: Annotated[bool, typer.Option("--records", help="Search what was learned instead.")] = False,
+    namespace_path: Annotated[str | None, typer.Option(help="Only records at and below this path.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="Only records that were true at this time, such as 2026-01-31.")
+    ] = None,
     limit: Annotated[int, typer.Option(help="How many to show.", min=1, max=100)] = 5,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Find what was said, word for word, and show why it was found."""
-    wanted = {"query": query, "limit": limit, **_extent(actor, session, None)}
-    found = Api.connect(data_dir).call("POST", f"{_path(name)}/search", wanted)
+    """Find what was said, word for word, or what was learned, and show why it was found."""
+    _check_search(records, actor or session, namespace_path or as_of)
+    wanted = {"query": query, "limit": limit, **_extent(actor, session, namespace_path)}
+    if as_of is not None:
+        wanted["asOf"] = as_of
+    path = f"{_path(name)}/records/search" if records else f"{_path(name)}/search"
+    found = Api.connect(data_dir).call("POST", path, wanted)
     if as_json:
         print_json(found)
         return
-    for turn in found["turns"]:
-        why = ", ".join(f"{part} {score:.2f}" for part, score in turn["why"].items() if score)
-        typer.echo(f"{turn['score']:.2f}  {turn['at'][:10]}  {turn['actor']}, {turn['session']}: {why}")
-        typer.echo(f"      {turn['role']}: {turn['text']}")
+    for hit in found["records" if records else "turns"]:
+        why = ", ".join(f"{part} {score:.2f}" for part, score in hit["why"].items() if score)
+        place = hit["namespace"] if records else f"{hit['actor']}, {hit['session']}"
+        typer.echo(f"{hit['score']:.2f}  {hit['at'][:10]}  {place}: {why}")
+        typer.echo(f"      {hit['text']}" if records else f"      {hit['role']}: {hit['text']}")
+
+
+@memory.command()
+def jobs(
+    name: Name,
+    status: Annotated[
+        str | None, typer.Option(help="Only those: PENDING, RUNNING, DONE or FAILED.", metavar="STATUS")
+    ] = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """List the newest jobs that learn from what was said, and what became of them."""
+    query = "" if status is None else "?" + urlencode({"status": status.upper()})
+    found = Api.connect(data_dir).call("GET", f"{_path(name)}/jobs{query}")
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        [one["jobId"], one["kind"], one["status"], one["actorId"], one["sessionId"], _outcome(one)]
+        for one in found["jobs"]
+    ]
+    print_table(["JOB", "KIND", "STATUS", "ACTOR", "SESSION", "OUTCOME"], rows)
+
+
+@memory.command()
+def history(
+    name: Name,
+    record: Annotated[str, typer.Argument(help="The record's id.")],
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Show a record with what it replaced and what replaced it: who said it, and when it was true."""
+    path = f"{_path(name)}/records/{quote(record, safe='')}/history"
+    found = Api.connect(data_dir).call("GET", path)
+    if as_json:
+        print_json(found)
+        return
+    for one in found["records"]:
+        until = one["validTo"][:10] if one["validTo"] else "now"
+        typer.echo(f"{one['validFrom'][:10]} to {until}  {one['memoryRecordId']}  {one['trust']}")
+        typer.echo(f"      {one['text']}")
+        for source in one["sources"]:
+            who = source["actorId"] if source["role"] == "USER" else source["role"].lower()
+            typer.echo(f"      {source['at'][:10]} {who}, {source['sessionId']}: {source['text']}")
 
 
 @memory.command()
@@ -176,7 +230,21 @@ def erase(
         say(f"Erased from {name}: " + ", ".join(f"{count} {kind}" for kind, count in gone.items()) + ".")
 
 
-def _extent(actor: str | None, session: str | None, path: str | None) -> dict[str, str]:
+def _check_search(records: bool, of_turns: str | None, of_records: str | None) -> None:
+    if records and of_turns:
+        raise CommandFailed("Records have namespaces: use --namespace-path instead of --actor and --session")
+    if of_records and not records:
+        raise CommandFailed("--namespace-path and --as-of need --records")
+
+
+def _outcome(job: dict[str, Any]) -> str:
+    if job["failureReason"]:
+        return str(job["failureReason"])
+    dropped = sum(job["dropped"].values())
+    return f"{job['applied']} kept" + (f", {dropped} dropped" if dropped else "")
+
+
+def _extent(actor: str | None, session: str | None, path: str | None) -> dict[str, Any]:
     members = {"actor": actor, "session": session, "namespacePath": path}
     return {name: value for name, value in members.items() if value is not None}
 

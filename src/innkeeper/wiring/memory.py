@@ -26,8 +26,9 @@ from innkeeper.services.memory.digests.service import Digests
 from innkeeper.services.memory.erasure import Erasure
 from innkeeper.services.memory.events.operations import EventOperations
 from innkeeper.services.memory.events.service import Events
-from innkeeper.services.memory.learning.model import AT_ONCE, NEVER, Plan
+from innkeeper.services.memory.learning.model import NEVER, Plan, Triggers
 from innkeeper.services.memory.learning.operations import LearningOperations
+from innkeeper.services.memory.learning.routes import learning_routes
 from innkeeper.services.memory.learning.service import Learning
 from innkeeper.services.memory.learning.teacher import Teacher
 from innkeeper.services.memory.learning.worker import Pace, Worker
@@ -90,10 +91,10 @@ class Memory:
         learner = extractor(settings, _asking(models), models.answers)
         self.contexts = _contexts(self, engines, learner, settings)
         self._context_max_tokens = settings.memory_context_max_tokens
-        self.learning = Learning(
-            database, self.memories, timedelta(seconds=settings.memory_learning_kept_seconds), clock
-        )
-        self._worker = _worker(self, engines, learner, settings)
+        kept = timedelta(seconds=settings.memory_learning_kept_seconds)
+        self.learning = Learning(database, self.memories, self.records, kept, clock)
+        plan = _plan(settings, models.answers)
+        self._worker = _worker(self, engines, learner, plan, settings)
 
     def operations(self) -> tuple[object, ...]:
         return (
@@ -109,6 +110,7 @@ class Memory:
             *routes(self.memories, self._contents, self._erasure, self.recall, self._vectors),
             *block_routes(self.memories, self.blocks),
             *safety_routes(self.memories, self.safety),
+            *learning_routes(self.memories, self.learning),
             *context_routes(self.memories, self.contexts, self._context_max_tokens),
         ]
 
@@ -149,11 +151,20 @@ def _contexts(memory: Memory, engines: Engines, learner: Extractor, settings: Se
     return Contexts(gathering, conversation, estimate)
 
 
-def _worker(memory: Memory, engines: Engines, learner: Extractor, settings: Settings) -> Worker:
-    idle = timedelta(seconds=settings.memory_learning_idle_seconds)
-    turns = settings.memory_learning_turns
+def _plan(settings: Settings, answers: Callable[[str], bool]) -> Plan:
+    turns, idle = settings.memory_learning_turns, timedelta(seconds=settings.memory_learning_idle_seconds)
+    return Plan(
+        asking=Triggers(settings.memory_learning_messages, settings.memory_learning_tokens, idle),
+        episode=replace(NEVER, messages=turns, idle=idle),
+        job_turns=turns,
+        model=settings.memory_model,
+        answers=answers,
+    )
+
+
+def _worker(memory: Memory, engines: Engines, learner: Extractor, plan: Plan, settings: Settings) -> Worker:
     pace = Pace(
-        plan=Plan(AT_ONCE, replace(NEVER, messages=turns, idle=idle), turns),
+        plan=plan,
         running=settings.memory_learning_running,
         attempts=settings.memory_learning_attempts,
         retry_seconds=settings.memory_learning_retry_seconds,
@@ -167,6 +178,7 @@ def _worker(memory: Memory, engines: Engines, learner: Extractor, settings: Sett
         memory.recall,
         memory.vetter,
         learner,
+        plan,
         engines.clock,
     )
     return Worker(engines.database, teacher, pace, engines.clock)

@@ -1,9 +1,9 @@
 """The contents of a memory: how much there is, and all of it to take along."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 
-from sqlalchemy import ColumnElement, Table, func, select
+from sqlalchemy import Column, ColumnElement, Table, func, select
 from sqlalchemy.engine import RowMapping
 
 from innkeeper.engines.store.database import Database
@@ -12,12 +12,17 @@ from innkeeper.services.memory.blocks.store import blocks, to_block, versions
 from innkeeper.services.memory.digests.store import digests, to_digest
 from innkeeper.services.memory.events.store import events, sessions, to_event, turns
 from innkeeper.services.memory.extent import Extent
+from innkeeper.services.memory.learning.model import shown
+from innkeeper.services.memory.learning.store import jobs, to_job
 from innkeeper.services.memory.model import Memory
 from innkeeper.services.memory.records.store import records, to_record
 from innkeeper.services.memory.safety.history_store import history
 
 _PIECE = 200
 _COUNTED = {"sessions": sessions, "events": events, "turns": turns, "blocks": blocks}
+
+# What the rows of a table are in the order of, unless it is their id.
+_ORDER: Mapping[Table, Column[int]] = {history: history.c.sequence, jobs: jobs.c.number}
 
 Show = Callable[[RowMapping], Document]
 
@@ -41,7 +46,7 @@ class Contents:
 
     async def export(self, extent: Extent) -> AsyncIterator[Document]:
         """Events in the order in which they came, then records, those that are not valid any more too, then
-        the history of the records, digests, blocks and what they said before."""
+        the history of the records, digests, blocks and what they said before, then the jobs that learn."""
         async with self._database.begin() as connection:
             of_records = await extent.of_records(connection)
             of_changes = await extent.of_changes(connection)
@@ -57,10 +62,12 @@ class Contents:
             yield {"block": one}
         async for one in self._rows(versions, extent.of(versions), _version):
             yield {"blockVersion": one}
+        async for one in self._rows(jobs, extent.of(jobs), _job):
+            yield {"job": one}
 
     async def _rows(self, table: Table, which: ColumnElement[bool], show: Show) -> AsyncIterator[Document]:
         last, more = 0, True
-        number = table.c.sequence if table is history else table.c.id
+        number = _ORDER.get(table, table.c.id)
         while more:
             query = select(table).where(which, number > last).order_by(number).limit(_PIECE)
             async with self._database.begin() as connection:
@@ -155,3 +162,9 @@ def _version(row: RowMapping) -> Document:
         "text": row["text"],
         "writtenAt": row["written_at"].isoformat(),
     }
+
+
+def _job(row: RowMapping) -> Document:
+    """With what was found already, and is not among the records yet."""
+    job = to_job(row)
+    return {**shown(job), "found": [one.text for one in (job.found or ())[job.applied :]]}

@@ -27,6 +27,7 @@ from innkeeper.services.memory.model import (
     place_after,
     text_part,
 )
+from innkeeper.services.memory.variables import check_keys
 from innkeeper.services.resource_policy.service import ResourcePolicies
 from innkeeper.services.tags.service import Tags
 
@@ -187,8 +188,9 @@ class Memories:
             await self._accounts.check_agent_role(caller, role)
 
     def _check(self, memory: Memory) -> None:
-        keys = [one["key"] for one in memory.configuration.get("namespaceKeys", ())]
-        strategies.check(memory.strategies, self._limits.strategies, keys)
+        keys = memory.configuration.get("namespaceKeys", ())
+        check_keys(keys)
+        strategies.check(memory.strategies, self._limits.strategies, [one["key"] for one in keys])
         indexed = memory.configuration.get("indexedKeys", ())
         if len(memory.indexed_keys) != len(indexed):
             raise invalid("indexedKeys", "a key may be there only once, and keeps its type")

@@ -31,7 +31,7 @@ from innkeeper.services.memory.erasure import Erasure
 from innkeeper.services.memory.events.service import Events
 from innkeeper.services.memory.learning.model import AT_ONCE, Job, Plan
 from innkeeper.services.memory.learning.service import Learning
-from innkeeper.services.memory.learning.teacher import Teacher
+from innkeeper.services.memory.learning.teacher import Extractors, Teacher
 from innkeeper.services.memory.learning.worker import Pace, Worker
 from innkeeper.services.memory.model import Limits, Memory
 from innkeeper.services.memory.recall.index import Index
@@ -49,7 +49,7 @@ ANN = Caller("123456789012", "arn:aws:iam::123456789012:root", "us-west-2")
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 _PATIENCE_SECONDS = 60
 PACE = Pace(
-    plan=Plan(AT_ONCE, AT_ONCE, job_turns=50),
+    plan=Plan(AT_ONCE, AT_ONCE, job_turns=50, model="scripted"),
     running=4,
     attempts=2,
     retry_seconds=0.01,
@@ -117,7 +117,7 @@ class Classroom:
         self.vetter = Vetter(database, RuleVetting(), self.clock)
         self.records = Records(database, self.ledger, self.vetter, self.memories, self.clock)
         self.recall = Recall(database, search, embedder, self.vetter, self.memories, self.records, self.clock)
-        self.learning = Learning(database, self.memories, timedelta(hours=1), self.clock)
+        self.learning = Learning(database, self.memories, self.records, timedelta(hours=1), self.clock)
         self.extractor = Scripted()
         self.worker = self.another_worker()
 

@@ -139,7 +139,7 @@ async def test_each_namespace_has_its_job(classroom: Classroom) -> None:
 async def test_a_strategy_waits_for_its_triggers(classroom: Classroom) -> None:
     usual = replace(NEVER, messages=3, tokens=100)
     await classroom.worker.close()
-    classroom.worker = classroom.another_worker(plan=Plan(usual, usual, job_turns=2))
+    classroom.worker = classroom.another_worker(plan=Plan(usual, usual, job_turns=2, model="scripted"))
     classroom.worker.open()
     memory = await classroom.memory(FACTS)
     await classroom.say(memory, "a: 1", "b: 2")

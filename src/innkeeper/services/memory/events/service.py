@@ -27,6 +27,7 @@ from innkeeper.services.memory.events.model import (
 )
 from innkeeper.services.memory.model import Limits, check_text, invalid, place_after, row_part, text_part
 from innkeeper.services.memory.service import Memories, place
+from innkeeper.services.memory.variables import check_values
 
 _EMPTY_SESSION_KEPT = timedelta(days=1)
 _PIECE = 1000
@@ -184,6 +185,9 @@ class Events:
             namespace_variables=params.get("extractionConfig", {}).get("namespaceVariables"),
         )
         self._check(event)
+        if event.namespace_variables:
+            known = (await self._memories.active(caller, params["memoryId"])).configuration
+            check_values(known.get("namespaceKeys", ()), event.namespace_variables)
         return await self._journal.put(event)
 
     def _check(self, event: Event) -> None:

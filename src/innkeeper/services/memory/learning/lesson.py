@@ -11,12 +11,11 @@ from innkeeper.kernel.call import Document
 from innkeeper.kernel.errors import InnkeeperError
 from innkeeper.services.memory.events.model import Turn
 from innkeeper.services.memory.learning import model
-from innkeeper.services.memory.learning.model import Found, Job
+from innkeeper.services.memory.learning.model import Found, Job, JobState
 from innkeeper.services.memory.model import Memory
 from innkeeper.services.memory.records import metadata
 from innkeeper.services.memory.records.model import SOURCES_MAX, Record
 
-SUMMARY = "SUMMARY"
 _TEXT_MAX = 16_000  # of a record
 _NUMBER = re.compile(r"[+-]?\d{1,300}(\.\d*)?")
 _LESSONS = uuid.UUID("7f6b5a0e-3c1d-4f0e-9c55-2d6f3b1f8a10")
@@ -40,10 +39,12 @@ class Lesson:
             before=list(map(_said, self.before)),
             present=self.present,
             guidance=self.guidance("extraction"),
-            wanted=list(_wanted(self.strategy)),
+            wanted=list(_wanted(model.schema(self.strategy, self.job.kind))),
         )
 
     def guidance(self, step: str) -> Guidance:
+        if self.job.kind == model.REFLECTION:
+            step = "reflection"
         told = model.guidance_of(self.strategy, step)
         return Guidance(told.get("appendToPrompt", ""), told.get("modelId", ""), self.memory.account)
 
@@ -90,19 +91,42 @@ class Lesson:
     def _metadata(self, inferred: Mapping[str, Document]) -> Document:
         """What was inferred, and over it what events said, as far as it is what the schema asks for."""
         kept: Document = {}
-        for key, value in {**inferred, **_typed(self.strategy, self.job.metadata)}.items():
+        entries = model.schema(self.strategy, self.job.kind)
+        rules = {"memoryRecordSchema": {"metadataSchema": entries}}
+        for key, value in {**inferred, **_typed(entries, self.job.metadata)}.items():
             try:
-                metadata.check(self.memory, self.strategy, {key: value})
+                metadata.check(self.memory, rules, {key: value})
             except InnkeeperError:
                 continue
             kept[key] = value
         return kept
 
 
+def reflection(lesson: Lesson, variables: Mapping[str, str], now: datetime) -> Job | None:
+    """The job that reflects on the episodes after a lesson has added to them."""
+    job, templates = lesson.job, model.reflection_of(lesson.strategy).get("namespaceTemplates", ())
+    if job.kind != model.EPISODIC or not templates:
+        return None
+    after = Job(
+        id=f"job-{uuid.uuid5(_LESSONS, job.id)}",
+        key=job.key,
+        strategy=job.strategy,
+        kind=model.REFLECTION,
+        namespace="",
+        metadata=job.metadata,
+        events=job.events,
+        state=JobState.PENDING,
+        created_at=now,
+        updated_at=now,
+        not_before=now,
+    )
+    return model.placed(after, templates[0], variables)
+
+
 def record_id(job: Job) -> str:
     """The same whenever the finding is applied again. A session's summary keeps its record."""
     key = job.key
-    if job.kind != SUMMARY:
+    if job.kind != model.SUMMARY:
         return finding_id(job)
     name = f"{key.account}/{key.memory}/{job.strategy}/{key.actor}/{key.session}/{job.namespace}"
     return f"mem-{uuid.uuid5(_LESSONS, name)}"
@@ -124,8 +148,8 @@ def _said(place: tuple[int, Turn]) -> Said:
     return Said(str(position), turn.role, turn.text, turn.happened_at)
 
 
-def _wanted(strategy: Document) -> Iterable[Wanted]:
-    for entry in model.schema(strategy):
+def _wanted(entries: Sequence[Document]) -> Iterable[Wanted]:
+    for entry in entries:
         if entry.get("extractionType") == "STRICTLY_CONSISTENT":
             continue
         told = entry.get("extractionConfig", {}).get("llmExtractionConfig", {})
@@ -140,9 +164,9 @@ def _wanted(strategy: Document) -> Iterable[Wanted]:
         )
 
 
-def _typed(strategy: Document, given: Document) -> Document:
+def _typed(entries: Sequence[Document], given: Document) -> Document:
     """An event's metadata are texts: each becomes a value of the type that the schema names."""
-    types = {entry["key"]: entry.get("type", "STRING") for entry in model.schema(strategy)}
+    types = {entry["key"]: entry.get("type", "STRING") for entry in entries}
     typed: Document = {}
     for key, value in given.items():
         text = value.get("stringValue", "")

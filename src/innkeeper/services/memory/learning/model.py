@@ -1,13 +1,15 @@
 """What a strategy reads, when, and the jobs that read it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from innkeeper.kernel.call import Document
+from innkeeper.kernel.errors import InvalidRequest
 from innkeeper.services.memory.events.model import SessionKey
+from innkeeper.services.memory.namespaces import filled
 from innkeeper.services.memory.records.model import Trust
 
 _CHARACTERS_PER_TOKEN = 4  # of English; AgentCore does not say how it counts
@@ -18,7 +20,8 @@ _KINDS = {
     "EPISODIC": "EPISODIC",
     "CUSTOM": "SEMANTIC",
 }
-SELF_MANAGED = "SELF_MANAGED"
+_STEPS = ("extraction", "consolidation")
+SELF_MANAGED, EPISODIC, REFLECTION, SUMMARY = "SELF_MANAGED", "EPISODIC", "REFLECTION", "SUMMARY"
 
 
 class JobState(StrEnum):
@@ -43,18 +46,29 @@ AT_ONCE = Triggers(messages=1, tokens=1, idle=timedelta())
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`episode` triggers what has to end before it can be told. A job reads `job_turns` turns, or one event
-    if that has more."""
+    """A strategy that asks a model waits until it is worth that (`asking`); `episode` triggers what has to
+    end before it can be told; everything else is read at once. A job reads `job_turns` turns, or one event if
+    that has more. `model` is asked by default, and empty means none; a strategy may name one that
+    `answers`."""
 
-    usual: Triggers
+    asking: Triggers
     episode: Triggers
     job_turns: int
+    model: str = ""
+    answers: Callable[[str], bool] = bool
+
+    def asks(self, strategy: Document) -> bool:
+        """Whether a model is asked."""
+        named = (guidance_of(strategy, step).get("modelId", "") for step in _STEPS)
+        return bool(self.model) or any(one and self.answers(one) for one in named)
 
     def triggers(self, strategy: Document) -> Triggers:
         """A self-managed strategy has its own; what it does not name never triggers it."""
         kind = kind_of(strategy)
         if kind != SELF_MANAGED:
-            return self.episode if kind == "EPISODIC" else self.usual
+            if kind == EPISODIC:
+                return self.episode
+            return self.asking if self.asks(strategy) else AT_ONCE
         named: Document = {}
         for condition in strategy["configuration"]["selfManagedConfiguration"]["triggerConditions"]:
             for trigger in condition.values():
@@ -137,10 +151,18 @@ def kind_of(strategy: Document) -> str:
     return configured.removesuffix("_OVERRIDE") or _KINDS[strategy["type"]]
 
 
+def reflection_of(strategy: Document) -> Document:
+    """How an episodic strategy reflects on its episodes; {} when it does not."""
+    for kind in strategy.get("configuration", {}).get("reflection", {}).values():
+        inner: Document = kind.get("episodicReflectionOverride", kind)
+        return inner
+    return {}
+
+
 def guidance_of(strategy: Document, step: str) -> Document:
     """What a custom strategy says of a step: `appendToPrompt`, `modelId`; {} when it says nothing. A summary
     has one step alone, which AgentCore calls its consolidation."""
-    if kind_of(strategy) == "SUMMARY":
+    if kind_of(strategy) == SUMMARY:
         step = "consolidation"
     for override in strategy.get("configuration", {}).get(step, {}).values():
         for inner in override.values():
@@ -154,8 +176,10 @@ def strict_keys(strategy: Document) -> list[str]:
     return [one["key"] for one in schema(strategy) if one.get("extractionType") == "STRICTLY_CONSISTENT"]
 
 
-def schema(strategy: Document) -> Sequence[Any]:
-    entries: Sequence[Any] = strategy.get("memoryRecordSchema", {}).get("metadataSchema", ())
+def schema(strategy: Document, kind: str = "") -> Sequence[Any]:
+    """The entries of the metadata that the strategy's records have; those of reflections are others."""
+    source = reflection_of(strategy) if kind == REFLECTION else strategy
+    entries: Sequence[Any] = source.get("memoryRecordSchema", {}).get("metadataSchema", ())
     return entries
 
 
@@ -164,3 +188,34 @@ def trust_of(roles: Sequence[str]) -> Trust:
     if not set(roles) <= {"USER", "ASSISTANT"}:
         return Trust.TOOL
     return Trust.USER if "USER" in roles else Trust.ASSISTANT
+
+
+def placed(job: Job, template: str, variables: Mapping[str, str]) -> Job:
+    """With the namespace that a template makes; one whose namespace cannot be named has failed already."""
+    own = {"actorId": job.key.actor, "sessionId": job.key.session, "memoryStrategyId": job.strategy}
+    try:
+        return replace(job, namespace=filled(template, {**variables, **own}))
+    except InvalidRequest as error:
+        return replace(job, state=JobState.FAILED, failure=error.message)
+
+
+def shown(job: Job) -> Document:
+    """As JSON. Of the findings it has their number alone."""
+    return {
+        "jobId": job.id,
+        "actorId": job.key.actor,
+        "sessionId": job.key.session,
+        "strategyId": job.strategy,
+        "kind": job.kind,
+        "namespace": job.namespace,
+        "status": job.state,
+        "events": len(job.events),
+        "messages": sum(count for _, count in job.events),
+        "found": None if job.found is None else len(job.found),
+        "applied": job.applied,
+        "dropped": job.dropped,
+        "attempts": job.attempts,
+        "failureReason": job.failure,
+        "createdAt": job.created_at.isoformat(),
+        "updatedAt": job.updated_at.isoformat(),
+    }

@@ -14,7 +14,6 @@ from sqlalchemy import Connection, Row, bindparam, func, insert, select, tuple_,
 from sqlalchemy.dialects import postgresql, sqlite
 
 from innkeeper.kernel.call import Document
-from innkeeper.kernel.errors import InvalidRequest
 from innkeeper.services.memory.events.model import SessionKey
 from innkeeper.services.memory.events.store import events, of_session, sessions, turns
 from innkeeper.services.memory.learning.model import (
@@ -26,11 +25,11 @@ from innkeeper.services.memory.learning.model import (
     idle_at,
     is_due,
     kind_of,
+    placed,
     strict_keys,
 )
 from innkeeper.services.memory.learning.store import job_row, jobs, progress
 from innkeeper.services.memory.model import MemoryStatus
-from innkeeper.services.memory.namespaces import filled
 from innkeeper.services.memory.store import memories
 
 _KEY = tuple(sessions.primary_key.columns)
@@ -183,32 +182,21 @@ def _job(
     members: list[tuple[str, int]],
     now: datetime,
 ) -> Job:
-    """One whose namespace cannot be named has failed already."""
-    kind, failure, namespace = kind_of(strategy), None, ""
-    if kind != SELF_MANAGED:
-        own = {
-            "actorId": key.actor,
-            "sessionId": key.session,
-            "memoryStrategyId": strategy["strategyId"],
-        }
-        try:
-            namespace = filled(strategy["namespaceTemplates"][0], {**variables, **own})
-        except InvalidRequest as error:
-            failure = error.message
-    return Job(
+    kind = kind_of(strategy)
+    job = Job(
         id=f"job-{uuid.uuid4()}",
         key=key,
         strategy=strategy["strategyId"],
         kind=kind,
-        namespace=namespace,
+        namespace="",
         metadata=metadata,
         events=members,
-        state=JobState.FAILED if failure else JobState.PENDING,
+        state=JobState.PENDING,
         created_at=now,
         updated_at=now,
         not_before=now,
-        failure=failure,
     )
+    return job if kind == SELF_MANAGED else placed(job, strategy["namespaceTemplates"][0], variables)
 
 
 def _of(key: SessionKey) -> dict[str, str]:

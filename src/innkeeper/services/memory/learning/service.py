@@ -9,20 +9,27 @@ from innkeeper.kernel.caller import Caller
 from innkeeper.kernel.clock import Clock
 from innkeeper.kernel.errors import NotFound
 from innkeeper.kernel.page import Page, PageRequest
+from innkeeper.services.memory.events.model import Turn
 from innkeeper.services.memory.learning import store
 from innkeeper.services.memory.learning.model import Job, JobState
 from innkeeper.services.memory.model import Memory, invalid, place_after, row_part
+from innkeeper.services.memory.records.model import Record
+from innkeeper.services.memory.records.service import Records
 from innkeeper.services.memory.service import Memories
 
 _PIECE = 1000
+_EVENTS = 500
 _FILTERS = {"strategyId": "strategy", "sessionId": "session", "actorId": "actor", "status": "state"}
 
 
 class Learning:
-    def __init__(self, database: Database, memories: Memories, kept: timedelta, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, memories: Memories, records: Records, kept: timedelta, clock: Clock
+    ) -> None:
         """A job that is done stays listed for as long as `kept`."""
         self._database = database
         self._memories = memories
+        self._records = records
         self._kept = kept
         self._clock = clock
 
@@ -64,6 +71,17 @@ class Learning:
                 raise invalid("extractionJob.jobId", f"only a FAILED job can be started; this is {job.state}")
             await store.restart_jobs(connection, job, now)
         return job.id
+
+    async def history(self, memory: Memory, record_id: str) -> list[tuple[Record, list[Turn]]]:
+        """The record with all that it replaced and all that replaced it, the oldest first, each with what was
+        said in its events. Raises NotFound."""
+        found = await self._records.history(memory, record_id)
+        event_ids = {event_id for record in found for event_id in record.source_event_ids}
+        async with self._database.begin() as connection:
+            said = await store.turns_in(connection, memory.account, memory.id, sorted(event_ids)[:_EVENTS])
+        return [
+            (record, [turn for turn in said if turn.event_id in record.source_event_ids]) for record in found
+        ]
 
     async def prune(self) -> None:
         """Let go of jobs that were done long enough ago."""

@@ -27,7 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from innkeeper.engines.store.database import Moment, metadata
 from innkeeper.kernel.call import Document
 from innkeeper.services.memory.events.model import SessionKey, Turn
-from innkeeper.services.memory.events.store import of_session, sessions, turns
+from innkeeper.services.memory.events.store import events, of_session, sessions, turns
 from innkeeper.services.memory.learning.model import Found, Job, JobState
 from innkeeper.services.memory.records.model import Trust
 
@@ -196,6 +196,21 @@ async def turns_before(
     query = select(turns).where(of_session(turns, key), turns.c.position < position)
     rows = (await connection.execute(query.order_by(turns.c.position.desc()).limit(limit))).mappings()
     return [_said(row) for row in rows][::-1]
+
+
+async def turns_in(
+    connection: AsyncConnection, account: str, memory: str, event_ids: Sequence[str]
+) -> list[Turn]:
+    """The turns of events of any session, in the order in which they came."""
+    mine = turns.c.account == account, turns.c.memory == memory, turns.c.event_id.in_(event_ids)
+    rows = (await connection.execute(select(turns).where(*mine).order_by(turns.c.id))).mappings()
+    return [_said(row)[1] for row in rows]
+
+
+async def variables_of(connection: AsyncConnection, key: SessionKey, event_id: str) -> dict[str, str]:
+    """What an event says for the namespaces of what is learned from it."""
+    query = select(events.c.namespace_variables).where(of_session(events, key), events.c.event_id == event_id)
+    return (await connection.execute(query)).scalar() or {}
 
 
 async def any_event(connection: AsyncConnection, key: SessionKey, event_ids: Sequence[str]) -> bool:

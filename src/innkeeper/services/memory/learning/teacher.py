@@ -10,18 +10,28 @@ from innkeeper.kernel.clock import Clock
 from innkeeper.services.memory.learning import lesson as lessons
 from innkeeper.services.memory.learning import store
 from innkeeper.services.memory.learning.lesson import Lesson
-from innkeeper.services.memory.learning.model import Found, Job, JobState
+from innkeeper.services.memory.learning.model import (
+    REFLECTION,
+    SUMMARY,
+    Found,
+    Job,
+    JobState,
+    Plan,
+    reflection_of,
+)
 from innkeeper.services.memory.model import Memory, MemoryStatus, invalid
+from innkeeper.services.memory.namespaces import Scope
 from innkeeper.services.memory.recall.service import Recall
 from innkeeper.services.memory.records.model import Record, RecordStatus, may_replace
 from innkeeper.services.memory.records.service import Records
-from innkeeper.services.memory.safety.ledger import Ledger
+from innkeeper.services.memory.safety.ledger import Entry, Ledger
 from innkeeper.services.memory.safety.vetter import Vetter
 from innkeeper.services.memory.store import find_memory
 
 _BEFORE = 6  # turns that were read already, to understand the new ones by
 _KNOWN = 50
 _NEWEST = 25
+_EPISODES = 20
 _DONE: Document = {"state": JobState.DONE, "found": None}
 
 
@@ -38,6 +48,7 @@ class Teacher:
         recall: Recall,
         vetter: Vetter,
         extractor: Extractor,
+        plan: Plan,
         clock: Clock,
     ) -> None:
         self._database = database
@@ -46,6 +57,7 @@ class Teacher:
         self._recall = recall
         self._vetter = vetter
         self._extractor = extractor
+        self._plan = plan
         self._clock = clock
 
     async def teach(self, job: Job) -> None:
@@ -76,10 +88,21 @@ class Teacher:
                 return None
             before = await store.turns_before(connection, key, said[0][0], _BEFORE)
         lesson = Lesson(memory, strategy, job, said, before)
-        if job.kind == lessons.SUMMARY:
+        if job.kind == SUMMARY:
             present = await self._records.find(memory, lessons.record_id(job))
             return replace(lesson, present=[present.text] if present else [])
+        if job.kind == REFLECTION:
+            return replace(lesson, present=await self._episodes(lesson))
         return lesson
+
+    async def _episodes(self, lesson: Lesson) -> Sequence[str]:
+        """The newest ones of the strategy, at and below where its reflections lie."""
+        job = lesson.job
+        scope = Scope(job.namespace, subtree=True)
+        known = await self._records.newest(lesson.memory, scope, _EPISODES, job.strategy)
+        template = lesson.strategy["namespaceTemplates"][0]
+        apart = template != reflection_of(lesson.strategy)["namespaceTemplates"][0]
+        return [one.text for one in known if not (apart and one.namespace == job.namespace)]
 
     async def _extract(self, lesson: Lesson) -> Job:
         """The first step: the job with what was found, which is kept from then on."""
@@ -99,7 +122,7 @@ class Teacher:
         record = await self._vetter.learned(lesson.memory, record, lesson.rests_on(found))
         if record.status is RecordStatus.QUARANTINED:
             record, verdict = replace(record, record_id=lessons.finding_id(job)), Verdict(Action.ADD)
-        elif job.kind == lessons.SUMMARY:
+        elif job.kind == SUMMARY:
             present, verdict = await self._records.find(lesson.memory, record.record_id), Verdict(Action.ADD)
             record = replace(record, source_event_ids=lessons.sources(found, present))
         else:
@@ -111,10 +134,19 @@ class Teacher:
                 raise JobLost
             if not await store.any_event(entry.connection, job.key, found.event_ids):
                 return
+            if last and self._plan.asks(lesson.strategy):
+                await self._reflect(entry, lesson)
             if verdict.action is Action.SKIP:
                 await self._records.confirm(entry, verdict.replaces, found.event_ids)
             else:
                 await self._records.learn(entry, record, verdict.replaces)
+
+    async def _reflect(self, entry: Entry, lesson: Lesson) -> None:
+        """Later, as a job of its own. It takes a model: nobody said what it finds."""
+        first, _ = lesson.job.events[0]
+        variables = await store.variables_of(entry.connection, lesson.job.key, first)
+        job = lessons.reflection(lesson, variables, entry.now)
+        await store.insert_jobs(entry.connection, [job] if job else [])
 
     async def _verdict(self, lesson: Lesson, found: Found, record: Record) -> Verdict:
         near = {one.record_id: one for one in await self._near(lesson.memory, record)}
@@ -123,7 +155,8 @@ class Teacher:
             return Verdict(Action.ADD)
         finding = Finding(found.text, found.event_ids, found.at, found.metadata)
         kind = Kind(lesson.job.kind)
-        verdict = await self._extractor.consolidate(kind, finding, known, lesson.guidance("consolidation"))
+        guidance = lesson.guidance("consolidation")
+        verdict = await self._extractor.consolidate(kind, finding, known, guidance)
         named = [near[id_] for id_ in verdict.replaces if id_ in near]
         if verdict.action is Action.SKIP:
             return Verdict(Action.SKIP, [one.record_id for one in named])
@@ -134,11 +167,13 @@ class Teacher:
     async def _near(self, memory: Memory, record: Record) -> Sequence[Record]:
         """What the namespace holds, if that is little; else what the search finds, and the newest, which the
         index may not have yet."""
-        newest = await self._records.newest(memory, record.namespace, _KNOWN + 1)
+        scope = Scope(record.namespace, subtree=False)
+        newest = await self._records.newest(memory, scope, _KNOWN + 1)
         if len(newest) <= _KNOWN:
             return newest
-        found = await self._recall.near(memory, record.namespace, record.text, _KNOWN)
-        return list({one.record_id: one for one in (*found, *newest[:_NEWEST])}.values())
+        hits = await self._recall.records(memory, record.text, scope, _KNOWN)
+        found = (*(hit.item for hit in hits), *newest[:_NEWEST])
+        return list({one.record_id: one for one in found}.values())
 
     async def _move(self, job: Job, values: Document) -> None:
         async with self._database.begin() as connection:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -79,38 +80,23 @@ class Recall:
         filters = criteria.get("metadataFilters", [])
         metadata.check_filters(filters)
         strategy = criteria.get("memoryStrategyId")
-        found = await self._found(
-            Shelf(memory.account, memory.id, Kind.RECORD),
-            passages.record_scope(scope),
-            criteria["searchQuery"],
-            _CANDIDATES_FILTERED if filters or strategy else _CANDIDATES,
-        )
-        async with self._database.begin() as connection:
-            rows = await store.records_by_row(
-                connection, memory.account, memory.id, [one.id for one in found], self._clock.now()
-            )
+        limit = _CANDIDATES_FILTERED if filters or strategy else _CANDIDATES
+        found = await self._remembered(memory, scope, criteria["searchQuery"], limit)
         hits = [
-            Hit(record, one)
-            for one in found
-            if (record := rows.get(one.id)) is not None
-            and scope.contains(record.namespace)
-            and strategy in (None, record.strategy)
-            and metadata.matches(shown_metadata(record.metadata), filters)
+            hit
+            for hit in found
+            if strategy in (None, hit.item.strategy)
+            and metadata.matches(shown_metadata(hit.item.metadata), filters)
         ]
         if not hits:
             await self._records.check_scope(memory, scope)
         return hits[: criteria.get("topK", TOP_K)]
 
-    async def near(self, memory: Memory, namespace: str, text: str, limit: int) -> list[Record]:
-        """The records of exactly this namespace that are nearest to a text."""
-        scope = namespaces.Scope(namespace, subtree=False)
-        shelf = Shelf(memory.account, memory.id, Kind.RECORD)
-        found = await self._found(shelf, passages.record_scope(scope), text, limit)
-        async with self._database.begin() as connection:
-            rows = await store.records_by_row(
-                connection, memory.account, memory.id, [one.id for one in found], self._clock.now()
-            )
-        return [record for one in found if (record := rows.get(one.id)) and record.namespace == namespace]
+    async def records(
+        self, memory: Memory, query: str, scope: namespaces.Scope, limit: int, as_of: datetime | None = None
+    ) -> list[Hit[Record]]:
+        """The best first; those that were true at a time, whether they were replaced later or not."""
+        return (await self._remembered(memory, scope, query, _CANDIDATES, as_of))[:limit]
 
     async def turns(
         self, memory: Memory, query: str, actor: str | None, session: str | None, limit: int
@@ -124,6 +110,27 @@ class Recall:
         flags = await self._vetter.flagged(memory, [hit.item for hit in hits])
         return [
             Hit(replace(hit.item, flagged=flag), hit.found) for hit, flag in zip(hits, flags, strict=True)
+        ]
+
+    async def _remembered(
+        self,
+        memory: Memory,
+        scope: namespaces.Scope,
+        query: str,
+        limit: int,
+        as_of: datetime | None = None,
+    ) -> list[Hit[Record]]:
+        shelf = Shelf(memory.account, memory.id, Kind.RECORD)
+        found = await self._found(shelf, passages.record_scope(scope), query, limit)
+        which = store.holds(self._clock.now()) if as_of is None else store.held(as_of)
+        async with self._database.begin() as connection:
+            rows = await store.records_by_row(
+                connection, memory.account, memory.id, [one.id for one in found], which
+            )
+        return [
+            Hit(record, one)
+            for one in found
+            if (record := rows.get(one.id)) is not None and scope.contains(record.namespace)
         ]
 
     async def _found(self, shelf: Shelf, scope: Scope, query: str, limit: int) -> Sequence[Found]:

@@ -217,12 +217,12 @@ class Records:
             )
         return found.get(record_id)
 
-    async def newest(self, memory: Memory, namespace: str, limit: int) -> Sequence[Record]:
-        """Of exactly this namespace."""
-        scope = Scope(namespace, subtree=False)
+    async def newest(
+        self, memory: Memory, scope: Scope, limit: int, strategy: str | None = None
+    ) -> Sequence[Record]:
         async with self._database.begin() as connection:
             rows = await store.list_records(
-                connection, memory.account, memory.id, scope, None, None, limit, self._clock.now()
+                connection, memory.account, memory.id, scope, strategy, None, limit, self._clock.now()
             )
         return [record for _, record in rows]
 

@@ -84,10 +84,10 @@ async def find_records(
 
 
 async def records_by_row(
-    connection: AsyncConnection, account: str, memory: str, rows: Sequence[int], now: datetime
+    connection: AsyncConnection, account: str, memory: str, rows: Sequence[int], which: ColumnElement[bool]
 ) -> dict[int, Record]:
-    """Those of them that hold now, by number."""
-    query = select(records).where(_of_memory(account, memory), records.c.id.in_(rows), holds(now))
+    """Those of them that `holds` or `held` lets through, by number."""
+    query = select(records).where(_of_memory(account, memory), records.c.id.in_(rows), which)
     return {row["id"]: to_record(row) for row in (await connection.execute(query)).mappings()}
 
 
