@@ -31,7 +31,7 @@ from innkeeper.services.memory.erasure import Erasure
 from innkeeper.services.memory.events.service import Events
 from innkeeper.services.memory.learning.model import AT_ONCE, Job, Plan
 from innkeeper.services.memory.learning.service import Learning
-from innkeeper.services.memory.learning.teacher import Extractors, Teacher
+from innkeeper.services.memory.learning.teacher import Teacher
 from innkeeper.services.memory.learning.worker import Pace, Worker
 from innkeeper.services.memory.model import Limits, Memory
 from innkeeper.services.memory.recall.index import Index
@@ -129,6 +129,7 @@ class Classroom:
             self.recall,
             self.vetter,
             self.extractor,
+            PACE.plan,
             self.clock,
         )
         return Worker(self.database, teacher, replace(PACE, **pace), self.clock)

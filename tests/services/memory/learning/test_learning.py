@@ -1,4 +1,4 @@
-"""What a person says is known afterwards, without a language model, and can be traced back to what was said."""
+"""What a person says is known afterwards, without a language model, and is traced back to the words."""
 
 import time
 from collections.abc import Callable
@@ -19,6 +19,7 @@ _LIKES = {"userPreferenceMemoryStrategy": {"name": "likes", "namespaceTemplates"
 _SUMS = {"summaryMemoryStrategy": {"name": "sums", "namespaceTemplates": ["/sums/{actorId}/{sessionId}/"]}}
 _SHARED = {"semanticMemoryStrategy": {"name": "shared", "namespaceTemplates": ["/{tenant}/{actorId}/"]}}
 _BERLIN = "I moved to Berlin in March 2024 and work as a nurse."
+_BOAT = "I bought a boat in 2024 and named it Clara."
 _TEA = "I prefer tea over coffee."
 
 
@@ -37,9 +38,7 @@ def test_what_was_said_is_found_as_a_fact_and_where_it_comes_from(
     said = remembering.say(memory, _BERLIN)
     remembering.say(memory, _TEA, eventTimestamp=NOON + timedelta(days=1))
     remembering.say(memory, "I never told you that I am a spy for Ruritania.", extractionMode="SKIP")
-    source = {
-        "inline": {"payload": [{"conversational": {"role": "USER", "content": {"text": "I own a boat."}}}]}
-    }
+    source = {"inline": {"payload": [{"conversational": {"role": "USER", "content": {"text": _BOAT}}}]}}
     remembering.data.ingest_data(
         memoryId=memory, actorId="ann", sessionId="papers", contentTimestamp=NOON, source=source
     )
@@ -49,10 +48,10 @@ def test_what_was_said_is_found_as_a_fact_and_where_it_comes_from(
         answer = remembering.data.retrieve_memory_records(
             memoryId=memory, namespacePath=path, searchCriteria=criteria
         )
-        return [one for one in answer["memoryRecordSummaries"]]
+        return list(answer["memoryRecordSummaries"])
 
     fact = until(lambda: find("Where does she live?", "/facts/ann"))[0]
-    until(lambda: {_TEA, "I own a boat."} <= set(remembering.noted(memory, namespacePath="/facts/ann")))
+    until(lambda: {_TEA, _BOAT} <= set(remembering.noted(memory, namespacePath="/facts/ann")))
     until(lambda: remembering.noted(memory, namespacePath="/likes/ann") == [_TEA])
     (digest,) = until(lambda: remembering.noted(memory, namespacePath="/sums/ann/first"))
     assert "Berlin" in digest

@@ -33,6 +33,7 @@ def learner(mind: Mind, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ru
         "memory_model": "scripted/qwen3",
         "memory_model_timeout_seconds": "3",
         "memory_model_attempts": "2",
+        "memory_learning_messages": "1",
         "memory_learning_attempts": "2",
         "memory_learning_retry_seconds": "0.1",
         "memory_learning_lease_seconds": "3",

@@ -25,6 +25,8 @@ from innkeeper.services.memory.learning.teacher import JobLost, Teacher
 _LOOK_SECONDS = 0.25
 _RETRY_SECONDS = 2.0
 _RETRY_MAX_SECONDS = 60.0
+# A job that takes its process down with it is given up in the end.
+_CRASHES_MAX = 10
 
 _log = logging.getLogger(__name__)
 
@@ -131,7 +133,7 @@ class Worker:
             _log.exception("what became of job %s of a memory could not be written down", job.id)
 
     async def _attempt(self, job: Job) -> None:
-        if job.attempts > self._pace.attempts:
+        if job.attempts > self._pace.attempts + _CRASHES_MAX:
             await self._fail(job, job.failure or "it was begun again and again, and never ended")
             return
         try:
