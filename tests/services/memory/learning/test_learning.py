@@ -50,7 +50,9 @@ def test_what_was_said_is_found_as_a_fact_and_where_it_comes_from(
         )
         return list(answer["memoryRecordSummaries"])
 
-    fact = until(lambda: find("Where does she live?", "/facts/ann"))[0]
+    fact = until(lambda: [one for one in find("Berlin", "/facts/ann") if one["content"]["text"] == _BERLIN])[
+        0
+    ]
     until(lambda: {_TEA, _BOAT} <= set(remembering.noted(memory, namespacePath="/facts/ann")))
     until(lambda: remembering.noted(memory, namespacePath="/likes/ann") == [_TEA])
     (digest,) = until(lambda: remembering.noted(memory, namespacePath="/sums/ann/first"))
