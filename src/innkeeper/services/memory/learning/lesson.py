@@ -65,7 +65,7 @@ class Lesson:
     def rests_on(self, found: Found) -> Sequence[Turn]:
         """The turns of the events that a finding names. A summary rests on the whole session, and is held for
         what it says itself alone."""
-        if self.job.kind == SUMMARY:
+        if self.job.kind == model.SUMMARY:
             return []
         return [turn for _, turn in (*self.before, *self.said) if turn.event_id in found.event_ids]
 
