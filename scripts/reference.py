@@ -15,8 +15,9 @@ from innkeeper.aws.coverage import coverage_page
 from innkeeper.aws.models import AGENTCORE
 from innkeeper.aws.operations import operations_of
 from innkeeper.cli.main import app
+from innkeeper.model_provider import ModelProvider
 from innkeeper.services.runtime.environment import Home
-from innkeeper.settings import ModelProvider, Settings
+from innkeeper.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 

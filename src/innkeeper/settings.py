@@ -7,13 +7,15 @@ Read from the environment (`INNKEEPER_PORT=9000`), then from `innkeeper.toml` in
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+
+from innkeeper.model_provider import ModelProvider
 
 _UserDir = Path.home() / ".innkeeper"
 
@@ -355,7 +357,7 @@ class Settings(BaseSettings):
         Field(description="What embeds memories: minilm, or PROVIDER/MODEL, a provider of kind openai."),
     ] = "minilm"
     models: Annotated[
-        dict[str, "ModelProvider"],
+        dict[str, ModelProvider],
         Field(description="Model providers by name. See docs/guide/models.md."),
     ] = {}
     model_ids: Annotated[
@@ -385,22 +387,3 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
-
-
-class ModelProvider(BaseModel):
-    """Where a model is: `kind` is the protocol; the key may come from an environment variable instead."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    kind: Annotated[
-        str, Field(description="The protocol it speaks: openai, anthropic, bedrock, or a driver's own name.")
-    ]
-    base_url: Annotated[str, Field(description="Endpoint; empty for the provider's own.")] = ""
-    api_key: Annotated[str, Field(description="The key itself; prefer `api_key_variable`.", repr=False)] = ""
-    api_key_variable: Annotated[str, Field(description="Environment variable that holds the key.")] = ""
-    region: Annotated[str, Field(description="Bedrock only: its region.")] = ""
-    profile: Annotated[str, Field(description="Bedrock only: AWS profile of this machine to sign with.")] = ""
-    timeout_seconds: Annotated[float, Field(description="Longest wait for an answer.")] = 600.0
-
-
-Settings.model_rebuild()

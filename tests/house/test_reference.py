@@ -3,7 +3,8 @@
 import pytest
 from scripts.reference import PAGES, ROOT
 
-from innkeeper.settings import ModelProvider, Settings
+from innkeeper.model_provider import ModelProvider
+from innkeeper.settings import Settings
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -36,6 +36,7 @@ from innkeeper.services.memory.model import Limits
 from innkeeper.services.memory.operations import MemoryOperations
 from innkeeper.services.memory.recall.index import Index
 from innkeeper.services.memory.recall.operations import RecallOperations
+from innkeeper.services.memory.recall.routes import recall_routes
 from innkeeper.services.memory.recall.service import Recall
 from innkeeper.services.memory.recall.vectors import Vectors
 from innkeeper.services.memory.records.operations import RecordOperations
@@ -110,6 +111,7 @@ class Memory:
             *routes(self.memories, self._contents, self._erasure, self.recall, self._vectors),
             *block_routes(self.memories, self.blocks),
             *safety_routes(self.memories, self.safety),
+            *recall_routes(self.memories, self.recall),
             *learning_routes(self.memories, self.learning),
             *context_routes(self.memories, self.contexts, self._context_max_tokens),
         ]

@@ -9,8 +9,8 @@ from innkeeper.engines.store.database import Database
 from innkeeper.kernel.call import Call
 from innkeeper.kernel.caller import Caller, CallerKind
 from innkeeper.kernel.clock import SystemClock
+from innkeeper.model_provider import ModelProvider
 from innkeeper.services.model_gateway.service import ModelGateway
-from innkeeper.settings import ModelProvider
 from innkeeper.wiring.engines import open_model
 from tests.engines.models.scripted.openai_server import ScriptedOpenAi
 from tests.engines.models.scripted.script import Step

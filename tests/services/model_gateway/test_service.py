@@ -11,9 +11,9 @@ from innkeeper.engines.models.model import HOP_HEADER
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.clock import SystemClock
 from innkeeper.kernel.errors import InnkeeperError, InvalidRequest, NotFound, Unavailable
+from innkeeper.model_provider import ModelProvider
 from innkeeper.services.model_gateway.operations import ModelGatewayOperations
 from innkeeper.services.model_gateway.service import ModelGateway
-from innkeeper.settings import ModelProvider
 from innkeeper.wiring.engines import open_model
 from tests.engines.models.scripted.script import Fails, Fault, Says
 from tests.services.model_gateway.conftest import ACCOUNT, CLAUDE, OpenGateway, call, caller

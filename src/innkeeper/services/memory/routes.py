@@ -3,7 +3,6 @@
 import json
 from collections.abc import AsyncIterator, Collection
 from dataclasses import asdict
-from datetime import UTC, datetime
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -15,20 +14,15 @@ from innkeeper.services.memory.contents import Contents
 from innkeeper.services.memory.erasure import Erasure
 from innkeeper.services.memory.events.model import Turn
 from innkeeper.services.memory.extent import Extent
-from innkeeper.services.memory.members import check_known, members_of, number, optional_text, text
+from innkeeper.services.memory.members import members_of
 from innkeeper.services.memory.model import Memory, check_text, invalid
-from innkeeper.services.memory.namespaces import Scope
 from innkeeper.services.memory.recall.service import TOP_K, Hit, Recall
 from innkeeper.services.memory.recall.vectors import Vectors
-from innkeeper.services.memory.records.model import Record
 from innkeeper.services.memory.service import Memories
 
 _MEMBERS = frozenset({"actor", "session", "namespacePath"})
 _QUERY_MAX = 10_000
 _LIMIT_MAX = 100
-_PATH_MAX = 1024
-_TIME_MAX = 64
-_RECORD_MEMBERS = frozenset({"query", "namespace", "namespacePath", "limit", "asOf"})
 
 
 def routes(
@@ -82,22 +76,6 @@ def routes(
         hits = await recall.turns(memory, query, extent.actor, extent.session, limit)
         return JSONResponse({"turns": [_turn(hit) for hit in hits]})
 
-    async def search_records(request: Request) -> Response:
-        """A body with `query`, and perhaps `namespace` or `namespacePath`, `limit`, and `asOf`, a time: what
-        was true then."""
-        memory, members = await _named(request), members_of(await request.body())
-        check_known(members, _RECORD_MEMBERS)
-        names = ("namespace", "namespacePath")
-        places = {name: text(members, name, _PATH_MAX) for name in names if name in members}
-        hits = await recall.records(
-            memory,
-            text(members, "query", _QUERY_MAX),
-            Scope.of(places or {"namespacePath": "/"}),
-            number(members, "limit", 1, _LIMIT_MAX, TOP_K),
-            _moment(members, "asOf"),
-        )
-        return JSONResponse({"records": [_record(hit) for hit in hits]})
-
     async def _named(request: Request) -> Memory:
         return await memories.named(request.state.caller, request.path_params["memory"])
 
@@ -107,7 +85,6 @@ def routes(
         Route("/-/v1/memories/{memory}/export", export, methods=["GET"]),
         Route("/-/v1/memories/{memory}/erase", erase, methods=["POST"]),
         Route("/-/v1/memories/{memory}/search", search, methods=["POST"]),
-        Route("/-/v1/memories/{memory}/records/search", search_records, methods=["POST"]),
     ]
 
 
@@ -154,31 +131,3 @@ def _turn(hit: Hit[Turn]) -> Document:
         "score": why.pop("score"),
         "why": why,
     }
-
-
-def _record(hit: Hit[Record]) -> Document:
-    """`why` holds what each part gave to the score."""
-    record, why = hit.item, asdict(hit.found)
-    del why["id"]
-    return {
-        "memoryRecordId": record.record_id,
-        "namespace": record.namespace,
-        "text": record.text,
-        "at": record.happened_at.isoformat(),
-        "validTo": record.valid_to and record.valid_to.isoformat(),
-        "trust": record.trust,
-        "score": why.pop("score"),
-        "why": why,
-    }
-
-
-def _moment(members: Document, name: str) -> datetime | None:
-    """None when it is not there; without a zone it is in UTC. Raises InvalidRequest."""
-    given = optional_text(members, name, _TIME_MAX)
-    if given is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(given)
-    except ValueError:
-        raise invalid(name, "must be a time in ISO 8601, such as 2026-01-31T12:00:00Z") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
