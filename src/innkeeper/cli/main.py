@@ -21,6 +21,7 @@ from innkeeper.cli.memory import memory
 from innkeeper.cli.pause import pause
 from innkeeper.cli.resume import resume
 from innkeeper.cli.rm import rm
+from innkeeper.cli.safety import audit, quarantine, rollback, safety
 from innkeeper.cli.sandbox import sandbox
 from innkeeper.cli.sessions import sessions
 from innkeeper.cli.status import status
@@ -45,6 +46,10 @@ for command in _COMMANDS:
     app.command()(command)
 memory.command()(context)
 memory.command()(blocks)
+memory.command()(safety)
+memory.command()(quarantine)
+memory.command()(rollback)
+memory.command()(audit)
 app.add_typer(keys, name="keys")
 app.add_typer(memory, name="memory")
 app.add_typer(sandbox, name="sandbox")

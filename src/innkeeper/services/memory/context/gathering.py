@@ -47,8 +47,9 @@ class Gathering:
         return {part: pieces for part, pieces in found.items() if pieces}
 
     async def _turns(self, memory: Memory, wanted: Wanted, query: str) -> list[Piece]:
-        """Of all sessions of the actor."""
-        hits = _near(await self._recall.turns(memory, query, wanted.actor, None, _TURNS))
+        """Of all sessions of the actor, without those that would steer the agent."""
+        found = await self._recall.turns(memory, query, wanted.actor, None, _TURNS)
+        hits = _near([hit for hit in found if not hit.item.flagged])
         key = SessionKey(memory.account, memory.id, wanted.actor, wanted.session or "")
         events = await self._events.still_there(key, wanted.branch, {hit.item.event_id for hit in hits})
         return [_turn(hit, events[hit.item.event_id]) for hit in hits if hit.item.event_id in events]

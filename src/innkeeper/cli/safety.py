@@ -1,0 +1,125 @@
+"""`innkeeper memory safety`, `quarantine`, `rollback`, `audit`: what a memory lets in, and the way back."""
+
+import json
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from innkeeper.cli.api import Api
+from innkeeper.cli.failure import CommandFailed
+from innkeeper.cli.memory import Name
+from innkeeper.cli.options import DataDir, Json
+from innkeeper.cli.terminal import print_json, print_table, say
+
+_SHOWN = 80
+RecordId = typer.Option(help="A record that is in it.", metavar="RECORD")
+
+
+def safety(
+    name: Name,
+    put: Annotated[
+        str | None, typer.Option("--set", help="A policy as JSON; what it does not name is as usual.")
+    ] = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Show or set what a memory asks of what is written to it."""
+    api, path = Api.connect(data_dir), f"{_path(name)}/safety"
+    found = api.call("GET", path) if put is None else api.call("PUT", path, _document(put))
+    if as_json:
+        print_json(found)
+        return
+    for member, value in found.items():
+        typer.echo(f"{member}: {json.dumps(value)}")
+
+
+def quarantine(
+    name: Name,
+    release: Annotated[str | None, RecordId] = None,
+    reject: Annotated[str | None, RecordId] = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """List the records that wait for review; --release lets one be found, --reject deletes it."""
+    api, path = Api.connect(data_dir), f"{_path(name)}/quarantine"
+    for word, record in (("release", release), ("reject", reject)):
+        if record is not None:
+            done = api.call("POST", f"{path}/{quote(record, safe='')}/{word}")
+            if as_json:
+                print_json(done)
+            else:
+                say(f"{word.removesuffix('e')}ed {record}.".capitalize())
+            return
+    found: list[Any] = []
+    token: str | None = ""
+    while token is not None:
+        page = api.call("GET", path + (f"?nextToken={token}" if token else ""))
+        found += page["records"]
+        token = page["nextToken"]
+    if as_json:
+        print_json({"records": found})
+        return
+    rows = [
+        [
+            one["memoryRecordId"],
+            one["namespace"],
+            one["trust"],
+            ", ".join(one["concerns"]),
+            one["text"][:_SHOWN],
+        ]
+        for one in found
+    ]
+    print_table(["RECORD", "NAMESPACE", "TRUST", "CONCERNS", "TEXT"], rows)
+
+
+def rollback(
+    name: Name,
+    to: Annotated[str, typer.Option(help="A time like 2026-05-01T12:00:00Z.")],
+    namespace_path: Annotated[
+        str | None, typer.Option(help="Only records that lie or lay at and below this path.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Make the records what they were at a time."""
+    if not (yes or dry_run):
+        typer.confirm(f"Roll the records of {name} back to {to}?", abort=True, err=True)
+    wanted = {"to": to, "dryRun": dry_run}
+    if namespace_path is not None:
+        wanted["namespacePath"] = namespace_path
+    done = Api.connect(data_dir).call("POST", f"{_path(name)}/rollback", wanted)
+    if as_json:
+        print_json(done)
+        return
+    for word in ("restored", "changed", "removed", "unknown"):
+        typer.echo(f"{word}: {len(done[word])}")
+
+
+def audit(name: Name, data_dir: DataDir = None, as_json: Json = False) -> None:
+    """Check that the history of a memory's records is whole, and that they are what it says."""
+    report = Api.connect(data_dir).call("GET", f"{_path(name)}/changes/check")
+    if as_json:
+        print_json(report)
+    else:
+        typer.echo(
+            f"{report['changes']} changes, {report['erased']} of them erased; {report['records']} records"
+        )
+        typer.echo(f"head: {report['head']}")
+        for fault in report["faults"]:
+            typer.echo(f"{fault['memoryRecordId']} {fault['sequence'] or ''}: {fault['what']}")
+    if not report["intact"]:
+        raise CommandFailed("The history or the records were changed outside of it")
+
+
+def _document(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise CommandFailed(f"--set is no JSON: {error}") from error
+
+
+def _path(name: str) -> str:
+    return f"/-/v1/memories/{quote(name, safe='')}"
