@@ -54,12 +54,12 @@ class Heard:
 
     def clauses(self, texts: Iterable[str]) -> list[tuple[Words, bool]]:
         """Each with whether it denies."""
-        return list(dict.fromkeys(clause for text in texts for clause in self._heard(text)[1]))
+        return [clause for text in texts for clause in self._heard(text)[1]]
 
     def _heard(self, text: str) -> tuple[Words, Sequence[tuple[Words, bool]]]:
         if text not in self._parts:
             told = without_takeovers(text)
-            parts = [(all_words_of(one), _denies(one)) for one in clauses(told)]
+            parts = [(all_words_of(one), _denies(one)) for one in dict.fromkeys(clauses(told))]
             self._parts[text] = all_words_of(told), parts
         return self._parts[text]
 
