@@ -98,6 +98,20 @@ async def test_what_can_be_kept_of_an_answer_is_kept_and_the_rest_counted(asking
     assert reading.dropped == {"repeated": 1, "not said": 1, "an order": 2, "too many": 1}
 
 
+async def test_an_echo_is_no_ground_for_a_finding(asking: Asking) -> None:
+    turns = [
+        Said("a", "USER", "I moved to Lisbon in January.", NOON),
+        Said("b", "TOOL", "Relevant memories:\n- The user owns a boat.\n- The user lives in Porto.", NOON),
+        Said("c", "ASSISTANT", "As you told me, you own a boat.", NOON),
+    ]
+    reading = Reading(Kind.SEMANTIC, turns)
+    boat = finds("The user owns a boat.", "t2")
+    async with asking(reports(GOOD, boat, {**boat, "sources": ["t2", "t3"]})) as (extractor, _):
+        (finding,) = await extractor.extract(reading)
+    assert finding.sources == ["a"]
+    assert reading.dropped == {"an echo": 2}
+
+
 async def test_what_nobody_sees_is_not_kept(asking: Asking) -> None:
     answer = reports(finds("The user moved\x00 to\u202e Lisbon\ud83d.", "t1"))
     async with asking(answer) as (extractor, _):

@@ -4,6 +4,7 @@ Two kinds of question: what a piece of the conversation leaves to be remembered,
 for the records that are near to it. The turns are given as data; the answers are not believed (`vetting`).
 """
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -48,7 +49,7 @@ class ModelExtractor:
 
     async def extract(self, reading: Reading) -> Sequence[Finding]:
         rules = prompt.reading_rules(reading.kind, reading.guidance, reading.wanted)
-        vetting = Vetting(reading, self._limits, rules)
+        vetting = await asyncio.to_thread(Vetting, reading, self._limits, rules)
         found: list[Finding] = []
         present, before = list(reading.present), list(reading.before)
         for piece in pieces(reading.turns, self._limits.piece_characters):

@@ -3,9 +3,11 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 from innkeeper.engines.extraction.extractor import Finding, Kind, Reading, Said
+from innkeeper.engines.extraction.hygiene.sieve import sift
 from innkeeper.engines.extraction.model import metadata
 from innkeeper.engines.extraction.model.answer import BadAnswer, Draft
 from innkeeper.engines.extraction.model.dates import day_meant
@@ -44,6 +46,8 @@ class Vetting:
         self._limits = limits
         self._echo = Echo(rules)
         self._heard = Heard()
+        self._given = {one.id: one.text for one in reading.turns}
+        self._news = {one.id: one.text for one in sift(replace(reading, dropped=Counter())).turns}
         self._seen: set[str] = set()
 
     def kept(
@@ -95,11 +99,16 @@ class Vetting:
         )
 
     def _ground(self, sources: Sequence[Said], piece: Sequence[Said], context: Sequence[str]) -> Ground:
-        near = [one.text for one in sources]
         if self._reading.kind in _WHOLE:
-            return Ground.of(sources, [*near, *context], (), self._heard)
+            return Ground.of(sources, [*(one.text for one in sources), *context], (), self._heard)
+        near = list(map(self._news_in, sources))
         before = [*context, *(one.text for one in piece[: piece.index(sources[-1])])]
         return Ground.of(sources, near, before, self._heard)
+
+    def _news_in(self, source: Said) -> str:
+        """What its turn tells beside echoes."""
+        left = self._news.get(source.id, "")
+        return source.text if left == self._given[source.id] else left
 
     def _sources(self, draft: Draft, piece: Sequence[Said]) -> list[Said]:
         """The turns that it names, in order; none if one of them does not exist."""
@@ -121,7 +130,7 @@ class Vetting:
             return "too long"
         if kind not in _IN_LINES and is_order(text):
             return "an order"
-        if self._echo.of(text):
+        if self._echo.of(text) or (kind not in _WHOLE and not any(map(self._news_in, sources))):
             return "an echo"
         if not own and (kind is Kind.USER_PREFERENCE or _WILL.search(text)):
             return "not the person's word"
