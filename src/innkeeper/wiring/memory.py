@@ -47,6 +47,8 @@ from innkeeper.services.memory.safety.routes import safety_routes
 from innkeeper.services.memory.safety.service import Safety
 from innkeeper.services.memory.safety.vetter import Vetter
 from innkeeper.services.memory.service import Memories
+from innkeeper.services.memory.stream.routes import stream_routes
+from innkeeper.services.memory.stream.service import Stream
 from innkeeper.services.model_gateway.service import ModelGateway
 from innkeeper.settings import Settings
 from innkeeper.wiring.engines import Engines, extractor
@@ -89,6 +91,7 @@ class Memory:
             ),
             clock,
         )
+        self.stream = Stream(database, clock)
         learner = extractor(settings, _asking(models), models.answers)
         self.contexts = _contexts(self, engines, learner, settings)
         self._context_max_tokens = settings.memory_context_max_tokens
@@ -111,6 +114,7 @@ class Memory:
             *routes(self.memories, self._contents, self._erasure, self.recall, self._vectors),
             *block_routes(self.memories, self.blocks),
             *safety_routes(self.memories, self.safety),
+            *stream_routes(self.memories, self.stream),
             *recall_routes(self.memories, self.recall),
             *learning_routes(self.memories, self.learning),
             *context_routes(self.memories, self.contexts, self._context_max_tokens),

@@ -67,7 +67,7 @@ class Contents:
 
     async def _rows(self, table: Table, which: ColumnElement[bool], show: Show) -> AsyncIterator[Document]:
         last, more = 0, True
-        number = _ORDER.get(table, table.c.id)
+        number = _ORDER[table] if table in _ORDER else table.c.id
         while more:
             query = select(table).where(which, number > last).order_by(number).limit(_PIECE)
             async with self._database.begin() as connection:
