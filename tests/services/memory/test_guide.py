@@ -21,6 +21,6 @@ def test_the_guide_can_be_followed(server: RunningServer, tmp_path: Path) -> Non
 
     assert "Ann takes milk in her tea.\n" in user.ok(sys.executable, "-c", blocks("python"))
     said = user.ok("bash", "-euo", "pipefail", "-c", blocks("bash"))
-    assert "events: 3\n" in said
+    assert "events: 4\n" in said
     assert "I take my tea with milk." in said
     user.ok("bash", "-c", 'test "$(innkeeper memory export guide)" = ""')

@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 
-from sqlalchemy import Column, ColumnElement, Table, func, select
+from sqlalchemy import ColumnElement, Table, func, select
 from sqlalchemy.engine import RowMapping
 
 from innkeeper.engines.store.database import Database
@@ -22,7 +22,7 @@ _PIECE = 200
 _COUNTED = {"sessions": sessions, "events": events, "turns": turns, "blocks": blocks}
 
 # What the rows of a table are in the order of, unless it is their id.
-_ORDER: Mapping[Table, Column[int]] = {history: history.c.sequence, jobs: jobs.c.number}
+_ORDER: Mapping[Table, str] = {history: "sequence", jobs: "number"}
 
 Show = Callable[[RowMapping], Document]
 
@@ -67,7 +67,7 @@ class Contents:
 
     async def _rows(self, table: Table, which: ColumnElement[bool], show: Show) -> AsyncIterator[Document]:
         last, more = 0, True
-        number = _ORDER[table] if table in _ORDER else table.c.id
+        number = table.c[_ORDER.get(table, "id")]
         while more:
             query = select(table).where(which, number > last).order_by(number).limit(_PIECE)
             async with self._database.begin() as connection:
