@@ -27,12 +27,8 @@ class EventOperations:
         return {"eventId": params["eventId"]}
 
     async def list_events(self, call: Call, params: Document) -> Document:
-        """Payloads come with them unless they are declined."""
         page = await self._events.list(call.caller, params, _page(params))
-        shown = [_event(one) for one in page.items]
-        if params.get("includePayloads") is False:
-            shown = [{**one, "payload": []} for one in shown]
-        return {"events": shown, "nextToken": page.next_token}
+        return {"events": [_event(one) for one in page.items], "nextToken": page.next_token}
 
     async def list_sessions(self, call: Call, params: Document) -> Document:
         page = await self._events.sessions(call.caller, params, _page(params))

@@ -3,6 +3,7 @@
 import json
 import uuid
 from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -73,7 +74,8 @@ class Events:
                 raise _unknown(params["eventId"])
 
     async def list(self, caller: Caller, params: Document, page: PageRequest) -> Page[Event]:
-        """The newest first, of one branch or of all. Raises NotFound, InvalidRequest."""
+        """The newest first, of one branch or of all; with their payloads unless these are declined. Raises
+        NotFound, InvalidRequest."""
         key = await self._key(caller, params)
         wanted = params.get("filter", {})
         filters = wanted.get("eventMetadata", [])
@@ -85,12 +87,18 @@ class Events:
         more = True
         while more and len(found) <= page.size:
             async with self._database.begin() as connection:
-                rows = await store.list_events(connection, key, line, after, scan, now)
+                rows = await store.list_events(connection, key, line, after, scan, now, payloads=False)
             found += [row for row in rows if matches(row[1].metadata, filters)]
             more = len(rows) == scan
             after = rows[-1][0] if rows else after
         shown = page.page(found[: page.size + 1], key=lambda row: (row[0][0].isoformat(), str(row[0][1])))
-        return Page([event for _, event in shown.items], shown.next_token)
+        if params.get("includePayloads") is False:
+            return Page([event for _, event in shown.items], shown.next_token)
+        # Payloads are large: they are read of what is shown alone. What was deleted meanwhile is left out.
+        async with self._database.begin() as connection:
+            payloads = await store.payloads_of(connection, key, [row for (_, row), _ in shown.items])
+        events = [replace(event, payload=payloads[row]) for (_, row), event in shown.items if row in payloads]
+        return Page(events, shown.next_token)
 
     async def backwards(
         self, key: SessionKey, branch: str, ending: Ending | None = None

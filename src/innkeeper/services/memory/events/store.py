@@ -138,10 +138,12 @@ async def list_events(
     limit: int,
     now: datetime,
     ending: Ending | None = None,
+    *,
+    payloads: bool = True,
 ) -> list[tuple[Place, Event]]:
     """The newest first, each with its place; of one line of branches, or of all; without what is in the
-    digest that ends there."""
-    query = select(events).where(
+    digest that ends there. Without `payloads` theirs are empty, and are not read."""
+    query = select(*(one for one in events.c if payloads or one is not events.c.payload)).where(
         of_session(events, key), events.c.listed, events.c.expires_at > now, _beyond(ending)
     )
     if lineage is not None:
@@ -152,6 +154,14 @@ async def list_events(
     query = query.order_by(events.c.happened_at.desc(), events.c.id.desc()).limit(limit)
     rows = (await connection.execute(query)).mappings()
     return [((row["happened_at"], row["id"]), to_event(row)) for row in rows]
+
+
+async def payloads_of(
+    connection: AsyncConnection, key: SessionKey, rows: Collection[int]
+) -> dict[int, list[Document]]:
+    """By row, of those that are still there."""
+    query = select(events.c.id, events.c.payload).where(of_session(events, key), events.c.id.in_(rows))
+    return {row.id: row.payload for row in await connection.execute(query)}
 
 
 async def oldest_events(
@@ -311,7 +321,7 @@ def to_event(row: RowMapping) -> Event:
         key=SessionKey(row["account"], row["memory"], row["actor"], row["session"]),
         id=row["event_id"],
         happened_at=row["happened_at"],
-        payload=row["payload"],
+        payload=row.get("payload", []),
         metadata=row["metadata"],
         branch=row["branch"],
         root_event_id=row["root_event_id"],
