@@ -164,6 +164,7 @@ async def test_a_day_is_believed_when_the_turn_leads_to_it(asking: Asking) -> No
     [
         (Says(fault=Fault.SILENT), {"timeout_seconds": 0.2}, "did not come within 0.2 s", 3),
         (Raw(b"{}"), {}, "its provider failed", 3),
+        (Fails(418, "swordfish"), {}, "its provider failed", 3),
         (Fails(401, "swordfish"), {}, "refused the server's credentials", 1),
         (Fails(404, "swordfish"), {}, "model_ids", 1),
         (Fails(400, "swordfish"), {}, "refused the question", 2),

@@ -57,6 +57,10 @@ class Asker:
                 problem = self._failed(error, model, plain)
                 refused = refused or error.code == _INVALID
                 plain = plain or error.code in (_INVALID, _NONSENSE)
+                if error.code == _NONSENSE and attempt + 1 < self._limits.attempts:
+                    await asyncio.sleep(
+                        min(self._limits.first_wait_seconds * 2**attempt, _LONGEST_WAIT_SECONDS)
+                    )
             else:
                 self._learn(model, refused)
                 return found
