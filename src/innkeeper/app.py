@@ -210,8 +210,10 @@ def _native_routes(inn: Innkeeper, settings: Settings) -> list[BaseRoute]:
     ]
     most = settings.request_body_max_bytes
     large = sandbox_routes.file_routes(inn.sandboxes, most)
+    texts_most, texts = inn.memory.upload_routes()
     verifier = inn.office.verifier
     return [
+        *(authenticated(route, verifier, texts_most) for route in texts),
         *(authenticated(route, verifier) for route in routes),
         *(authenticated(route, verifier, most) for route in large),
     ]

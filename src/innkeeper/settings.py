@@ -254,29 +254,24 @@ class Settings(BaseSettings):
     memory_write_timeout_seconds: Annotated[float, Field(description="Longest wait to write an event.")] = (
         70.0
     )
-    memory_context_max_tokens: Annotated[
-        int, Field(description="Largest budget of a context that is composed of a memory.")
-    ] = 400_000
+    memory_context_max_tokens: Annotated[int, Field(description="Largest budget of a context.")] = 400_000
     memory_compaction_share: Annotated[
         float,
         Field(gt=0, le=1, description="Part of a context's budget above which older turns are digested."),
     ] = 0.75
-    memory_compaction_events: Annotated[
-        int, Field(ge=1, description="Events that go into a digest in one step.")
-    ] = 100
+    memory_compaction_events: Annotated[int, Field(ge=1, description="Events digested in one step.")] = 100
     memory_compaction_wait_seconds: Annotated[
         float, Field(description="Longest time that a context waits for a digest; it goes on without.")
     ] = 20.0
     memory_compaction_pause_seconds: Annotated[
         float, Field(description="Rest for a session whose digest failed or came too late.")
     ] = 60.0
-    memory_max_blocks: Annotated[
-        int, Field(description="Blocks that an actor may have in a memory, those of its sessions included.")
-    ] = 200
+    memory_max_blocks: Annotated[int, Field(description="Blocks of one actor in a memory.")] = 200
     memory_block_max_characters: Annotated[int, Field(description="Longest text of a block.")] = 50_000
-    memory_block_max_versions: Annotated[
-        int, Field(ge=1, description="Versions of a block that are kept; older ones are dropped.")
-    ] = 100
+    memory_block_max_versions: Annotated[int, Field(ge=1, description="Versions kept of a block.")] = 100
+    memory_document_max_bytes: Annotated[int, Field(description="Longest document, as UTF-8.")] = 5_000_000
+    memory_max_documents: Annotated[int, Field(description="Documents of one actor in a memory.")] = 200
+    memory_max_pulled_chunks: Annotated[int, Field(description="Chunks in view of a session.")] = 1000
 
     memory_learning_messages: Annotated[
         int, Field(ge=1, description="Unread messages in a session after which a model is asked.")

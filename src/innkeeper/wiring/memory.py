@@ -23,6 +23,9 @@ from innkeeper.services.memory.context.service import Contexts
 from innkeeper.services.memory.context.tokens import estimate
 from innkeeper.services.memory.digests.model import Pace as DigestPace
 from innkeeper.services.memory.digests.service import Digests
+from innkeeper.services.memory.documents.model import DocumentLimits
+from innkeeper.services.memory.documents.routes import document_routes, document_upload
+from innkeeper.services.memory.documents.service import Documents
 from innkeeper.services.memory.erasure import Erasure
 from innkeeper.services.memory.events.operations import EventOperations
 from innkeeper.services.memory.events.service import Events
@@ -92,6 +95,8 @@ class Memory:
             clock,
         )
         self.stream = Stream(database, clock)
+        self._document_max_bytes = settings.memory_document_max_bytes
+        self.documents = Documents(database, self.recall, _document_limits(settings), clock)
         learner = extractor(settings, _asking(models), models.answers)
         self.contexts = _contexts(self, engines, learner, settings)
         self._context_max_tokens = settings.memory_context_max_tokens
@@ -117,8 +122,14 @@ class Memory:
             *stream_routes(self.memories, self.stream),
             *recall_routes(self.memories, self.recall),
             *learning_routes(self.memories, self.learning),
+            *document_routes(self.memories, self.documents),
             *context_routes(self.memories, self.contexts, self._context_max_tokens),
         ]
+
+    def upload_routes(self) -> tuple[int, list[Route]]:
+        """Those with large bodies, and how large: as JSON a text may take twice its bytes, and some more."""
+        most = self._document_max_bytes
+        return 2 * most + 2**16, [document_upload(self.memories, self.documents, most)]
 
     async def open(self) -> None:
         await self.index.open()
@@ -145,6 +156,14 @@ def _asking(models: ModelGateway) -> Callable[[str, str, Document], Awaitable[Do
     return ask
 
 
+def _document_limits(settings: Settings) -> DocumentLimits:
+    return DocumentLimits(
+        bytes_=settings.memory_document_max_bytes,
+        per_actor=settings.memory_max_documents,
+        pulled=settings.memory_max_pulled_chunks,
+    )
+
+
 def _contexts(memory: Memory, engines: Engines, learner: Extractor, settings: Settings) -> Contexts:
     pace = DigestPace(
         events=settings.memory_compaction_events,
@@ -153,7 +172,7 @@ def _contexts(memory: Memory, engines: Engines, learner: Extractor, settings: Se
     )
     digests = Digests(engines.database, memory.events, learner, pace, engines.clock)
     conversation = Conversation(memory.events, digests, estimate, settings.memory_compaction_share)
-    gathering = Gathering(conversation, memory.events, memory.blocks, memory.recall)
+    gathering = Gathering(conversation, memory.events, memory.blocks, memory.documents, memory.recall)
     return Contexts(gathering, conversation, estimate)
 
 

@@ -30,6 +30,10 @@ def fill(remembering: Remembering, secret: str) -> str:
             remembering.server.native("POST", f"/-/v1/memories/{memory}/compact", compact)
         remembering.note(memory, f"/facts/{actor}/", f"{secret} {actor}")
         remembering.note(memory, f"/by-hand/{actor}", f"{secret} {actor}")
+        paper = {"actor": actor, "title": f"{secret} {actor} title", "text": f"{secret} {actor} paper"}
+        made = remembering.server.native("POST", f"/-/v1/memories/{memory}/documents", paper)
+        view = {"actor": actor, "session": "second"}
+        remembering.server.native("POST", f"/-/v1/memories/{memory}/documents/{made['id']}/pull", view)
         for text in (f"{secret} {actor} said once", f"{secret} {actor}"):
             block = {"actor": actor, "session": "second", "text": text}
             remembering.server.native("PUT", f"/-/v1/memories/{memory}/blocks/persona", block)
@@ -65,19 +69,21 @@ def test_a_person_is_erased_wholly(server: RunningServer, remembering: Rememberi
         *["digest"] * 2,
         *["block"] * 1,
         *["blockVersion"] * 2,
+        *["document"] * 1,
+        *["chunk"] * 1,
     ]
     assert on_disk(server, "pq7secret ann first") and on_disk(server, "pq7secret ann gone")
 
     def erase(**members: str) -> list[int]:
         gone = server.native("POST", f"/-/v1/memories/{name}/erase", {"actor": "ann", **members})
-        return [gone[kind] for kind in ("sessions", "events", "turns", "records", "blocks")]
+        return [gone[kind] for kind in ("sessions", "events", "turns", "records", "blocks", "documents")]
 
-    assert erase(session="first") == [1, 2, 2, 1, 0]
+    assert erase(session="first") == [1, 2, 2, 1, 0, 0]
     assert remembering.heard(memory, "ann", "first") == []
     assert len(remembering.heard(memory, "ann", "second")) == 2
-    assert erase(namespacePath="/by-hand/ann") == [1, 2, 2, 3, 1]
+    assert erase(namespacePath="/by-hand/ann") == [1, 2, 2, 3, 1, 1]
     holds = server.native("GET", f"/-/v1/memories/{name}")["holds"]
-    assert holds == {"sessions": 2, "events": 4, "turns": 4, "records": 4, "blocks": 1}
+    assert holds == {"sessions": 2, "events": 4, "turns": 4, "records": 4, "blocks": 1, "documents": 1}
     assert [one["actorId"] for one in remembering.data.list_actors(memoryId=memory)["actorSummaries"]] == [
         "bob"
     ]

@@ -96,6 +96,7 @@ async def test_the_expired_goes(desk: Desk) -> None:
         "turns": 1,
         "records": 2,
         "blocks": 0,
+        "documents": 0,
     }
 
     desk.clock.pass_time(28 * DAY)
@@ -109,6 +110,7 @@ async def test_the_expired_goes(desk: Desk) -> None:
         "turns": 0,
         "records": 1,
         "blocks": 0,
+        "documents": 0,
     }
 
 

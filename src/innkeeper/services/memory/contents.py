@@ -10,6 +10,7 @@ from innkeeper.engines.store.database import Database
 from innkeeper.kernel.call import Document
 from innkeeper.services.memory.blocks.store import blocks, to_block, versions
 from innkeeper.services.memory.digests.store import digests, to_digest
+from innkeeper.services.memory.documents.store import chunks, documents, to_document
 from innkeeper.services.memory.events.store import events, sessions, to_event, turns
 from innkeeper.services.memory.extent import Extent
 from innkeeper.services.memory.learning.model import shown
@@ -19,7 +20,7 @@ from innkeeper.services.memory.records.store import records, to_record
 from innkeeper.services.memory.safety.history_store import history
 
 _PIECE = 200
-_COUNTED = {"sessions": sessions, "events": events, "turns": turns, "blocks": blocks}
+_COUNTED = {"sessions": sessions, "events": events, "turns": turns, "blocks": blocks, "documents": documents}
 
 # What the rows of a table are in the order of, unless it is their id.
 _ORDER: Mapping[Table, str] = {history: "sequence", jobs: "number"}
@@ -46,7 +47,8 @@ class Contents:
 
     async def export(self, extent: Extent) -> AsyncIterator[Document]:
         """Events in the order in which they came, then records, those that are not valid any more too, then
-        the history of the records, digests, blocks and what they said before, then the jobs that learn."""
+        the history of the records, digests, blocks and what they said before, the jobs that learn, documents
+        and their chunks."""
         async with self._database.begin() as connection:
             of_records = await extent.of_records(connection)
             of_changes = await extent.of_changes(connection)
@@ -64,6 +66,10 @@ class Contents:
             yield {"blockVersion": one}
         async for one in self._rows(jobs, extent.of(jobs), _job):
             yield {"job": one}
+        async for one in self._rows(documents, extent.of(documents), _document):
+            yield {"document": one}
+        async for one in self._rows(chunks, extent.of(chunks), _chunk):
+            yield {"chunk": one}
 
     async def _rows(self, table: Table, which: ColumnElement[bool], show: Show) -> AsyncIterator[Document]:
         last, more = 0, True
@@ -168,3 +174,19 @@ def _job(row: RowMapping) -> Document:
     """With what was found already, and is not among the records yet."""
     job = to_job(row)
     return {**shown(job), "found": [one.text for one in (job.found or ())[job.applied :]]}
+
+
+def _document(row: RowMapping) -> Document:
+    document = to_document(row)
+    return {
+        "actorId": document.actor,
+        "sessionId": document.session or None,
+        "documentId": document.id,
+        "title": document.title,
+        "summary": document.summary,
+        "createdAt": document.created_at.isoformat(),
+    }
+
+
+def _chunk(row: RowMapping) -> Document:
+    return {"documentId": row["document"], "number": row["number"], "text": row["text"]}

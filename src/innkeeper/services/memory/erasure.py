@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Table, and_, delete, select, tuple_
 from innkeeper.engines.store.database import Database, metadata
 from innkeeper.services.memory.blocks.store import blocks, versions
 from innkeeper.services.memory.digests.store import digests
+from innkeeper.services.memory.documents.store import chunks, documents, pulled
 from innkeeper.services.memory.events.store import branches, events, sessions, turns
 from innkeeper.services.memory.extent import Extent
 from innkeeper.services.memory.learning.store import jobs, progress
@@ -18,7 +19,20 @@ from innkeeper.services.memory.safety.ledger import Ledger
 from innkeeper.services.memory.safety.store import policies
 
 _PIECE = 2000
-_OF_SESSIONS = (sessions, turns, events, branches, jobs, progress, digests, blocks, versions)
+_OF_SESSIONS = (
+    sessions,
+    turns,
+    events,
+    branches,
+    jobs,
+    progress,
+    digests,
+    blocks,
+    versions,
+    pulled,
+    documents,
+    chunks,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +45,7 @@ class Receipt:
     records: int
     changes: int  # of records, in their history
     blocks: int
+    documents: int
 
 
 class Erasure:
@@ -76,6 +91,7 @@ class Erasure:
             changes=await self._ledger.forget(extent.memory.account, extent.memory.id, namespaces),
             records=await self._delete(records, of_records),
             blocks=gone[blocks],
+            documents=gone[documents],
         )
 
     async def _delete(self, table: Table, which: ColumnElement[bool]) -> int:

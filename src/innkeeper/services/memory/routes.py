@@ -61,6 +61,7 @@ def routes(
                 "records": receipt.records,
                 "changes": receipt.changes,
                 "blocks": receipt.blocks,
+                "documents": receipt.documents,
             }
         )
 

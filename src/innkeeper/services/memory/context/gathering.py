@@ -11,6 +11,8 @@ from innkeeper.services.memory.blocks.model import Block
 from innkeeper.services.memory.blocks.service import Blocks
 from innkeeper.services.memory.context.conversation import Conversation
 from innkeeper.services.memory.context.model import Part, Piece, Wanted
+from innkeeper.services.memory.documents.model import Chunk, Text
+from innkeeper.services.memory.documents.service import Documents
 from innkeeper.services.memory.events.model import Event, SessionKey, Turn
 from innkeeper.services.memory.events.service import Events
 from innkeeper.services.memory.model import Memory
@@ -20,17 +22,20 @@ from innkeeper.services.memory.records.model import Record, Trust
 
 Item = TypeVar("Item")
 
-_TURNS, _RECORDS = 30, 60
+_TURNS, _RECORDS, _DOCUMENTS = 30, 60, 20
 # What was found with less than this part of the best score speaks of something else, most likely.
 _FLOOR = 0.35
 _QUERY_CHARACTERS = 2000
 
 
 class Gathering:
-    def __init__(self, conversation: Conversation, events: Events, blocks: Blocks, recall: Recall) -> None:
+    def __init__(
+        self, conversation: Conversation, events: Events, blocks: Blocks, documents: Documents, recall: Recall
+    ) -> None:
         self._conversation = conversation
         self._events = events
         self._blocks = blocks
+        self._documents = documents
         self._recall = recall
 
     async def pieces(self, caller: Caller, memory: Memory, wanted: Wanted) -> Mapping[Part, Sequence[Piece]]:
@@ -40,11 +45,19 @@ class Gathering:
         query = (wanted.query or last)[-_QUERY_CHARACTERS:].strip()
         blocks = await self._blocks.of(memory, wanted.actor, wanted.session)
         found[Part.BLOCKS] = list(map(_block, blocks))
+        found[Part.DOCUMENTS] = await self._of_documents(memory, wanted)
         if query and wanted.shares.get(Part.TURNS):
             found[Part.TURNS] = await self._turns(memory, wanted, query)
         if query and wanted.shares.get(Part.RECORDS):
             found[Part.RECORDS] = await self._records(caller, memory, wanted, query)
         return {part: pieces for part, pieces in found.items() if pieces}
+
+    async def _of_documents(self, memory: Memory, wanted: Wanted) -> list[Piece]:
+        """The chunks in view; then, of each document, what it is about, for the agent to choose."""
+        session = wanted.session
+        view = await self._documents.in_view(memory, wanted.actor, session) if session else ()
+        there = await self._documents.list(memory, wanted.actor, session)
+        return [*map(_chunk, view), *map(_document, there[-_DOCUMENTS:])]
 
     async def _turns(self, memory: Memory, wanted: Wanted, query: str) -> list[Piece]:
         """Of all sessions of the actor, without those that would steer the agent."""
@@ -79,6 +92,27 @@ def _block(block: Block) -> Piece:
         why={"block": "session" if block.key.session else "actor"},
         marks={"name": block.key.name, "about": block.description},
         about={"version": block.version},
+    )
+
+
+def _chunk(chunk: Chunk) -> Piece:
+    number = str(chunk.number)
+    return Piece(
+        id=f"{chunk.document}/{number}",
+        text=chunk.text,
+        why={"document": "pulled"},
+        marks={"from": chunk.heading, "chunk": number},
+        about={"document": chunk.document, "number": chunk.number},
+    )
+
+
+def _document(document: Text) -> Piece:
+    return Piece(
+        id=document.id,
+        text=document.summary,
+        why={"document": "summary"},
+        marks={"document": document.title, "id": document.id, "chunks": str(document.chunks)},
+        about={"document": document.id, "chunks": document.chunks},
     )
 
 

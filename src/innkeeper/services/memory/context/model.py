@@ -12,17 +12,19 @@ class Part(StrEnum):
     prompts holds it; then what the query brings up; the conversation last."""
 
     BLOCKS = "blocks"
+    DOCUMENTS = "documents"  # chunks in view, and what else there is
     DIGEST = "digest"  # of the turns before the recent ones
     RECORDS = "records"
     TURNS = "turns"  # older ones, word for word
     RECENT = "recent"
 
 
-STABLE = frozenset({Part.BLOCKS, Part.DIGEST})
+STABLE = frozenset({Part.BLOCKS, Part.DOCUMENTS, Part.DIGEST})
 
 # What each part may have of the budget while the others need theirs.
 SHARES: Mapping[Part, float] = {
     Part.BLOCKS: 2,
+    Part.DOCUMENTS: 4,
     Part.DIGEST: 2,
     Part.RECORDS: 2,
     Part.TURNS: 2,

@@ -19,6 +19,7 @@ _LOWER, _UPPER, _DIGIT, _SPACE, _OTHER = range(5)
 _BEGINNING = 0.65  # of a word, or of a part of it that is of another kind
 _LONG, _LATER = 10, 0.45  # what letters of a word weigh after so many
 _ASTRAL = 3.0  # emoji, rare characters
+_PIECE = 2**16
 # The first code point of each range, and what its characters weigh, up to the next one.
 _SCRIPTS = (
     (0x00, 0.9),
@@ -41,7 +42,15 @@ _MARK = "\n[… {count} characters left out …]\n"
 
 
 def estimate(text: str) -> int:
-    return int(np.ceil(_weights(text).sum()))
+    weight, at = 0.0, 0
+    while at < len(text):
+        # Piece by piece, each up to the end of a line if there is one: all at once takes much memory.
+        end = at + _PIECE
+        if end < len(text):
+            end = text.rfind("\n", at, end) + 1 or end
+        weight += float(_weights(text[at:end]).sum())
+        at = end
+    return int(np.ceil(weight))
 
 
 def clip(text: str, most: int, count: Counter) -> str:

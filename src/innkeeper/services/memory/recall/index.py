@@ -104,6 +104,8 @@ class Index:
         async with self._database.begin() as connection:
             if shelf.kind is Kind.TURN:
                 return list(map(passages.of_turn, await index_store.said(connection, shelf, rows)))
+            if shelf.kind is Kind.CHUNK:
+                return list(map(passages.of_chunk, await index_store.written(connection, shelf, rows)))
             return list(map(passages.of_record, await index_store.remembered(connection, shelf, rows)))
 
     async def _is_pending(self, account: str, memory: str) -> bool:

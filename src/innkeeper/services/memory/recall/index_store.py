@@ -1,4 +1,5 @@
-"""The table of what the index has yet to take in: turns and records that were written, changed or deleted.
+"""The table of what the index has yet to take in: turns, records and chunks of documents that
+were written, changed or deleted.
 
 A change is noted by a trigger, in the transaction that makes it, whoever makes it; and forgotten when the
 index has it. A crash in between repeats the work and loses none.
@@ -13,6 +14,7 @@ from sqlalchemy import BigInteger, Column, Index, Integer, Row, String, Table, d
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.engines.store.database import metadata
+from innkeeper.services.memory.documents.store import chunks
 from innkeeper.services.memory.events.store import turns
 from innkeeper.services.memory.records.store import records
 
@@ -34,11 +36,12 @@ changes = Table(
 class Kind(StrEnum):
     TURN = "turn"
     RECORD = "record"
+    CHUNK = "chunk"
 
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """The turns or the records of a memory, as the index keeps them: apart."""
+    """The turns, the records or the chunks of a memory, as the index keeps them: apart."""
 
     account: str
     memory: str
@@ -51,7 +54,7 @@ class Shelf:
 
 async def watch(connection: AsyncConnection) -> None:
     """Set the triggers up; again at every start, for a migration that rebuilds a table drops its own."""
-    for kind, table in ((Kind.TURN, turns), (Kind.RECORD, records)):
+    for kind, table in ((Kind.TURN, turns), (Kind.RECORD, records), (Kind.CHUNK, chunks)):
         make = _watch_postgresql if connection.dialect.name == "postgresql" else _watch_sqlite
         for statement in make(kind, table.name):
             await connection.exec_driver_sql(statement)
@@ -82,8 +85,10 @@ def _note(row: str, kind: Kind) -> str:
 
 
 async def next_changes(connection: AsyncConnection, limit: int) -> tuple[list[int], dict[Shelf, list[int]]]:
-    """The oldest changes: their numbers, and the rows that they are about."""
-    found = await connection.execute(select(changes).order_by(changes.c.id).limit(limit))
+    """The oldest changes: their numbers, and the rows that they are about. Those of documents wait for the
+    others: a book makes thousands."""
+    late = changes.c.kind == Kind.CHUNK
+    found = await connection.execute(select(changes).order_by(late, changes.c.id).limit(limit))
     numbers, rows = [], dict[Shelf, list[int]]()
     for change in found:
         numbers.append(change.id)
@@ -123,5 +128,13 @@ async def remembered(connection: AsyncConnection, shelf: Shelf, rows: Sequence[i
     """Records."""
     query = select(records).where(
         records.c.id.in_(rows), records.c.account == shelf.account, records.c.memory == shelf.memory
+    )
+    return (await connection.execute(query)).all()
+
+
+async def written(connection: AsyncConnection, shelf: Shelf, rows: Sequence[int]) -> Sequence[Row[Any]]:
+    """Chunks."""
+    query = select(chunks).where(
+        chunks.c.id.in_(rows), chunks.c.account == shelf.account, chunks.c.memory == shelf.memory
     )
     return (await connection.execute(query)).all()

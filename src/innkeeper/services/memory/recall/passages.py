@@ -1,4 +1,4 @@
-"""Turns and records as passages of the index: in which scope, beside what, in which words."""
+"""Turns, records and chunks as passages of the index: in which scope, beside what, in which words."""
 
 from datetime import datetime
 from typing import Any
@@ -29,6 +29,12 @@ def of_turn(row: Row[Any]) -> Passage:
 
 def of_record(row: Row[Any]) -> Passage:
     return Passage(row.id, _path(row.namespace.split("/")), row.text, happened=in_words(row.happened_at))
+
+
+def of_chunk(row: Row[Any]) -> Passage:
+    """Beside it stand the other chunks of its document; before it, its headings."""
+    scope = session_scope(row.actor, row.session).path
+    return Passage(row.id, scope, row.text, thread=row.document, place=row.number, before=row.heading)
 
 
 def meaning_of(passage: Passage) -> str:

@@ -133,6 +133,11 @@ class Recall:
             if (record := rows.get(one.id)) is not None and scope.contains(record.namespace)
         ]
 
+    async def chunks(self, memory: Memory, query: str, actor: str) -> Sequence[Found]:
+        """Of an actor's documents, by number, the best first; some of them may be gone."""
+        shelf = Shelf(memory.account, memory.id, Kind.CHUNK)
+        return await self._found(shelf, passages.session_scope(actor, None), query, _CANDIDATES)
+
     async def _found(self, shelf: Shelf, scope: Scope, query: str, limit: int) -> Sequence[Found]:
         try:
             vector = await self._meaning(query)

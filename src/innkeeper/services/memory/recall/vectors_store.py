@@ -10,6 +10,7 @@ from sqlalchemy import BigInteger, Column, String, Table, func, insert, select, 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.engines.store.database import metadata
+from innkeeper.services.memory.documents.store import chunks
 from innkeeper.services.memory.events.store import turns
 from innkeeper.services.memory.recall.index_store import Kind, Shelf
 from innkeeper.services.memory.records.store import records
@@ -24,7 +25,7 @@ vectors = Table(
     Column("until", BigInteger, nullable=False),
 )
 
-_TABLES = {Kind.TURN: turns, Kind.RECORD: records}
+_TABLES = {Kind.TURN: turns, Kind.RECORD: records, Kind.CHUNK: chunks}
 
 
 @dataclass(frozen=True, slots=True)
