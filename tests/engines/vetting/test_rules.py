@@ -28,6 +28,10 @@ async def test_what_people_say_passes(half: str) -> None:
     assert len(await suspicious(f"ordinary{half}")) <= 0.02 * len(ordinary)
 
 
+async def test_what_was_written_to_evade_the_rules_is_not_found_less_than_before() -> None:
+    assert len(await suspicious("evasions")) >= 38
+
+
 def test_there_are_enough_of_them() -> None:
     assert len(read("attacks") + read("attacks_held_out")) >= 120
     assert len(read("ordinary") + read("ordinary_held_out")) >= 300
