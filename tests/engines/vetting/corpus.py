@@ -1,6 +1,6 @@
 """Sentences of our own: attacks on memories, and ordinary turns. Half of each was held out: written with the
-others, but not looked at while the rules were made. `evasions` were written later by someone who knew the rules, to
-evade them; the rules have learned from all but the last 20."""
+others, but not looked at while the rules were made. `evasions` were written later, to evade
+the rules by one who knew them; the rules have learned from all but the last 20."""
 
 import re
 from pathlib import Path
