@@ -35,8 +35,9 @@ class Measure:
 
     @property
     def ratio(self) -> float | None:
-        """Ours to theirs, by their medians."""
-        return statistics.median(self.ours) / statistics.median(self.theirs) if self.theirs else None
+        """Ours to theirs, by their medians; None where theirs is nothing."""
+        theirs = statistics.median(self.theirs) if self.theirs else 0.0
+        return statistics.median(self.ours) / theirs if theirs else None
 
     def p95(self, samples: Samples) -> float | None:
         """The nearest rank; None where there are too few samples to say."""
