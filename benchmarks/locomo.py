@@ -15,7 +15,7 @@ import sqlite3
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,8 @@ async def answers(talk: Conversation, embedder: MiniLm, folder: Path) -> Iterato
     ranked = []
     for question, query in zip(talk.questions, queries, strict=True):
         candidates = await search.candidates("talk", Scope("/"), question.text, query, _CANDIDATES)
-        words, meaning = _bm25(plain, question.text), np.argsort(-(vectors @ query)).tolist()
+        words = _bm25(plain, question.text)
+        meaning = [talk.passages[place].id for place in np.argsort(-(vectors @ query))]
         ranked.append(
             {
                 "FTS5 BM25": words,
@@ -133,11 +134,11 @@ def _reciprocal(*rankings: Ranking) -> Ranking:
     return sorted(scores, key=lambda id_: -scores[id_])
 
 
-async def measure(path: Path) -> dict[str, dict[int, NDArray[np.float64]]]:
+async def measure(talks: Iterable[Conversation]) -> dict[str, dict[int, NDArray[np.float64]]]:
     """By way and category (0 for all): recall at each depth, in percent."""
     recalls: dict[str, dict[int, list[list[float]]]] = defaultdict(lambda: defaultdict(list))
     embedder = MiniLm(default_folder())
-    for talk in conversations(path):
+    for talk in talks:
         with tempfile.TemporaryDirectory() as folder:
             ranked = await answers(talk, embedder, Path(folder))
         for question, ways in zip(talk.questions, ranked, strict=True):
@@ -145,7 +146,7 @@ async def measure(path: Path) -> dict[str, dict[int, NDArray[np.float64]]]:
                 hits = [
                     len(question.evidence & set(ranking[:depth])) / len(question.evidence) for depth in DEPTHS
                 ]
-                for category in (0, question.category):
+                for category in {0, question.category}:
                     recalls[way][category].append(hits)
     await embedder.close()
     return {
@@ -154,10 +155,10 @@ async def measure(path: Path) -> dict[str, dict[int, NDArray[np.float64]]]:
     }
 
 
-def main(path: Path) -> None:
-    print(f"evidence recall at {'/'.join(map(str, DEPTHS))}, percent, of {path.name}")
-    for way, by in asyncio.run(measure(path)).items():
-        cells = [f"{name} {_cell(by[number])}" for number, name in ((0, "all"), *CATEGORIES.items())]
+def show(name: str, talks: Iterable[Conversation], categories: Mapping[int, str]) -> None:
+    print(f"evidence recall at {'/'.join(map(str, DEPTHS))}, percent, of {name}")
+    for way, by in asyncio.run(measure(talks)).items():
+        cells = [f"{title} {_cell(by[number])}" for number, title in ((0, "all"), *categories.items())]
         print(f"  {way:12s} {'   '.join(cells)}")
 
 
@@ -166,4 +167,4 @@ def _cell(recall: NDArray[np.float64]) -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    show(sys.argv[1], conversations(Path(sys.argv[1])), CATEGORIES)

@@ -24,7 +24,9 @@ def _locomo() -> list[Measure]:
             file=sys.stderr,
         )
         return []
-    recalls = {way: by[0] for way, by in asyncio.run(locomo.measure(Path(path))).items()}
+    recalls = {
+        way: by[0] for way, by in asyncio.run(locomo.measure(locomo.conversations(Path(path)))).items()
+    }
     return [
         Measure(
             "memory",
