@@ -1,5 +1,6 @@
 """Doing a job: its two steps, and the records that come of them."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from innkeeper.services.memory.learning import lesson as lessons
 from innkeeper.services.memory.learning import store
 from innkeeper.services.memory.learning.lesson import Lesson
 from innkeeper.services.memory.learning.model import (
+    EPISODIC,
     REFLECTION,
     SUMMARY,
     Found,
@@ -58,6 +60,8 @@ class Teacher:
         self._vetter = vetter
         self._extractor = extractor
         self._plan = plan
+        # Writers that wait for each other here wait shorter than where SQLite makes them try again.
+        self._turn = asyncio.Lock()
         self._clock = clock
 
     async def teach(self, job: Job) -> None:
@@ -129,12 +133,12 @@ class Teacher:
             verdict = await self._verdict(lesson, found, record)
         last = job.applied + 1 == len(job.found or ())
         values = {"applied": job.applied + 1, "updated_at": self._clock.now()}
-        async with self._ledger.entry(job.key.account, job.key.memory, job.id) as entry:
+        async with self._turn, self._ledger.entry(job.key.account, job.key.memory, job.id) as entry:
             if not await store.change_job(entry.connection, job, values | (_DONE if last else {})):
                 raise JobLost
             if not await store.any_event(entry.connection, job.key, found.event_ids):
                 return
-            if last and self._plan.asks(lesson.strategy):
+            if last and job.kind == EPISODIC and self._plan.asks(lesson.strategy):
                 await self._reflect(entry, lesson)
             if verdict.action is Action.SKIP:
                 await self._records.confirm(entry, verdict.replaces, found.event_ids)
@@ -176,6 +180,6 @@ class Teacher:
         return list({one.record_id: one for one in found}.values())
 
     async def _move(self, job: Job, values: Document) -> None:
-        async with self._database.begin() as connection:
+        async with self._turn, self._database.begin() as connection:
             if not await store.change_job(connection, job, {**values, "updated_at": self._clock.now()}):
                 raise JobLost

@@ -23,6 +23,7 @@ from innkeeper.services.memory.learning.model import Job, JobState, Plan
 from innkeeper.services.memory.learning.teacher import JobLost, Teacher
 
 _LOOK_SECONDS = 0.25
+_CLAIMED = 4  # jobs for each that runs: a claim looks through all that wait
 _RETRY_SECONDS = 2.0
 _RETRY_MAX_SECONDS = 60.0
 # A job that takes its process down with it is given up in the end.
@@ -54,6 +55,7 @@ class Worker:
         self._name = uuid.uuid4().hex
         self._lease = timedelta(seconds=pace.lease_seconds)
         self._renewed_at = clock.monotonic()
+        self._slots = asyncio.Semaphore(pace.running)
         self._running: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
@@ -89,10 +91,9 @@ class Worker:
         """Whether there may be more to do at once."""
         planned = await self._plan()
         await self._renew()
-        free = self._pace.running - len(self._running)
-        if free <= 0:
+        if len(self._running) >= self._pace.running:
             return False
-        for job in await self._claim(free):
+        for job in await self._claim(_CLAIMED * self._pace.running):
             task = asyncio.create_task(self._do(job))
             self._running.add(task)
             task.add_done_callback(self._done)
@@ -137,7 +138,7 @@ class Worker:
             await self._fail(job, job.failure or "it was begun again and again, and never ended")
             return
         try:
-            async with asyncio.timeout(self._pace.job_seconds):
+            async with self._slots, asyncio.timeout(self._pace.job_seconds):
                 await self._teacher.teach(job)
         except TimeoutError:
             await self._try_again(job, f"it took longer than {self._pace.job_seconds:g} seconds")
