@@ -101,8 +101,9 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """ADD keeps the finding beside what is known; UPDATE retires the records in `replaces` in its favour, and
-    they stay as its history; SKIP means that the records in `replaces` say it already."""
+    """ADD keeps the finding beside what is known; UPDATE says that it and the records in `replaces` cannot
+    both hold: the one of the latest time does, the others are its history. SKIP keeps nothing: the records
+    in `replaces`, if any, say it already."""
 
     action: Action
     replaces: Sequence[str] = ()
@@ -118,5 +119,5 @@ class Extractor(Protocol):
     async def consolidate(
         self, kind: Kind, finding: Finding, known: Sequence[Known], guidance: Guidance
     ) -> Verdict:
-        """`replaces` names ids of `known` alone. Raises ExtractionError."""
+        """Of `known` the nearest come first. `replaces` names ids of it alone. Raises ExtractionError."""
         ...

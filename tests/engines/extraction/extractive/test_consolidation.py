@@ -50,7 +50,12 @@ def judged(text: str, *known: str, age: timedelta = DAY, speaker: str = "") -> V
 def test_a_newer_fact_takes_the_place_of_the_older(older: str, newer: str) -> None:
     unrelated = ("My cat is called Tom.", "I like green tea.")
     assert judged(newer, older, *unrelated) == Verdict(Action.UPDATE, ["0"])
-    assert judged(newer, older, age=-DAY).action is Action.ADD
+
+
+def test_what_came_late_is_told_from_what_is_new_by_its_time() -> None:
+    late = judged("I live in Lisbon.", "I moved to Oslo.", age=-DAY)
+    assert late == Verdict(Action.UPDATE, ["0"]), "the later of the two holds, the earlier is its history"
+    assert judged("I live in Oslo, by the sea.", "I live in Oslo.", age=-DAY).action is Action.ADD
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ _MEASURES = frozenset(("email", "money", "date", "time", "phone"))
 
 
 def verdict(finding: Finding, known: Sequence[Known]) -> Verdict:
-    """ADD when unsure. What is older than a record never takes its place."""
+    """ADD when unsure."""
     if repeated := [one.id for one in known if _same_words(finding.text, one.text)]:
         return Verdict(Action.SKIP, repeated)
     recalled = SPEAKER in finding.metadata
@@ -42,8 +42,8 @@ def verdict(finding: Finding, known: Sequence[Known]) -> Verdict:
             Action.SKIP
         )  # what people say of themselves stands against an assistant's recollection
     contained = [one for one in known if told.claims and _says_already(claims_of(one.text), finding.text)]
-    older = [one.id for one in (*opposed, *contained) if one.at <= finding.at]
-    return Verdict(Action.UPDATE, list(dict.fromkeys(older))) if older else Verdict(Action.ADD)
+    named = [one.id for one in (*opposed, *contained) if one in opposed or one.at <= finding.at]
+    return Verdict(Action.UPDATE, list(dict.fromkeys(named))) if named else Verdict(Action.ADD)
 
 
 def _to_the_user(told: Claims) -> Claims:

@@ -44,11 +44,11 @@ class Extractive:
         return await asyncio.to_thread(verdict, finding, known)
 
 
-def _found(given: Reading) -> Sequence[Finding]:
-    reading = sift(given)
+def _found(reading: Reading) -> Sequence[Finding]:
+    reading = sift(reading)
     match reading.kind:
         case Kind.SUMMARY:
-            return [digest(reading.turns or given.turns, reading.present)]
+            return [digest(reading.turns, reading.present)]
         case Kind.EPISODIC:
             return list(episodes(reading.turns))
         case Kind.REFLECTION:

@@ -39,6 +39,8 @@ def sift(reading: Reading) -> Reading:
         if left:
             kept.append(replace(turn, text=left))
         before.append(turn)
+    if not kept and reading.kind is Kind.SUMMARY:
+        return reading  # of which there must be one
     return replace(reading, turns=kept)
 
 

@@ -38,6 +38,8 @@ from innkeeper.engines.extraction.model.words import all_words_of, words_of
 
 _log = logging.getLogger(__name__)
 
+_KNOWN = 50  # records that a question holds
+
 
 class ModelExtractor:
     """`model` is asked unless the guidance of a step names another."""
@@ -74,6 +76,7 @@ class ModelExtractor:
             return Verdict(Action.SKIP, same)
         if not known:
             return Verdict(Action.ADD)
+        known = known[:_KNOWN]
         question = Question(
             prompt.consolidation_rules(guidance), prompt.finding_data(finding, known), judgement_schema(known)
         )

@@ -31,8 +31,8 @@ from innkeeper.services.memory.safety.vetter import Vetter
 from innkeeper.services.memory.store import find_memory
 
 _BEFORE = 6  # turns that were read already, to understand the new ones by
-_KNOWN = 50
-_NEWEST = 25
+_FOUND = 50
+_NEWEST = 500
 _EPISODES = 20
 _DONE: Document = {"state": JobState.DONE, "found": None}
 
@@ -169,14 +169,12 @@ class Teacher:
         )
 
     async def _near(self, memory: Memory, record: Record) -> Sequence[Record]:
-        """What the namespace holds, if that is little; else what the search finds, and the newest, which the
-        index may not have yet."""
+        """The newest of the namespace, which the index may not have yet, and before them what the search
+        finds, when there are many: what a change leaves behind need not share a word with it."""
         scope = Scope(record.namespace, subtree=False)
-        newest = await self._records.newest(memory, scope, _KNOWN + 1)
-        if len(newest) <= _KNOWN:
-            return newest
-        hits = await self._recall.records(memory, record.text, scope, _KNOWN)
-        found = (*(hit.item for hit in hits), *newest[:_NEWEST])
+        newest = await self._records.newest(memory, scope, _NEWEST)
+        hits = await self._recall.records(memory, record.text, scope, _FOUND) if len(newest) > _FOUND else ()
+        found = (*(hit.item for hit in hits), *newest)
         return list({one.record_id: one for one in found}.values())
 
     async def _move(self, job: Job, values: Document) -> None:
