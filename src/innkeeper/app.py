@@ -140,6 +140,7 @@ def _http(inn: Innkeeper, settings: Settings) -> Starlette:
     routes: list[BaseRoute] = [
         *e2b_routes(inn.e2b, inn.web, inn.office.verifier),
         Route("/-/health", _health),
+        inn.memory.door.route,
         *_native_routes(inn, settings),
         *agent_routes(inn.runtime.access, inn.runtime.sockets(inn.office, settings)),
         Mount("/", _wire(inn, settings)),

@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 import typer
 
 from innkeeper.cli.api import Api
-from innkeeper.cli.memory import Name, Session
+from innkeeper.cli.memory import Name, Session, memory_path
 from innkeeper.cli.options import DataDir, Json
 from innkeeper.cli.terminal import print_json, say
 
@@ -25,7 +25,7 @@ def context(
     """Compose what a model reads before it answers, and print it."""
     asked = {"actor": actor, "session": session, "query": query, "tokens": tokens}
     wanted = {member: value for member, value in asked.items() if value is not None}
-    found = Api.connect(data_dir).call("POST", f"{_path(name)}/context", wanted)
+    found = Api.connect(data_dir).call("POST", f"{memory_path(name)}/context", wanted)
     if as_json:
         print_json(found)
         return
@@ -39,7 +39,9 @@ def blocks(
 ) -> None:
     """Print the blocks of an actor; with a session, those of the session too."""
     where = {"actor": actor} | ({"session": session} if session else {})
-    found = Api.connect(data_dir).call("GET", f"{_path(name)}/blocks?{urlencode(where, quote_via=quote)}")
+    found = Api.connect(data_dir).call(
+        "GET", f"{memory_path(name)}/blocks?{urlencode(where, quote_via=quote)}"
+    )
     if as_json:
         print_json(found)
         return
@@ -47,7 +49,3 @@ def blocks(
         place = f" of session {one['session']}" if one["session"] else ""
         typer.echo(f"{one['name']}{place}, version {one['version']}: {one['description']}")
         typer.echo("".join(f"    {line}\n" for line in one["text"].splitlines()), nl=False)
-
-
-def _path(name: str) -> str:
-    return f"/-/v1/memories/{quote(name, safe='')}"

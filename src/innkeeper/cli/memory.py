@@ -80,7 +80,7 @@ def list_all(data_dir: DataDir = None, as_json: Json = False) -> None:
 @memory.command()
 def show(name: Name, data_dir: DataDir = None, as_json: Json = False) -> None:
     """Show a memory and how much it holds."""
-    found = Api.connect(data_dir).call("GET", _path(name))
+    found = Api.connect(data_dir).call("GET", memory_path(name))
     if as_json:
         print_json(found)
         return
@@ -114,7 +114,7 @@ def search(
     wanted = {"query": query, "limit": limit, **_extent(actor, session, namespace_path)}
     if as_of is not None:
         wanted["asOf"] = as_of
-    path = f"{_path(name)}/records/search" if records else f"{_path(name)}/search"
+    path = f"{memory_path(name)}/records/search" if records else f"{memory_path(name)}/search"
     found = Api.connect(data_dir).call("POST", path, wanted)
     if as_json:
         print_json(found)
@@ -137,7 +137,7 @@ def jobs(
 ) -> None:
     """List the newest jobs that learn from what was said, and what became of them."""
     query = "" if status is None else "?" + urlencode({"status": status.upper()})
-    found = Api.connect(data_dir).call("GET", f"{_path(name)}/jobs{query}")
+    found = Api.connect(data_dir).call("GET", f"{memory_path(name)}/jobs{query}")
     if as_json:
         print_json(found)
         return
@@ -156,7 +156,7 @@ def history(
     as_json: Json = False,
 ) -> None:
     """Show a record with what it replaced and what replaced it: who said it, and when it was true."""
-    path = f"{_path(name)}/records/{quote(record, safe='')}/history"
+    path = f"{memory_path(name)}/records/{quote(record, safe='')}/history"
     found = Api.connect(data_dir).call("GET", path)
     if as_json:
         print_json(found)
@@ -198,7 +198,7 @@ def export(
 ) -> None:
     """Print events and records: a line of JSON for each, or one JSON document of all."""
     query = urlencode(_extent(actor, session, namespace_path), quote_via=quote)
-    path = f"{_path(name)}/export" + (f"?{query}" if query else "")
+    path = f"{memory_path(name)}/export" + (f"?{query}" if query else "")
     chunks = Api.connect(data_dir).send("GET", path, b"", {}).chunks()
     if as_json:
         print_json({"contents": [json.loads(line) for line in b"".join(chunks).splitlines()]})
@@ -223,7 +223,7 @@ def erase(
         what = f"session {session} of {actor}" if session else f"all of {actor}"
         typer.confirm(f"Erase {what} from {name}?", abort=True, err=True)
     extent = _extent(actor, session, namespace_path)
-    gone = Api.connect(data_dir).call("POST", f"{_path(name)}/erase", extent)
+    gone = Api.connect(data_dir).call("POST", f"{memory_path(name)}/erase", extent)
     if as_json:
         print_json(gone)
     else:
@@ -249,5 +249,5 @@ def _extent(actor: str | None, session: str | None, path: str | None) -> dict[st
     return {name: value for name, value in members.items() if value is not None}
 
 
-def _path(name: str) -> str:
+def memory_path(name: str) -> str:
     return f"/-/v1/memories/{quote(name, safe='')}"

@@ -8,7 +8,7 @@ import typer
 
 from innkeeper.cli.api import Api
 from innkeeper.cli.failure import CommandFailed
-from innkeeper.cli.memory import Name
+from innkeeper.cli.memory import Name, memory_path
 from innkeeper.cli.options import DataDir, Json
 from innkeeper.cli.terminal import print_json, print_table, say
 
@@ -25,7 +25,7 @@ def safety(
     as_json: Json = False,
 ) -> None:
     """Show or set what a memory asks of what is written to it."""
-    api, path = Api.connect(data_dir), f"{_path(name)}/safety"
+    api, path = Api.connect(data_dir), f"{memory_path(name)}/safety"
     found = api.call("GET", path) if put is None else api.call("PUT", path, _document(put))
     if as_json:
         print_json(found)
@@ -42,7 +42,7 @@ def quarantine(
     as_json: Json = False,
 ) -> None:
     """List the records that wait for review; --release lets one be found, --reject deletes it."""
-    api, path = Api.connect(data_dir), f"{_path(name)}/quarantine"
+    api, path = Api.connect(data_dir), f"{memory_path(name)}/quarantine"
     for word, record in (("release", release), ("reject", reject)):
         if record is not None:
             done = api.call("POST", f"{path}/{quote(record, safe='')}/{word}")
@@ -90,7 +90,7 @@ def rollback(
     wanted = {"to": to, "dryRun": dry_run}
     if namespace_path is not None:
         wanted["namespacePath"] = namespace_path
-    done = Api.connect(data_dir).call("POST", f"{_path(name)}/rollback", wanted)
+    done = Api.connect(data_dir).call("POST", f"{memory_path(name)}/rollback", wanted)
     if as_json:
         print_json(done)
         return
@@ -100,7 +100,7 @@ def rollback(
 
 def audit(name: Name, data_dir: DataDir = None, as_json: Json = False) -> None:
     """Check that the history of a memory's records is whole, and that they are what it says."""
-    report = Api.connect(data_dir).call("GET", f"{_path(name)}/changes/check")
+    report = Api.connect(data_dir).call("GET", f"{memory_path(name)}/changes/check")
     if as_json:
         print_json(report)
     else:
@@ -119,7 +119,3 @@ def _document(text: str) -> Any:
         return json.loads(text)
     except ValueError as error:
         raise CommandFailed(f"--set is no JSON: {error}") from error
-
-
-def _path(name: str) -> str:
-    return f"/-/v1/memories/{quote(name, safe='')}"

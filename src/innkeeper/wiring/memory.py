@@ -52,6 +52,10 @@ from innkeeper.services.memory.safety.vetter import Vetter
 from innkeeper.services.memory.service import Memories
 from innkeeper.services.memory.stream.routes import stream_routes
 from innkeeper.services.memory.stream.service import Stream
+from innkeeper.services.memory.tool.mcp import MemoryServer
+from innkeeper.services.memory.tool.routes import ToolDoor, tool_routes
+from innkeeper.services.memory.tool.service import MemoryTool
+from innkeeper.services.memory.tool.tokens import ToolTokens
 from innkeeper.services.model_gateway.service import ModelGateway
 from innkeeper.settings import Settings
 from innkeeper.wiring.engines import Engines, extractor
@@ -102,6 +106,10 @@ class Memory:
         self._context_max_tokens = settings.memory_context_max_tokens
         kept = timedelta(seconds=settings.memory_learning_kept_seconds)
         self.learning = Learning(database, self.memories, self.records, kept, clock)
+        self._tool = MemoryTool(database, self.ledger, self.vetter, self.recall, clock)
+        self._tokens = ToolTokens(engines.vault.derive("memory-tool"), clock)
+        self._mcp = MemoryServer(self._tool)
+        self.door = ToolDoor(self._mcp, self._tokens)
         plan = _plan(settings, models.answers)
         self._worker = _worker(self, engines, learner, plan, settings)
 
@@ -124,6 +132,7 @@ class Memory:
             *learning_routes(self.memories, self.learning),
             *document_routes(self.memories, self.documents),
             *context_routes(self.memories, self.contexts, self._context_max_tokens),
+            *tool_routes(self.memories, self._tool, self._tokens),
         ]
 
     def upload_routes(self) -> tuple[int, list[Route]]:
@@ -136,6 +145,7 @@ class Memory:
         self._worker.open()
 
     async def close(self) -> None:
+        await self._mcp.close()
         await self.events.close()
         await self._worker.close()
         await self.index.close()

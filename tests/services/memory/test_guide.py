@@ -12,6 +12,7 @@ from tests.stories.terminal import ROOT, Terminal
 pytestmark = pytest.mark.parametrize("server", ["sqlite"], indirect=True)
 
 
+@pytest.mark.timeout(600)
 def test_the_guide_can_be_followed(server: RunningServer, tmp_path: Path) -> None:
     user = Terminal(tmp_path, {**server.environment, "INNKEEPER_DATA_DIR": str(server.data_dir)})
     text = (ROOT / "docs/guide/memory.md").read_text()

@@ -8,6 +8,8 @@ from innkeeper.kernel.call import Document
 from innkeeper.services.memory.model import invalid
 
 OWN_VARIABLES = frozenset({"actorId", "sessionId", "memoryStrategyId"})
+# Where an actor's notes lie in every memory: what an agent or the person itself asked to remember.
+NOTES = "/notes/{actorId}/"
 _VARIABLE = re.compile(r"\{([a-zA-Z][a-zA-Z0-9]*)\}")
 
 
@@ -81,7 +83,7 @@ def instances(template: str, known: Mapping[str, str]) -> re.Pattern[str]:
 
 
 def templates(strategies: Iterable[Document]) -> list[tuple[str, str]]:
-    """All templates, those of reflections too, each with its strategy's id."""
+    """All templates of strategies, those of reflections too, each with its strategy's id."""
     found = []
     for strategy in strategies:
         found += [(template, strategy["strategyId"]) for template in strategy["namespaceTemplates"]]
@@ -91,11 +93,16 @@ def templates(strategies: Iterable[Document]) -> list[tuple[str, str]]:
     return found
 
 
+def _places(strategies: Iterable[Document]) -> list[tuple[str, str]]:
+    """The templates of strategies, and that of notes, which has none."""
+    return [(NOTES, ""), *templates(strategies)]
+
+
 def may_hold_records(strategies: Iterable[Document], namespace: str) -> bool:
     """Whether one of the strategies could make a record in exactly this namespace."""
     return any(
         instances(template, {"memoryStrategyId": strategy_id}).fullmatch(namespace)
-        for template, strategy_id in templates(strategies)
+        for template, strategy_id in _places(strategies)
     )
 
 
@@ -107,7 +114,7 @@ def is_of(strategies: Iterable[Document], namespace: str, actor: str, session: s
     return any(
         needed <= set(variables(template))
         and instances(template, {**known, "memoryStrategyId": strategy_id}).fullmatch(namespace)
-        for template, strategy_id in templates(strategies)
+        for template, strategy_id in _places(strategies)
     )
 
 
@@ -115,7 +122,7 @@ def paths_of(strategies: Iterable[Document], actor: str) -> list[str]:
     """Paths below which lie all namespaces that strategies make for an actor, and perhaps others'; none lies
     below another."""
     paths = set()
-    for template, strategy_id in templates(strategies):
+    for template, strategy_id in _places(strategies):
         if "actorId" not in variables(template):
             continue
         known = {"actorId": actor, "memoryStrategyId": strategy_id}

@@ -147,6 +147,33 @@ async def count_of_trust(connection: AsyncConnection, like: Record, since: datet
     return (await connection.execute(query)).scalar_one()
 
 
+async def records_in(
+    connection: AsyncConnection,
+    account: str,
+    memory: str,
+    namespaces: Sequence[str],
+    before: int | None,
+    limit: int,
+    now: datetime,
+) -> list[tuple[int, Record]]:
+    """Those of these namespaces that hold now, the newest first, each with its number."""
+    query = select(records).where(
+        _of_memory(account, memory), records.c.namespace.in_(namespaces), holds(now)
+    )
+    if before is not None:
+        query = query.where(records.c.id < before)
+    query = query.order_by(records.c.id.desc()).limit(limit)
+    return [(row["id"], to_record(row)) for row in (await connection.execute(query)).mappings()]
+
+
+async def find_like(connection: AsyncConnection, like: Record, now: datetime) -> Record | None:
+    """One in the same namespace that says the same."""
+    same = records.c.namespace == like.namespace, records.c.text == like.text
+    query = select(records).where(_of_memory(like.account, like.memory), *same, holds(now))
+    row = (await connection.execute(query.limit(1))).mappings().first()
+    return None if row is None else to_record(row)
+
+
 async def any_namespace(
     connection: AsyncConnection, account: str, memory: str, scope: Scope, now: datetime
 ) -> str | None:
