@@ -3,6 +3,7 @@
 from collections import Counter as Counts
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 
 from innkeeper.services.memory.context.fence import CLOSING, PREAMBLE, item, opening
 from innkeeper.services.memory.context.model import Chosen, Part, Piece, Section
@@ -21,6 +22,7 @@ def compose(
 
     Each part gets its share, and what one does not need the others. What is still left is the conversation's.
     """
+    count = cache(count)
     budget -= count(PREAMBLE)
     if budget <= 0:
         return []

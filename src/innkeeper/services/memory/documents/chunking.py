@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from innkeeper.services.memory.context.tokens import estimate
+from innkeeper.services.memory.context.tokens import estimate_each
 from innkeeper.services.memory.documents.model import Section
 
 # What the embedder reads of a passage, as we count.
@@ -69,31 +69,30 @@ def _sections(text: str) -> Iterator[tuple[list[str], str]]:
         yield [title for _, title in path], "".join(lines)
 
 
-def _units(section: str) -> Iterator[str]:
-    """Paragraphs; of those that are too long, sentences; and of those, slices."""
-    for paragraph in _PARAGRAPH.findall(section):
-        if estimate(paragraph) <= CHUNK_TOKENS:
-            yield paragraph
+def _units(section: str) -> Iterator[tuple[str, int]]:
+    """Paragraphs; of those that are too long, sentences; and of those, slices; each with its tokens."""
+    for paragraph, tokens in estimate_each(one[0] for one in _PARAGRAPH.finditer(section)):
+        if tokens <= CHUNK_TOKENS:
+            yield paragraph, tokens
             continue
-        for sentence in _SENTENCE.findall(paragraph):
-            if estimate(sentence) <= CHUNK_TOKENS:
-                yield sentence
+        for sentence, of_sentence in estimate_each(one[0] for one in _SENTENCE.finditer(paragraph)):
+            if of_sentence <= CHUNK_TOKENS:
+                yield sentence, of_sentence
             else:
-                yield from (sentence[at : at + _SLICE] for at in range(0, len(sentence), _SLICE))
+                yield from estimate_each(sentence[at : at + _SLICE] for at in range(0, len(sentence), _SLICE))
 
 
-def _packed(units: Iterator[str]) -> list[str]:
-    packed: list[str] = []
+def _packed(units: Iterator[tuple[str, int]]) -> list[str]:
+    packed: list[list[str]] = []
     room = 0
-    for unit in units:
-        tokens = estimate(unit)
+    for unit, tokens in units:
         if packed and tokens <= room:
-            packed[-1] += unit
+            packed[-1].append(unit)
             room -= tokens
         else:
-            packed.append(unit)
+            packed.append([unit])
             room = CHUNK_TOKENS - tokens
-    return packed
+    return list(map("".join, packed))
 
 
 def _lead(section: str) -> str:
