@@ -24,7 +24,7 @@ Item = TypeVar("Item")
 
 _TURNS, _RECORDS, _DOCUMENTS = 30, 60, 20
 # What was found with less than this part of the best score speaks of something else, most likely.
-_FLOOR = 0.35
+_FLOOR = 0.25
 _QUERY_CHARACTERS = 2000
 
 
@@ -60,9 +60,12 @@ class Gathering:
         return [*map(_chunk, view), *map(_document, there[-_DOCUMENTS:])]
 
     async def _turns(self, memory: Memory, wanted: Wanted, query: str) -> list[Piece]:
-        """Of all sessions of the actor, without those that would steer the agent."""
+        """Of all sessions of the actor, without those that would steer the agent, and without the query, when
+        that was said: nothing is as near to it as itself."""
         found = await self._recall.turns(memory, query, wanted.actor, None, _TURNS)
-        hits = _near([hit for hit in found if not hit.item.flagged])
+        hits = _near(
+            [hit for hit in found if not hit.item.flagged and not hit.item.text.strip().endswith(query)]
+        )
         key = SessionKey(memory.account, memory.id, wanted.actor, wanted.session or "")
         events = await self._events.still_there(key, wanted.branch, {hit.item.event_id for hit in hits})
         return [_turn(hit, events[hit.item.event_id]) for hit in hits if hit.item.event_id in events]
