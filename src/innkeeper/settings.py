@@ -251,6 +251,10 @@ class Settings(BaseSettings):
     )
     memory_queue_max_events: Annotated[int, Field(description="Events that may wait to be written.")] = 10_000
     memory_vetting: Annotated[str, Field(description="Judges what is to be remembered: a driver.")] = "rules"
+    memory_topics: Annotated[
+        dict[str, str],
+        Field(description="URL by topic ARN: who is told when a self-managed strategy is to learn."),
+    ] = {}
     memory_write_timeout_seconds: Annotated[float, Field(description="Longest wait to write an event.")] = (
         70.0
     )

@@ -29,6 +29,7 @@ from innkeeper.services.memory.documents.service import Documents
 from innkeeper.services.memory.erasure import Erasure
 from innkeeper.services.memory.events.operations import EventOperations
 from innkeeper.services.memory.events.service import Events
+from innkeeper.services.memory.learning.delivery import Delivery
 from innkeeper.services.memory.learning.model import NEVER, Plan, Triggers
 from innkeeper.services.memory.learning.operations import LearningOperations
 from innkeeper.services.memory.learning.routes import learning_routes
@@ -111,7 +112,8 @@ class Memory:
         self._mcp = MemoryServer(self._tool)
         self.door = ToolDoor(self._mcp, self._tokens)
         plan = _plan(settings, models.answers)
-        self._worker = _worker(self, engines, learner, plan, settings)
+        delivery = Delivery(office.buckets, settings.memory_topics, clock)
+        self._worker = _worker(self, engines, learner, delivery, plan, settings)
 
     def operations(self) -> tuple[object, ...]:
         return (
@@ -197,7 +199,9 @@ def _plan(settings: Settings, answers: Callable[[str], bool]) -> Plan:
     )
 
 
-def _worker(memory: Memory, engines: Engines, learner: Extractor, plan: Plan, settings: Settings) -> Worker:
+def _worker(
+    memory: Memory, engines: Engines, learner: Extractor, delivery: Delivery, plan: Plan, settings: Settings
+) -> Worker:
     pace = Pace(
         plan=plan,
         running=settings.memory_learning_running,
@@ -213,6 +217,7 @@ def _worker(memory: Memory, engines: Engines, learner: Extractor, plan: Plan, se
         memory.recall,
         memory.vetter,
         learner,
+        delivery,
         plan,
         engines.clock,
     )

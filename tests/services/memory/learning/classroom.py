@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from innkeeper.engines.blobs.folder import FolderBlobs
 from innkeeper.engines.embedders.minilm import MiniLm
 from innkeeper.engines.extraction.extractor import (
     Action,
@@ -27,8 +28,10 @@ from innkeeper.kernel.caller import Caller
 from innkeeper.kernel.clock import SystemClock
 from innkeeper.kernel.page import PageRequest
 from innkeeper.services.account.service import Accounts
+from innkeeper.services.buckets.service import Buckets
 from innkeeper.services.memory.erasure import Erasure
 from innkeeper.services.memory.events.service import Events
+from innkeeper.services.memory.learning.delivery import Delivery
 from innkeeper.services.memory.learning.model import AT_ONCE, Job, Plan
 from innkeeper.services.memory.learning.service import Learning
 from innkeeper.services.memory.learning.teacher import Teacher
@@ -96,7 +99,7 @@ class Scripted:
 
 class Classroom:
     def __init__(self, database: Database, folder: Path) -> None:
-        self.database, self.clock = database, SystemClock()
+        self.database, self.clock, self._folder = database, SystemClock(), folder
         search, embedder = SqliteSearch(folder / "search"), MiniLm(folder)
         limits = Limits(
             memories=5,
@@ -129,6 +132,7 @@ class Classroom:
             self.recall,
             self.vetter,
             self.extractor,
+            Delivery(Buckets(self.database, FolderBlobs(self._folder), self.clock), {}, self.clock),
             PACE.plan,
             self.clock,
         )

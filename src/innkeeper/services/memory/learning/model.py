@@ -151,6 +151,13 @@ def kind_of(strategy: Document) -> str:
     return configured.removesuffix("_OVERRIDE") or _KINDS[strategy["type"]]
 
 
+def historic_messages(strategy: Document, usual: int) -> int:
+    """How many turns that were read already go along with new ones."""
+    managed = strategy.get("configuration", {}).get("selfManagedConfiguration", {})
+    most: int = managed.get("historicalContextWindowSize", usual)
+    return most
+
+
 def reflection_of(strategy: Document) -> Document:
     """How an episodic strategy reflects on its episodes; {} when it does not."""
     for kind in strategy.get("configuration", {}).get("reflection", {}).values():

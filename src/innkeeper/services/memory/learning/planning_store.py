@@ -54,10 +54,7 @@ def make_jobs(connection: Connection, now: datetime, plan: Plan) -> int:
     strategies = {(one.account, one.id): one.strategies for one in known}
     made: list[Job] = []
     for row in rows:
-        present = [
-            one for one in strategies.get((row.account, row.memory), ()) if kind_of(one) != SELF_MANAGED
-        ]
-        if present:
+        if present := strategies.get((row.account, row.memory)):
             made += _plan_session(connection, row, present, now, plan)
     if made:
         connection.execute(insert(jobs), list(map(job_row, made)))

@@ -10,15 +10,18 @@ from innkeeper.kernel.call import Document
 from innkeeper.kernel.clock import Clock
 from innkeeper.services.memory.learning import lesson as lessons
 from innkeeper.services.memory.learning import store
+from innkeeper.services.memory.learning.delivery import Delivery
 from innkeeper.services.memory.learning.lesson import Lesson
 from innkeeper.services.memory.learning.model import (
     EPISODIC,
     REFLECTION,
+    SELF_MANAGED,
     SUMMARY,
     Found,
     Job,
     JobState,
     Plan,
+    historic_messages,
     reflection_of,
 )
 from innkeeper.services.memory.model import Memory, MemoryStatus, invalid
@@ -50,6 +53,7 @@ class Teacher:
         recall: Recall,
         vetter: Vetter,
         extractor: Extractor,
+        delivery: Delivery,
         plan: Plan,
         clock: Clock,
     ) -> None:
@@ -59,6 +63,7 @@ class Teacher:
         self._recall = recall
         self._vetter = vetter
         self._extractor = extractor
+        self._delivery = delivery
         self._plan = plan
         # Writers that wait for each other here wait shorter than where SQLite makes them try again.
         self._turn = asyncio.Lock()
@@ -66,12 +71,16 @@ class Teacher:
 
     async def teach(self, job: Job) -> None:
         """Raises ExtractionError, JobLost; InvalidRequest for what will never work."""
-        if not job.namespace:
+        if job.kind != SELF_MANAGED and not job.namespace:
             raise invalid(
                 "namespaceTemplates", job.failure or "the strategy has no namespace for its records"
             )
         lesson = await self._lesson(job)
         if lesson is None:
+            await self._move(job, _DONE)
+            return
+        if job.kind == SELF_MANAGED:
+            await self._delivery.deliver(lesson)
             await self._move(job, _DONE)
             return
         if job.found is None:
@@ -90,7 +99,8 @@ class Teacher:
             said = await store.turns_of(connection, key, [event_id for event_id, _ in job.events])
             if strategy is None or not said:
                 return None
-            before = await store.turns_before(connection, key, said[0][0], _BEFORE)
+            window = historic_messages(strategy, _BEFORE)
+            before = await store.turns_before(connection, key, said[0][0], window)
         lesson = Lesson(memory, strategy, job, said, before)
         if job.kind == SUMMARY:
             present = await self._records.find(memory, lessons.record_id(job))
