@@ -167,7 +167,11 @@ class ProcessContract:
             process.close()
             await vanishes(sandbox, "grep -lx sleep /proc/[0-9]*/comm")
 
-    async def test_signals_are_as_a_program_expects_them(self, driver: SandboxDriver) -> None:
+    async def test_signals_are_as_a_program_expects_them(
+        self, driver: SandboxDriver, request: pytest.FixtureRequest
+    ) -> None:
+        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as of a server that was started with nohup
+        request.addfinalizer(lambda: signal.signal(signal.SIGHUP, before))
         async with room(driver) as sandbox:
             outcome = await shell(sandbox, "grep -E 'Sig(Blk|Ign)' /proc/self/status")
             masks = [int(mask, 16) for mask in outcome.text.replace("\n", "\t").split("\t")[1::2]]

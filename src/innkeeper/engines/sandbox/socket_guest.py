@@ -81,8 +81,10 @@ def main() -> None:
     inherited, open_files = map(int, sys.argv[1:3])
     control = _socket.socket(fileno=inherited)
     os.set_inheritable(control.fileno(), False)
-    for handled in (_signal.SIGINT, _signal.SIGPIPE, _signal.SIGXFSZ):
-        _signal.signal(handled, _signal.SIG_DFL)
+    # What the server ignores, because of Python or of who started it (nohup), programs here do not.
+    for ignored in _signal.valid_signals():
+        if ignored == _signal.SIGINT or _signal.getsignal(ignored) is _signal.SIG_IGN:
+            _signal.signal(ignored, _signal.SIG_DFL)
     os.umask(0o022)
     _leave_to_others()
     guest = SocketGuest(control, open_files)
