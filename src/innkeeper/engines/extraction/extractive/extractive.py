@@ -67,11 +67,6 @@ def _of_turn(kind: Kind, turn: Said) -> list[Finding]:
     return [Finding(span, [turn.id], _time_of(span, turn), speaker) for span in kept]
 
 
-def _of_claims(span: str, role: str) -> float:
-    """A person's claim is worth keeping, in however few words."""
-    return 0.5 if role == "USER" and claims_of(span).claims else 0.0
-
-
 def _most_telling(spans: Sequence[str], role: str) -> list[str]:
     """In order; of too many the best."""
     if role == "TOOL":

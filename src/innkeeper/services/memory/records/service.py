@@ -330,9 +330,8 @@ def _changes(vetting: _Vetting, record: Record, change: Document, now: datetime)
     if "content" in change:
         after = vetting.passed(replace(record, **values, trust=vetting.trust))
         return {**values, "trust": after.trust, "status": after.status, "concerns": after.concerns}
-    vetting.passed(
-        replace(record, **values, trust=vetting.trust)
-    )  # whoever may write there may move it there
+    # Whoever may write there may move it there.
+    vetting.passed(replace(record, **values, trust=vetting.trust))
     return values
 
 
