@@ -1,7 +1,7 @@
 """Every setting of the server: typed, with its default, its unit in its name, and what it is for.
 
 Read from the environment (`INNKEEPER_PORT=9000`), then from `innkeeper.toml` in the working folder.
-`docs/reference/settings.md` is generated from this file.
+`docs/reference/settings.md` is generated from this file and from `memory_settings.py`.
 """
 
 from pathlib import Path
@@ -15,12 +15,13 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from innkeeper.memory_settings import MemorySettings
 from innkeeper.model_provider import ModelProvider
 
 _UserDir = Path.home() / ".innkeeper"
 
 
-class Settings(BaseSettings):
+class Settings(MemorySettings, BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="INNKEEPER_", toml_file="innkeeper.toml", extra="forbid", frozen=True
     )
@@ -243,103 +244,6 @@ class Settings(BaseSettings):
         int, Field(description="Largest container image that is made a template, unpacked.")
     ] = 10_000_000_000
 
-    memory_max_count: Annotated[int, Field(description="Memories that an account may have.")] = 150
-    memory_max_strategies: Annotated[int, Field(description="Strategies that a memory may have.")] = 6
-    # Clients fill an event with 10 MB before they quote it.
-    memory_event_max_bytes: Annotated[int, Field(description="Largest payload of one event, as JSON.")] = (
-        10_485_760
-    )
-    memory_queue_max_events: Annotated[int, Field(description="Events that may wait to be written.")] = 10_000
-    memory_vetting: Annotated[str, Field(description="Judges what is to be remembered: a driver.")] = "rules"
-    memory_topics: Annotated[
-        dict[str, str],
-        Field(description="URL by topic ARN: who is told when a self-managed strategy is to learn."),
-    ] = {}
-    memory_write_timeout_seconds: Annotated[float, Field(description="Longest wait to write an event.")] = (
-        70.0
-    )
-    memory_context_max_tokens: Annotated[int, Field(description="Largest budget of a context.")] = 400_000
-    memory_compaction_share: Annotated[
-        float,
-        Field(gt=0, le=1, description="Part of a context's budget above which older turns are digested."),
-    ] = 0.75
-    memory_compaction_events: Annotated[int, Field(ge=1, description="Events digested in one step.")] = 100
-    memory_compaction_wait_seconds: Annotated[
-        float, Field(description="Longest time that a context waits for a digest; it goes on without.")
-    ] = 20.0
-    memory_compaction_pause_seconds: Annotated[
-        float, Field(description="Rest for a session whose digest failed or came too late.")
-    ] = 60.0
-    memory_max_blocks: Annotated[int, Field(description="Blocks of one actor in a memory.")] = 200
-    memory_block_max_characters: Annotated[int, Field(description="Longest text of a block.")] = 50_000
-    memory_block_max_versions: Annotated[int, Field(ge=1, description="Versions kept of a block.")] = 100
-    memory_document_max_bytes: Annotated[int, Field(description="Longest document, as UTF-8.")] = 5_000_000
-    memory_max_documents: Annotated[int, Field(description="Documents of one actor in a memory.")] = 200
-    memory_max_pulled_chunks: Annotated[int, Field(description="Chunks in view of a session.")] = 1000
-
-    memory_learning_messages: Annotated[
-        int, Field(ge=1, description="Unread messages in a session after which a model is asked.")
-    ] = 6
-    memory_learning_tokens: Annotated[
-        int, Field(ge=1, description="Unread tokens, about, in a session after which a model is asked.")
-    ] = 1000
-    memory_learning_debounce_seconds: Annotated[
-        float,
-        Field(gt=0, description="How long after an event the memory's strategies look at its session."),
-    ] = 0.3
-    memory_learning_idle_seconds: Annotated[
-        float,
-        Field(gt=0, description="Quiet in a session after which a model is asked or an episode has ended."),
-    ] = 20.0
-    memory_learning_turns: Annotated[
-        int, Field(ge=1, description="Turns that one job learns from; more make more jobs.")
-    ] = 50
-    memory_learning_running: Annotated[
-        int, Field(ge=1, description="Jobs that learn at the same time in this server.")
-    ] = 4
-    memory_learning_attempts: Annotated[
-        int, Field(ge=1, description="Times that a job is begun before it counts as failed.")
-    ] = 5
-    memory_learning_retry_seconds: Annotated[
-        float, Field(gt=0, description="Wait before a job's second attempt; it doubles from then on.")
-    ] = 2.0
-    memory_learning_timeout_seconds: Annotated[
-        float, Field(gt=0, description="Longest time that one attempt of a job takes.")
-    ] = 600.0
-    memory_learning_lease_seconds: Annotated[
-        float,
-        Field(gt=0, description="Silence after which a server counts as dead and its jobs go to another."),
-    ] = 15.0
-    memory_learning_kept_seconds: Annotated[
-        float, Field(ge=0, description="How long jobs that are done stay listed.")
-    ] = 3600.0
-
-    memory_model: Annotated[
-        str,
-        Field(
-            description="Model that learns from what was said: PROVIDER/MODEL, or an id that model_ids "
-            "answers; empty for the extractive path, which needs none."
-        ),
-    ] = ""
-    memory_model_timeout_seconds: Annotated[
-        float, Field(gt=0, description="Longest wait for one answer of that model.")
-    ] = 90.0
-    memory_model_attempts: Annotated[
-        int, Field(ge=1, description="Times that it is asked a question until an answer can be used.")
-    ] = 3
-    memory_model_patience_seconds: Annotated[
-        float, Field(ge=0, description="How long a question waits for a provider that is busy.")
-    ] = 60.0
-    memory_model_question_max_characters: Annotated[
-        int, Field(ge=1000, description="Turns in one question; a longer conversation is read in pieces.")
-    ] = 24_000
-    memory_model_answer_max_tokens: Annotated[
-        int, Field(ge=100, description="Longest answer of that model.")
-    ] = 4096
-    memory_model_max_findings: Annotated[
-        int, Field(ge=1, description="Findings that are kept of one answer.")
-    ] = 40
-
     e2b_domain: Annotated[
         str,
         Field(description="Domain of E2B's clients, as their E2B_DOMAIN: `api.` and sandboxes lie below it."),
@@ -351,10 +255,6 @@ class Settings(BaseSettings):
         float, Field(description="Longest command, terminal or watch that an E2B client is told of.")
     ] = 86_400.0
 
-    embedder: Annotated[
-        str,
-        Field(description="What embeds memories: minilm, or PROVIDER/MODEL, a provider of kind openai."),
-    ] = "minilm"
     models: Annotated[
         dict[str, ModelProvider],
         Field(description="Model providers by name. See docs/guide/models.md."),
