@@ -12,10 +12,11 @@ import pytest
 
 from innkeeper.engines.sandbox.contract_arena import Arena
 from innkeeper.engines.sandbox.contract_room import PATIENCE_SECONDS, heard, python, shell, vanishes
-from innkeeper.engines.sandbox.sandbox import Command, Limits, Mount, SandboxError
+from innkeeper.engines.sandbox.sandbox import Command, Limits, Mount, Sandbox, SandboxError
 
 _TIGHT = Limits(cpu_cores=1, memory_mib=128, processes=64, open_files=256, scratch_mib=16)
 _FUSE_SECONDS = 1.0
+_READINGS = 10
 _REFUSALS = (SandboxError, FileNotFoundError, IsADirectoryError, PermissionError)
 
 # Each would go on until something stops it, and at most for a while.
@@ -131,7 +132,7 @@ class BombBattery:
             with contextlib.suppress(TimeoutError, SandboxError):
                 await asyncio.wait_for(process.wait(), _FUSE_SECONDS)
             assert (await sandbox.usage()).memory_mib <= _TIGHT.memory_mib
-            assert (await sandbox.usage()).processes <= _TIGHT.processes
+            assert await _held_processes(sandbox) <= _TIGHT.processes
 
     @pytest.mark.parametrize("kind", SHARED)
     async def test_whoever_takes_all_leaves_others_theirs(self, arena: Arena, kind: str) -> None:
@@ -223,6 +224,13 @@ class TrapBattery:
                     assert await attacker.sandbox.read_file("x/secret") == b"inside\n"
             await swapping.signal(signal.SIGKILL)
             swapping.close()
+
+
+async def _held_processes(sandbox: Sandbox) -> int:
+    """The least of several readings. The kernel charges a fork before it refuses it: while a bomb goes on,
+    one reading may stand above a limit that holds, by as many as fork in that instant. A limit that does not
+    hold is passed in every reading, as bombs only grow."""
+    return min([(await sandbox.usage()).processes for _ in range(_READINGS)])
 
 
 async def _set(arena: Arena, trap: str) -> str:
