@@ -39,6 +39,9 @@ class MemorySettings(BaseSettings):
     memory_block_max_versions: Annotated[int, Field(ge=1, description="Versions kept of a block.")] = 100
     memory_document_max_bytes: Annotated[int, Field(description="Longest document, as UTF-8.")] = 5_000_000
     memory_max_documents: Annotated[int, Field(description="Documents of one actor in a memory.")] = 200
+    memory_max_tool_tokens: Annotated[
+        int, Field(description="Tokens that open a memory as a tool at the same time.")
+    ] = 1000
     memory_max_pulled_chunks: Annotated[int, Field(description="Chunks in view of a session.")] = 1000
 
     memory_learning_messages: Annotated[

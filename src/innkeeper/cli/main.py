@@ -18,7 +18,7 @@ from innkeeper.cli.invoke import invoke
 from innkeeper.cli.keys import keys
 from innkeeper.cli.logs import logs
 from innkeeper.cli.memory import memory
-from innkeeper.cli.notes import correct, forget, records, token
+from innkeeper.cli.notes import correct, forget, records, token, tokens
 from innkeeper.cli.pause import pause
 from innkeeper.cli.resume import resume
 from innkeeper.cli.rm import rm
@@ -53,6 +53,7 @@ memory.command()(rollback)
 memory.command()(audit)
 for of_actor in (token, records, correct, forget):
     memory.command()(of_actor)
+memory.add_typer(tokens, name="tokens")
 app.add_typer(keys, name="keys")
 app.add_typer(memory, name="memory")
 app.add_typer(sandbox, name="sandbox")

@@ -108,7 +108,8 @@ class Memory:
         kept = timedelta(seconds=settings.memory_learning_kept_seconds)
         self.learning = Learning(database, self.memories, self.records, kept, clock)
         self._tool = MemoryTool(database, self.ledger, self.vetter, self.recall, clock)
-        self._tokens = ToolTokens(engines.vault.derive("memory-tool"), clock)
+        key = engines.vault.derive("memory-tool")
+        self._tokens = ToolTokens(database, key, settings.memory_max_tool_tokens, clock)
         self._mcp = MemoryServer(self._tool)
         self.door = ToolDoor(self._mcp, self._tokens)
         plan = _plan(settings, models.answers)
@@ -154,7 +155,7 @@ class Memory:
 
     def register(self, jobs: Jobs) -> None:
         """Before the engine of jobs is opened."""
-        memory_jobs.register(jobs, self.memories, self.events, self.records, self.learning)
+        memory_jobs.register(jobs, self.memories, self.events, self.records, self.learning, self._tokens)
 
 
 def _asking(models: ModelGateway) -> Callable[[str, str, Document], Awaitable[Document]]:

@@ -17,6 +17,7 @@ from innkeeper.services.memory.records.store import records
 from innkeeper.services.memory.safety.history_store import heads, history
 from innkeeper.services.memory.safety.ledger import Ledger
 from innkeeper.services.memory.safety.store import policies
+from innkeeper.services.memory.tool.store import tool_tokens
 
 _PIECE = 2000
 _OF_SESSIONS = (
@@ -80,6 +81,8 @@ class Erasure:
 
     async def _clear(self, extent: Extent) -> Receipt:
         """First what is learned from, then what learns, then what was learned: nothing comes after."""
+        if extent.session is None:
+            await self._delete(tool_tokens, extent.of(tool_tokens))
         gone = {table: await self._delete(table, extent.of(table)) for table in _OF_SESSIONS}
         async with self._database.begin() as connection:
             namespaces = await extent.namespaces(connection) if extent.actor is not None else []

@@ -9,7 +9,7 @@ from urllib.error import HTTPError
 
 import httpx2
 import pytest
-from mcp import ClientSession
+from mcp import ClientSession, MCPError
 from mcp.client.streamable_http import streamable_http_client
 
 from tests.running import RunningServer
@@ -97,9 +97,8 @@ async def test_mistakes_are_told_to_the_agent(server: RunningServer, remembering
             assert answer.is_error, tool
             assert reason in str(answer.content)
         remembering.control.delete_memory(memoryId=memory)
-        answer = await session.call_tool("remember", {"text": "too late"})
-        assert answer.is_error
-        assert "does not exist" in str(answer.content)
+        with pytest.raises(MCPError):  # its tokens went with it
+            await session.call_tool("remember", {"text": "too late"})
 
 
 async def test_the_door_opens_to_its_own_token_alone(server: RunningServer, remembering: Remembering) -> None:
@@ -122,6 +121,49 @@ async def test_the_door_opens_to_its_own_token_alone(server: RunningServer, reme
         end = time.monotonic() + 30
         while await status(f"Bearer {short['token']}") == 200:
             assert time.monotonic() < end
+
+
+async def test_a_token_is_taken_back(server: RunningServer, remembering: Remembering) -> None:
+    memory, other = remembering.create(), remembering.create()
+    tokens = f"/-/v1/memories/{memory}/tokens"
+
+    def listed(query: str = "") -> list[tuple[str, str, str]]:
+        found = server.native("GET", f"{tokens}{query}")["tokens"]
+        return [(one["id"], one["actor"], one["for"]) for one in found]
+
+    agents, persons, bobs = (
+        token_for(server, memory, "ann"),
+        token_for(server, memory, "ann", **{"for": "person"}),
+        token_for(server, memory, "bob"),
+    )
+    assert listed() == [
+        (agents["id"], "ann", "agent"),
+        (persons["id"], "ann", "person"),
+        (bobs["id"], "bob", "agent"),
+    ]
+    assert [id_ for id_, _, _ in listed("?actor=ann")] == [agents["id"], persons["id"]]
+    assert not any(secret["token"] in server.native("GET", tokens) for secret in (agents, bobs))
+    for path, key in (
+        (f"/-/v1/memories/{other}/tokens/{agents['id']}", None),
+        (f"{tokens}/{agents['id']}", server.new_tenant()),
+    ):
+        with pytest.raises(HTTPError, match="404"):
+            server.native("DELETE", path, None, key)
+    async with client(agents) as session:
+        await use(session, "remember", text="Ann keeps bees.")
+        server.native("DELETE", f"{tokens}/{agents['id']}")
+        with pytest.raises(MCPError):
+            await session.call_tool("list", {})
+    server.kill()
+    server.start()
+    persons["url"] = f"{server.url}/-/v1/memories/{memory}/mcp"
+    async with client(persons) as session:
+        assert [one["text"] for one in (await use(session, "list"))["records"]] == ["Ann keeps bees."]
+    assert [id_ for id_, _, _ in listed()] == [persons["id"], bobs["id"]]
+    with pytest.raises(HTTPError, match="404"):
+        server.native("DELETE", f"{tokens}/{agents['id']}")
+    server.native("POST", f"/-/v1/memories/{memory}/erase", {"actor": "ann"})
+    assert [actor for _, actor, _ in listed()] == ["bob"]
 
 
 def test_a_person_sees_corrects_and_erases_what_was_noted(

@@ -1,5 +1,6 @@
 """Memory as a tool: who holds it."""
 
+import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,8 +25,14 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class ToolToken:
-    """What opens the tool for a holder until it expires."""
+    """What opens the tool for a holder until it expires or is revoked. The token itself is kept nowhere: it
+    is told apart from others by its id."""
 
+    id: str
     holder: Holder
-    token: str
+    created_at: datetime
     expires_at: datetime
+
+
+def new_token_id() -> str:
+    return f"token-{uuid.uuid4()}"

@@ -1,16 +1,22 @@
-"""The tokens that open a memory as a tool.
+"""The tokens that open a memory as a tool: given out, listed, and taken back.
 
 JWTs under a key of our own (RFC 7519), with a type and an audience that keep them from being taken for any
-other (RFC 8725).
+other (RFC 8725). Each names a row that is asked for on every use: without it the token opens nothing.
 """
 
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
 
 import jwt
 
+from innkeeper.engines.store.database import Database
 from innkeeper.kernel.clock import Clock
-from innkeeper.services.memory.records.model import Trust
-from innkeeper.services.memory.tool.model import Holder, ToolToken
+from innkeeper.kernel.errors import NotFound, QuotaExceeded
+from innkeeper.kernel.page import Page, PageRequest
+from innkeeper.services.memory.model import Memory, check_text, place_after, row_part
+from innkeeper.services.memory.tool import store
+from innkeeper.services.memory.tool.model import Holder, ToolToken, new_token_id
 
 _ALGORITHM = "HS256"
 _TYPE = "memory+jwt"
@@ -19,42 +25,63 @@ _CHARACTERS_MOST = 4096
 
 
 class ToolTokens:
-    def __init__(self, key: bytes, clock: Clock) -> None:
-        """`key` is 32 secret bytes, the same after every restart (`Vault.derive`)."""
+    def __init__(self, database: Database, key: bytes, most: int, clock: Clock) -> None:
+        """`key` is 32 secret bytes, the same after every restart (`Vault.derive`). A memory may have `most`
+        tokens at a time."""
+        self._database = database
         self._key = key
+        self._most = most
         self._clock = clock
 
-    def issue(self, holder: Holder, seconds: int) -> ToolToken:
-        expires = int(self._clock.now().timestamp()) + seconds
-        claims = {
-            "aud": _AUDIENCE,
-            "account": holder.account,
-            "memory": holder.memory,
-            "sub": holder.actor,
-            "trust": holder.trust,
-            "exp": expires,
-        }
-        token = jwt.encode(claims, self._key, algorithm=_ALGORITHM, headers={"typ": _TYPE})
-        return ToolToken(holder, token, datetime.fromtimestamp(expires, UTC))
+    async def issue(self, holder: Holder, seconds: int) -> tuple[ToolToken, str]:
+        """With the token itself, which is told this once. Raises QuotaExceeded."""
+        now = self._clock.now()
+        made = ToolToken(new_token_id(), holder, now, now + timedelta(seconds=seconds))
+        async with self._database.begin() as connection:
+            if await store.count_tokens(connection, holder.account, holder.memory, now) >= self._most:
+                raise QuotaExceeded(f"A memory may have at most {self._most} tokens; revoke some first")
+            await store.insert_token(connection, made)
+        claims = {"aud": _AUDIENCE, "account": holder.account, "memory": holder.memory, "jti": made.id}
+        return made, jwt.encode(claims, self._key, algorithm=_ALGORITHM, headers={"typ": _TYPE})
 
-    def read(self, token: str) -> Holder | None:
-        """None on any fault, and once it has expired."""
+    async def read(self, token: str) -> Holder | None:
+        """None on any fault, once it has expired, and once it was revoked."""
         try:
-            return self._read(token)
+            claims = self._claims(token)
+            place = claims["account"], claims["memory"], claims["jti"]
         except (jwt.PyJWTError, ValueError, KeyError, RecursionError):
             return None
+        async with self._database.begin() as connection:
+            found = await store.find_token(connection, *place, self._clock.now())
+        return found.holder if found else None
 
-    def _read(self, token: str) -> Holder:
+    async def list(self, memory: Memory, actor: str | None, page: PageRequest) -> Page[ToolToken]:
+        """Those that open the memory now, of an actor or of all; the oldest first. Raises InvalidRequest for
+        a page of another list."""
+        (after,) = place_after(page, row_part) or (0,)
+        async with self._database.begin() as connection:
+            rows = await store.list_tokens(
+                connection, memory.account, memory.id, actor, after, page.size + 1, self._clock.now()
+            )
+        shown = page.page(rows, key=lambda one: (str(one[0]),))
+        return Page([token for _, token in shown.items], shown.next_token)
+
+    async def revoke(self, memory: Memory, id_: str) -> None:
+        """It opens nothing from now on. Raises NotFound."""
+        check_text("token", id_)
+        async with self._database.begin() as connection:
+            if not await store.delete_token(connection, memory.account, memory.id, id_):
+                raise NotFound(f"Token {id_} does not exist")
+
+    async def prune(self) -> None:
+        async with self._database.begin() as connection:
+            await store.delete_expired(connection, self._clock.now())
+
+    def _claims(self, token: str) -> Mapping[str, Any]:
         if len(token) > _CHARACTERS_MOST:
             raise ValueError("too long")
-        verified = jwt.decode_complete(
-            token,
-            self._key,
-            algorithms=[_ALGORITHM],
-            audience=_AUDIENCE,
-            options={"verify_exp": False},  # held against our own clock below
-        )
-        claims = verified["payload"]
-        if verified["header"].get("typ") != _TYPE or claims["exp"] <= self._clock.now().timestamp():
-            raise ValueError("another type of token, or expired")
-        return Holder(claims["account"], claims["memory"], claims["sub"], Trust(claims["trust"]))
+        verified = jwt.decode_complete(token, self._key, algorithms=[_ALGORITHM], audience=_AUDIENCE)
+        if verified["header"].get("typ") != _TYPE:
+            raise ValueError("another type of token")
+        claims: Mapping[str, Any] = verified["payload"]
+        return claims
