@@ -1,17 +1,20 @@
 """Jobs that learn: each thing once, whatever fails or dies in between, and nothing of what was erased."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from innkeeper.engines.extraction.extractor import Verdict
 from innkeeper.kernel.errors import InvalidRequest, NotFound
 from innkeeper.kernel.page import PageRequest
 from innkeeper.services.memory.extent import Extent
 from innkeeper.services.memory.learning.model import NEVER, Plan
 from innkeeper.services.memory.records.model import Trust
-from tests.services.memory.learning.classroom import ANN, FACTS, NOON, Classroom, until
+from tests.services.memory.learning.classroom import ANN, FACTS, NOON, Classroom, Scripted, until
 
 SUMS = {"summaryMemoryStrategy": {"name": "sums", "namespaceTemplates": ["/sums/{actorId}/{sessionId}/"]}}
 
@@ -49,6 +52,31 @@ async def test_a_newer_fact_retires_an_older_one_and_keeps_it(classroom: Classro
     history = await classroom.records.history(memory, known["home: Rome"].record_id)
     assert [one.text for one in history] == ["home: Ulm", "home: Bonn", "home: Oslo", "home: Rome"]
     assert [one.valid_to for one in history][1:] == [NOON + timedelta(days=1), NOON + timedelta(days=2), None]
+
+
+async def test_what_one_reading_finds_is_held_against_itself(classroom: Classroom) -> None:
+    """Findings of one transaction; one of them rests on what was deleted before it was written."""
+    memory, extractor = await classroom.memory(), classroom.extractor
+    await classroom.worker.close()
+    gone = await classroom.say(memory, "pet: cat")
+    many = [f"{number}: x" for number in range(20)]
+    kept = await classroom.say(memory, "pet: cat", "home: Bonn", *many, "home: Oslo", "0: x")
+
+    async def consolidate(*asked: Any) -> Verdict:
+        if asked[1].text == "home: Bonn":
+            named = {"memoryId": memory.id, "actorId": "ann", "sessionId": "first", "eventId": gone}
+            with suppress(NotFound):
+                await classroom.events.delete(ANN, named)
+        return await Scripted.consolidate(extractor, *asked)
+
+    extractor.consolidate = consolidate  # type: ignore[method-assign, assignment]
+    classroom.worker = classroom.another_worker()
+    classroom.worker.open()
+    (job,) = await classroom.until_jobs_are(memory, "DONE")
+    known = await classroom.learned(memory, "pet: cat", *many, "home: Oslo")
+    assert (job.applied, known["pet: cat"].source_event_ids) == (25, [kept])
+    history = await classroom.records.history(memory, known["home: Oslo"].record_id)
+    assert [one.text for one in history] == ["home: Bonn", "home: Oslo"]
 
 
 async def test_a_session_has_one_summary(classroom: Classroom) -> None:

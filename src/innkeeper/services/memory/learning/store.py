@@ -213,10 +213,11 @@ async def variables_of(connection: AsyncConnection, key: SessionKey, event_id: s
     return (await connection.execute(query)).scalar() or {}
 
 
-async def any_event(connection: AsyncConnection, key: SessionKey, event_ids: Sequence[str]) -> bool:
-    """Whether one of them is still there, with what was said in it."""
-    query = select(turns.c.id).where(of_session(turns, key), turns.c.event_id.in_(event_ids)).limit(1)
-    return (await connection.execute(query)).first() is not None
+async def events_left(connection: AsyncConnection, key: SessionKey, event_ids: Iterable[str]) -> set[str]:
+    """Those of them that are still there, with what was said in them."""
+    query = select(turns.c.event_id).distinct()
+    query = query.where(of_session(turns, key), turns.c.event_id.in_(list(event_ids)))
+    return set((await connection.execute(query)).scalars())
 
 
 def job_row(job: Job) -> dict[str, Any]:

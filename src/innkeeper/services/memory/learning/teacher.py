@@ -1,8 +1,9 @@
 """Doing a job: its two steps, and the records that come of them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import takewhile
 
 from innkeeper.engines.extraction.extractor import Action, Extractor, Finding, Kind, Known, Verdict
 from innkeeper.engines.store.database import Database
@@ -10,6 +11,7 @@ from innkeeper.kernel.call import Document
 from innkeeper.kernel.clock import Clock
 from innkeeper.services.memory.learning import lesson as lessons
 from innkeeper.services.memory.learning import store
+from innkeeper.services.memory.learning.batch import Batch, Decision
 from innkeeper.services.memory.learning.delivery import Delivery
 from innkeeper.services.memory.learning.lesson import Lesson
 from innkeeper.services.memory.learning.model import (
@@ -30,6 +32,7 @@ from innkeeper.services.memory.recall.service import Recall
 from innkeeper.services.memory.records.model import Record, RecordStatus, may_replace
 from innkeeper.services.memory.records.service import Records
 from innkeeper.services.memory.safety.ledger import Entry, Ledger
+from innkeeper.services.memory.safety.policy import Policy
 from innkeeper.services.memory.safety.vetter import Vetter
 from innkeeper.services.memory.store import find_memory
 
@@ -37,6 +40,9 @@ _BEFORE = 6  # turns that were read already, to understand the new ones by
 _FOUND = 50
 _NEWEST = 500
 _EPISODES = 20
+# Findings of one transaction: others who write wait for it. What a model took long to judge is kept at once.
+_BATCH = 16
+_BATCH_SECONDS = 0.5
 _DONE: Document = {"state": JobState.DONE, "found": None}
 
 
@@ -85,8 +91,10 @@ class Teacher:
             return
         if job.found is None:
             job = await self._extract(lesson)
-        for number in range(job.applied, len(job.found or ())):
-            await self._apply(replace(lesson, job=replace(job, applied=number)))
+        while job.applied < len(job.found or ()):
+            lesson = replace(lesson, job=job)
+            applied = await self._write(lesson, await self._decided(lesson))
+            job = replace(job, applied=job.applied + applied)
 
     async def _lesson(self, job: Job) -> Lesson | None:
         """None when there is nothing left to learn from, or nothing to learn for."""
@@ -128,32 +136,54 @@ class Teacher:
         await self._move(job, {**values, **done})
         return replace(job, found=found)
 
-    async def _apply(self, lesson: Lesson) -> None:
-        """The second step, for one finding."""
-        job = lesson.job
+    async def _decided(self, lesson: Lesson) -> Batch:
+        """The second step, for the findings that come next."""
+        job, memory = lesson.job, lesson.memory
+        policy, begun = await self._vetter.policy(memory), self._clock.monotonic()
+        scope = Scope(job.namespace, subtree=False)
+        batch = Batch([] if job.kind == SUMMARY else await self._records.newest(memory, scope, _NEWEST))
+        for number in range(job.applied, min(len(job.found or ()), job.applied + _BATCH)):
+            await self._decide(replace(lesson, job=replace(job, applied=number)), policy, batch)
+            if self._clock.monotonic() - begun > _BATCH_SECONDS:
+                break
+        return batch
+
+    async def _decide(self, lesson: Lesson, policy: Policy, batch: Batch) -> None:
+        job, memory = lesson.job, lesson.memory
         found = (job.found or [])[job.applied]
         record = lesson.record(found, self._clock.now())
-        record = await self._vetter.learned(lesson.memory, record, lesson.rests_on(found))
+        record = await self._vetter.one_of(policy, memory, record, lesson.rests_on(found), batch.made)
+        verdict, near = Verdict(Action.ADD), dict[str, Record]()
         if record.status is RecordStatus.QUARANTINED:
-            record, verdict = replace(record, record_id=lessons.finding_id(job)), Verdict(Action.ADD)
+            record = replace(record, record_id=lessons.finding_id(job))
         elif job.kind == SUMMARY:
-            present, verdict = await self._records.find(lesson.memory, record.record_id), Verdict(Action.ADD)
+            present = await self._records.find(memory, record.record_id)
             record = replace(record, source_event_ids=lessons.sources(found, present))
-        else:
-            verdict = await self._verdict(lesson, found, record)
-        last = job.applied + 1 == len(job.found or ())
-        values = {"applied": job.applied + 1, "updated_at": self._clock.now()}
+        elif near := await self._near(memory, record, batch):
+            verdict = await self._verdict(lesson, found, record, near)
+        batch.decide(Decision(found, record, verdict), near, self._clock.now())
+
+    async def _write(self, lesson: Lesson, batch: Batch) -> int:
+        """How many findings are done with. What was decided after one whose events were erased meanwhile is
+        decided anew: it may rest on a record that is not made."""
+        job, decisions = lesson.job, batch.decisions
         async with self._turn, self._ledger.entry(job.key.account, job.key.memory, job.id) as entry:
+            named = {id_ for one in decisions for id_ in one.found.event_ids}
+            left = await store.events_left(entry.connection, job.key, named)
+            held = list(takewhile(lambda one: not left.isdisjoint(one.found.event_ids), decisions))
+            done = min(len(held) + 1, len(decisions))
+            last = job.applied + done == len(job.found or ())
+            values = {"applied": job.applied + done, "updated_at": self._clock.now()}
             if not await store.change_job(entry.connection, job, values | (_DONE if last else {})):
                 raise JobLost
-            if not await store.any_event(entry.connection, job.key, found.event_ids):
-                return
-            if last and job.kind == EPISODIC and self._plan.asks(lesson.strategy):
+            if last and held and job.kind == EPISODIC and self._plan.asks(lesson.strategy):
                 await self._reflect(entry, lesson)
-            if verdict.action is Action.SKIP:
-                await self._records.confirm(entry, verdict.replaces, found.event_ids)
-            else:
-                await self._records.learn(entry, record, verdict.replaces)
+            for one in held:
+                if one.verdict.action is Action.SKIP:
+                    await self._records.confirm(entry, one.verdict.replaces, one.found.event_ids)
+                else:
+                    await self._records.learn(entry, one.record, one.verdict.replaces)
+        return done
 
     async def _reflect(self, entry: Entry, lesson: Lesson) -> None:
         """Later, as a job of its own. It takes a model: nobody said what it finds."""
@@ -162,11 +192,10 @@ class Teacher:
         job = lessons.reflection(lesson, variables, entry.now)
         await store.insert_jobs(entry.connection, [job] if job else [])
 
-    async def _verdict(self, lesson: Lesson, found: Found, record: Record) -> Verdict:
-        near = {one.record_id: one for one in await self._near(lesson.memory, record)}
+    async def _verdict(
+        self, lesson: Lesson, found: Found, record: Record, near: Mapping[str, Record]
+    ) -> Verdict:
         known = [Known(one.record_id, one.text, one.happened_at) for one in near.values()]
-        if not known:
-            return Verdict(Action.ADD)
         finding = Finding(found.text, found.event_ids, found.at, found.metadata)
         kind = Kind(lesson.job.kind)
         guidance = lesson.guidance("consolidation")
@@ -178,14 +207,12 @@ class Teacher:
             verdict.action, [one.record_id for one in named if may_replace(record.trust, one.trust)]
         )
 
-    async def _near(self, memory: Memory, record: Record) -> Sequence[Record]:
+    async def _near(self, memory: Memory, record: Record, batch: Batch) -> dict[str, Record]:
         """The newest of the namespace, which the index may not have yet, and before them what the search
         finds, when there are many: what a change leaves behind need not share a word with it."""
-        scope = Scope(record.namespace, subtree=False)
-        newest = await self._records.newest(memory, scope, _NEWEST)
-        hits = await self._recall.records(memory, record.text, scope, _FOUND) if len(newest) > _FOUND else ()
-        found = (*(hit.item for hit in hits), *newest)
-        return list({one.record_id: one for one in found}.values())
+        scope, many = Scope(record.namespace, subtree=False), len(batch.standing) > _FOUND
+        hits = await self._recall.records(memory, record.text, scope, _FOUND) if many else ()
+        return batch.near([hit.item for hit in hits])
 
     async def _move(self, job: Job, values: Document) -> None:
         async with self._turn, self._database.begin() as connection:

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy import ColumnElement
 
 from innkeeper.engines.embedders.embedder import Embedder, EmbedderError
 from innkeeper.engines.search.ranking import Found, rank
@@ -82,9 +83,10 @@ class Recall:
         strategy = criteria.get("memoryStrategyId")
         limit = _CANDIDATES_FILTERED if filters or strategy else _CANDIDATES
         found = await self._remembered(memory, scope, criteria["searchQuery"], limit)
+        held = store.holds(self._clock.now())
         hits = [
             hit
-            for hit in found
+            for hit in await self._hits(memory, scope, found, held)
             if strategy in (None, hit.item.strategy)
             and metadata.matches(shown_metadata(hit.item.metadata), filters)
         ]
@@ -96,7 +98,14 @@ class Recall:
         self, memory: Memory, query: str, scope: namespaces.Scope, limit: int, as_of: datetime | None = None
     ) -> list[Hit[Record]]:
         """The best first; those that were true at a time, whether they were replaced later or not."""
-        return (await self._remembered(memory, scope, query, _CANDIDATES, as_of))[:limit]
+        found = await self._remembered(memory, scope, query, _CANDIDATES)
+        held = store.holds(self._clock.now()) if as_of is None else store.held(as_of)
+        hits: list[Hit[Record]] = []
+        for first in range(0, len(found), limit):
+            hits += await self._hits(memory, scope, found[first : first + limit], held)
+            if len(hits) >= limit:
+                break
+        return hits[:limit]
 
     async def turns(
         self, memory: Memory, query: str, actor: str | None, session: str | None, limit: int
@@ -113,20 +122,18 @@ class Recall:
         ]
 
     async def _remembered(
-        self,
-        memory: Memory,
-        scope: namespaces.Scope,
-        query: str,
-        limit: int,
-        as_of: datetime | None = None,
-    ) -> list[Hit[Record]]:
+        self, memory: Memory, scope: namespaces.Scope, query: str, limit: int
+    ) -> Sequence[Found]:
         shelf = Shelf(memory.account, memory.id, Kind.RECORD)
-        found = await self._found(shelf, passages.record_scope(scope), query, limit)
-        which = store.holds(self._clock.now()) if as_of is None else store.held(as_of)
+        return await self._found(shelf, passages.record_scope(scope), query, limit)
+
+    async def _hits(
+        self, memory: Memory, scope: namespaces.Scope, found: Sequence[Found], held: ColumnElement[bool]
+    ) -> list[Hit[Record]]:
+        """Those of the records that were found that hold."""
+        ids = [one.id for one in found]
         async with self._database.begin() as connection:
-            rows = await store.records_by_row(
-                connection, memory.account, memory.id, [one.id for one in found], which
-            )
+            rows = await store.records_by_row(connection, memory.account, memory.id, ids, held)
         return [
             Hit(record, one)
             for one in found

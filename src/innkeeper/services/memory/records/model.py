@@ -1,7 +1,8 @@
 """Records: what is remembered for long, each in a namespace."""
 
 import uuid
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -62,6 +63,27 @@ class Record:
         """Neither withdrawn, nor replaced, nor expired."""
         fresh = self.expires_at is None or self.expires_at > now
         return self.status is RecordStatus.ACTIVE and self.valid_to is None and fresh
+
+
+def succession(record: Record, replaced: Iterable[Record], now: datetime) -> tuple[Record, Sequence[Record]]:
+    """A record as it is to be kept, and those that it retires. Where one that it would replace speaks of a
+    later time, it is history already."""
+    others = list(replaced)
+    later = [one for one in others if one.valid_from > record.valid_from]
+    if later:
+        successor = min(later, key=lambda one: one.valid_from)
+        record = replace(record, **ended(record, successor, now))
+    return record, [one for one in others if one not in later]
+
+
+def ended(record: Record, successor: Record, now: datetime) -> Document:
+    """It was true until its successor came; what was true at a time stays to be asked."""
+    return {
+        "status": RecordStatus.RETIRED,
+        "valid_to": max(successor.valid_from, record.valid_from),
+        "superseded_by": successor.record_id,
+        "updated_at": now,
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,12 @@ from innkeeper.services.memory.records.model import (
     SOURCES_MAX,
     Outcome,
     Record,
-    RecordStatus,
     Trust,
+    ended,
     kept_metadata,
     new_record_id,
     shown_metadata,
+    succession,
 )
 from innkeeper.services.memory.safety.ledger import Entry, Ledger
 from innkeeper.services.memory.safety.model import Action
@@ -187,19 +188,14 @@ class Records:
         """
         found = await entry.find([record.record_id, *replaces])
         present = found.pop(record.record_id, None)
-        replaced = _holding(found, entry.now).values()
-        later = [one for one in replaced if one.valid_from > record.valid_from]
-        if later:
-            successor = min(later, key=lambda one: one.valid_from)
-            record = replace(record, **_ended(record, successor, entry.now))
+        record, retired = succession(record, _holding(found, entry.now).values(), entry.now)
         if present is None:
             await entry.create([record])
         else:
             again = {name: getattr(record, name) for name in _LEARNED}
             await entry.update(present, again, Action.UPDATE)
-        for one in replaced:
-            if one not in later:
-                await entry.update(one, _ended(one, record, entry.now), Action.RETIRE)
+        for one in retired:
+            await entry.update(one, ended(one, record, entry.now), Action.RETIRE)
 
     async def confirm(self, entry: Entry, ids: Sequence[str], event_ids: Sequence[str]) -> None:
         """What these events say, the records say already: they have them as their sources too."""
@@ -268,16 +264,6 @@ class _Vetting:
         """Raises AccessDenied, and what `_check` raises."""
         _check(self.memory, record)
         return vetted(self.policy, self.memory, record, self.judgements.get(record.text, Judgement(0.0)))
-
-
-def _ended(record: Record, successor: Record, now: datetime) -> Document:
-    """It was true until its successor came; what was true at a time stays to be asked."""
-    return {
-        "status": RecordStatus.RETIRED,
-        "valid_to": max(successor.valid_from, record.valid_from),
-        "superseded_by": successor.record_id,
-        "updated_at": now,
-    }
 
 
 def _made(

@@ -47,13 +47,23 @@ class Vetter:
 
     async def learned(self, memory: Memory, record: Record, sources: Sequence[Turn]) -> Record:
         """With the concerns about it and about what it rests on; set aside where the policy says so."""
-        policy = await self.policy(memory)
+        return await self.one_of(await self.policy(memory), memory, record, sources, ())
+
+    async def one_of(
+        self,
+        policy: Policy,
+        memory: Memory,
+        record: Record,
+        sources: Sequence[Turn],
+        others: Sequence[Record],
+    ) -> Record:
+        """`learned` for one that will be written at once with others."""
         statements = [Statement(record.text, _VOICES[record.trust]), *map(_statement, sources)]
         judgements = await self._vetting.judge(statements)
         concerns = [sign for one in judgements if one.score >= policy.threshold for sign in one.signs]
         if not policy.lets(record.trust, memory, record.namespace):
             concerns.append(FORBIDDEN)
-        concerns += await self._anomalies(policy, record)
+        concerns += await self._anomalies(policy, record, others)
         if not concerns:
             return record
         status = RecordStatus.QUARANTINED if policy.quarantine_learned else record.status
@@ -65,7 +75,7 @@ class Vetter:
         judgements = await self._vetting.judge(list(map(_statement, turns)))
         return [one.score >= policy.threshold for one in judgements]
 
-    async def _anomalies(self, policy: Policy, record: Record) -> list[str]:
+    async def _anomalies(self, policy: Policy, record: Record, others: Sequence[Record]) -> list[str]:
         """Of what a tool says."""
         if record.trust is not Trust.TOOL:
             return []
@@ -75,9 +85,11 @@ class Vetter:
                 connection, record.account, record.memory, scope, None, None, _COMPARED, now
             )
             recent = await count_of_trust(connection, record, now - _MINUTE)
-        trusted = [one for _, one in newest if one.trust is not Trust.TOOL]
+        near = [*(one for _, one in newest), *(one for one in others if one.holds(now))]
+        trusted = [one for one in near if one.trust is not Trust.TOOL]
         found = [ALTERED] if alters_one_thing(record.text, trusted) else []
-        return [*found, BURST] if recent >= policy.burst else found
+        told = recent + sum(one.trust is record.trust for one in others)
+        return [*found, BURST] if told >= policy.burst else found
 
 
 def vetted(policy: Policy, memory: Memory, record: Record, judgement: Judgement) -> Record:
