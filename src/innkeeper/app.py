@@ -123,6 +123,7 @@ class Innkeeper:
         await self.models.close()
         await self.engines.search.close()
         await self.engines.embedder.close()
+        await self.engines.vetting.close()
         await self.engines.database.close()
 
     def _agent_of(self, caller: Caller) -> tuple[str, str] | None:

@@ -1,6 +1,6 @@
 """The settings of memory, which are part of `Settings` and read as all others are."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings
@@ -15,6 +15,29 @@ class MemorySettings(BaseSettings):
     )
     memory_queue_max_events: Annotated[int, Field(description="Events that may wait to be written.")] = 10_000
     memory_vetting: Annotated[str, Field(description="Judges what is to be remembered: a driver.")] = "rules"
+    memory_guardrail: Annotated[
+        str,
+        Field(
+            description="Classifier that judges beside it, at /moderations: PROVIDER/MODEL, where models has "
+            "the PROVIDER with the kind openai; empty for none."
+        ),
+    ] = ""
+    memory_guardrail_categories: Annotated[
+        list[str], Field(description="Its categories that count; empty for all that it flags.")
+    ] = []
+    memory_guardrail_timeout_seconds: Annotated[
+        float, Field(gt=0, description="Longest wait for one answer of the guardrail.")
+    ] = 5.0
+    memory_guardrail_attempts: Annotated[
+        int, Field(ge=1, le=10, description="Times that the guardrail is asked for an answer.")
+    ] = 3
+    memory_guardrail_rest_seconds: Annotated[
+        float, Field(ge=0, description="Rest for a guardrail that did not answer.")
+    ] = 10.0
+    memory_guardrail_fails: Annotated[
+        Literal["closed", "open"],
+        Field(description="Without its answer, closed: every text is suspicious; open: the rules decide."),
+    ] = "closed"
     memory_topics: Annotated[
         dict[str, str],
         Field(description="URL by topic ARN: who is told when a self-managed strategy is to learn."),

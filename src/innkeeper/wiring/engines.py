@@ -71,13 +71,7 @@ def _embedder(settings: Settings) -> Embedder:
         from innkeeper.engines.embedders.minilm_install import default_folder, own_folder
 
         return MiniLm(own_folder(settings.data_dir), default_folder())
-    name, _, model = settings.embedder.partition("/")
-    provider = settings.models.get(name)
-    if provider is None or provider.kind != "openai" or not model:
-        raise ValueError(
-            f"embedder: {settings.embedder!r} is neither 'minilm' nor PROVIDER/MODEL, where models has a "
-            "PROVIDER whose kind is openai"
-        )
+    name, model, provider = _served(settings, "embedder", settings.embedder)
     from innkeeper.engines.embedders.openai_embedder import OpenAiEmbedder
 
     return OpenAiEmbedder(model, provider.base_url, api_key(name, provider), provider.timeout_seconds)
@@ -115,12 +109,38 @@ def extractor(
 
 
 def _vetting(settings: Settings) -> Vetting:
+    vetting: Vetting
     if settings.memory_vetting == "rules":
         from innkeeper.engines.vetting.rules.driver import RuleVetting
 
-        return RuleVetting()
-    vetting: Vetting = _driver("vetting", settings.memory_vetting)()
-    return vetting
+        vetting = RuleVetting()
+    else:
+        vetting = _driver("vetting", settings.memory_vetting)()
+    if not settings.memory_guardrail:
+        return vetting
+    from innkeeper.engines.vetting.guardrail import GuardrailLimits, GuardrailVetting
+    from innkeeper.engines.vetting.panel import Panel
+
+    name, model, provider = _served(settings, "memory_guardrail", settings.memory_guardrail)
+    limits = GuardrailLimits(
+        timeout_seconds=settings.memory_guardrail_timeout_seconds,
+        attempts=settings.memory_guardrail_attempts,
+        rest_seconds=settings.memory_guardrail_rest_seconds,
+        fails_open=settings.memory_guardrail_fails == "open",
+    )
+    categories, key = settings.memory_guardrail_categories, api_key(name, provider)
+    return Panel(vetting, GuardrailVetting(model, provider.base_url, key, categories, limits))
+
+
+def _served(settings: Settings, setting: str, value: str) -> tuple[str, str, Provider]:
+    """The provider that speaks OpenAI's protocol, and its model. Raises ValueError."""
+    name, _, model = value.partition("/")
+    provider = settings.models.get(name)
+    if provider is None or provider.kind != "openai" or not model:
+        raise ValueError(
+            f"{setting}: {value!r} is no PROVIDER/MODEL, where models has a PROVIDER whose kind is openai"
+        )
+    return name, model, provider
 
 
 def _sandbox_driver(settings: Settings) -> SandboxDriver:
