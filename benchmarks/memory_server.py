@@ -28,6 +28,7 @@ _LIMITS = Limits(
     memories=1,
     strategies=1,
     event_bytes=10**7,
+    page_bytes=10**7,
     queued_events=10_000,
     write_seconds=60.0,
     learn_after_seconds=1.0,

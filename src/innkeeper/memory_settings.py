@@ -13,6 +13,9 @@ class MemorySettings(BaseSettings):
     memory_event_max_bytes: Annotated[int, Field(description="Largest payload of one event, as JSON.")] = (
         10_485_760
     )
+    memory_page_max_bytes: Annotated[
+        int, Field(ge=1, description="Payloads in one page of events; a larger one has a page to itself.")
+    ] = 10_485_760
     memory_queue_max_events: Annotated[int, Field(description="Events that may wait to be written.")] = 10_000
     memory_vetting: Annotated[str, Field(description="Judges what is to be remembered: a driver.")] = "rules"
     memory_guardrail: Annotated[

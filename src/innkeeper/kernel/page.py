@@ -3,7 +3,7 @@
 import base64
 import binascii
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -31,11 +31,27 @@ class PageRequest:
     def of(cls, max_results: int | None, next_token: str | None) -> "PageRequest":
         return cls(max_results or DEFAULT_SIZE, _decode(next_token) if next_token else ())
 
-    def page(self, rows: Sequence[Item], key: Callable[[Item], tuple[str, ...]]) -> Page[Item]:
-        """Cut `rows`, of which the query fetched `size + 1`, into a page with its token."""
-        if len(rows) <= self.size:
+    def page(
+        self, rows: Sequence[Item], key: Callable[[Item], tuple[str, ...]], room: int | None = None
+    ) -> Page[Item]:
+        """Cut `rows`, of which the query fetched `size + 1`, into a page with its token; of no more than
+        `room` items, where fewer fit."""
+        most = self.size if room is None else min(self.size, room)
+        if len(rows) <= most:
             return Page(rows)
-        return Page(rows[: self.size], _encode(key(rows[self.size - 1])))
+        return Page(rows[:most], _encode(key(rows[most - 1])))
+
+
+def fitting(sizes: Iterable[int], most: int) -> int:
+    """How many items of these sizes, in their order, are no larger than `most` together; the first one
+    always fits."""
+    count = total = 0
+    for size in sizes:
+        total += size
+        if count and total > most:
+            break
+        count += 1
+    return count
 
 
 def _encode(key: tuple[str, ...]) -> str:

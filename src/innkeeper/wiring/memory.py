@@ -71,6 +71,7 @@ class Memory:
             memories=settings.memory_max_count,
             strategies=settings.memory_max_strategies,
             event_bytes=settings.memory_event_max_bytes,
+            page_bytes=settings.memory_page_max_bytes,
             queued_events=settings.memory_queue_max_events,
             write_seconds=settings.memory_write_timeout_seconds,
             learn_after_seconds=settings.memory_learning_debounce_seconds,
@@ -79,7 +80,7 @@ class Memory:
         self.index = Index(database, engines.search, self._vectors)
         self.ledger = Ledger(database, engines.vault, clock)
         self._erasure = Erasure(database, self.ledger, self.index)
-        self._contents = Contents(database)
+        self._contents = Contents(database, limits.page_bytes)
         self.memories = Memories(
             database, office.accounts, office.tags, office.policies, self._erasure, limits, clock
         )

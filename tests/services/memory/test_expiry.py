@@ -40,6 +40,7 @@ class Desk:
             memories=5,
             strategies=6,
             event_bytes=1000,
+            page_bytes=1000,
             queued_events=10,
             write_seconds=60,
             learn_after_seconds=0.3,
@@ -55,7 +56,7 @@ class Desk:
         self.events = Events(database, self.memories, limits, self.clock)
         vetter = Vetter(database, RuleVetting(), self.clock)
         self.records = Records(database, ledger, vetter, self.memories, self.clock)
-        self.contents = Contents(database)
+        self.contents = Contents(database, 1000)
 
     async def say(self, memory: str, session: str) -> None:
         payload = [{"conversational": {"role": "USER", "content": {"text": "hello"}}}]

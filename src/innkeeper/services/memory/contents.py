@@ -3,11 +3,12 @@
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 
-from sqlalchemy import ColumnElement, Table, func, select
+from sqlalchemy import ColumnElement, Table, Text, cast, func, literal, select
 from sqlalchemy.engine import RowMapping
 
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.call import Document
+from innkeeper.kernel.page import fitting
 from innkeeper.services.memory.blocks.store import blocks, to_block, versions
 from innkeeper.services.memory.digests.store import digests, to_digest
 from innkeeper.services.memory.documents.store import chunks, documents, to_document
@@ -25,12 +26,15 @@ _COUNTED = {"sessions": sessions, "events": events, "turns": turns, "blocks": bl
 # What the rows of a table are in the order of, unless it is their id.
 _ORDER: Mapping[Table, str] = {history: "sequence", jobs: "number"}
 
+_LARGE: Mapping[Table, str] = {events: "payload", jobs: "found", documents: "sections"}
+
 Show = Callable[[RowMapping], Document]
 
 
 class Contents:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, piece_bytes: int) -> None:
         self._database = database
+        self._piece_bytes = piece_bytes
 
     async def counts(self, memory: Memory) -> dict[str, int]:
         """Rows of each kind, those that have expired but are not pruned yet among them."""
@@ -75,13 +79,23 @@ class Contents:
         last, more = 0, True
         number = table.c[_ORDER.get(table, "id")]
         while more:
-            query = select(table).where(which, number > last).order_by(number).limit(_PIECE)
+            size = _size(table).label("size")
+            sized = select(number, size).where(which, number > last).order_by(number).limit(_PIECE)
             async with self._database.begin() as connection:
+                found = (await connection.execute(sized)).all()
+                count = fitting((row.size for row in found), self._piece_bytes)
+                until = found[count - 1][0] if found else last
+                query = select(table).where(which, number > last, number <= until).order_by(number)
                 rows = (await connection.execute(query)).mappings().all()
             for row in rows:
-                last = row[number.name]
                 yield show(row)
-            more = len(rows) == _PIECE
+            last, more = until, count < len(found) or len(found) == _PIECE
+
+
+def _size(table: Table) -> ColumnElement[int]:
+    """About how many bytes a row has, where it may have very many."""
+    column = table.c.get(_LARGE.get(table, ""))
+    return literal(0) if column is None else func.coalesce(func.length(cast(column, Text)), 0)
 
 
 def _event(row: RowMapping) -> Document:

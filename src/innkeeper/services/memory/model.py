@@ -48,12 +48,13 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one account, one memory and one event may hold; how many events may wait, how long a write may;
-    how soon after an event a strategy looks at its session."""
+    """What one account, one memory, one event and one page of events may hold; how many events may wait, how
+    long a write may; how soon after an event a strategy looks at its session."""
 
     memories: int
     strategies: int
     event_bytes: int
+    page_bytes: int
     queued_events: int
     write_seconds: float
     learn_after_seconds: float

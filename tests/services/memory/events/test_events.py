@@ -1,5 +1,6 @@
 """Events: kept whole, in order and once; on branches; found by metadata; deleted; nobody else's."""
 
+import json
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -61,6 +62,25 @@ def test_the_newest_comes_first_and_pages_miss_nothing(remembering: Remembering,
     )
     texts = [[text_of(one) for one in page["events"]] for page in pages]
     assert texts == [["0", "4"], ["3", "2"], ["1"]]
+
+
+def test_large_events_come_in_pages_that_fit(
+    remembering: Remembering, memory: str, server: RunningServer
+) -> None:
+    """Beside ones that are small, and one that is larger than a page by itself."""
+    texts = [f"{number}" + "x" * size for number, size in enumerate([1, 4_000_000, 4_000_000, 4_000_000, 1])]
+    for text in texts:
+        blob = {"blob": {"much": text}}
+        remembering.data.create_event(memoryId=memory, **AT, eventTimestamp=NOON, payload=[blob])
+
+    def pages(**members: Any) -> list[list[str]]:
+        asked = remembering.data.get_paginator("list_events").paginate(memoryId=memory, **AT, **members)
+        return [[one["payload"][0]["blob"]["much"][0] for one in page["events"]] for page in asked]
+
+    assert pages() == [["4", "3", "2"], ["1", "0"]]
+    assert pages(PaginationConfig={"PageSize": 1}) == [["4"], ["3"], ["2"], ["1"], ["0"]]
+    whole = server.native("GET", f"/-/v1/memories/{memory}/export").splitlines()
+    assert [json.loads(line)["event"]["payload"][0]["blob"]["much"] for line in whole] == texts
 
 
 def test_a_repeat_under_the_same_token_is_the_same_event(remembering: Remembering, memory: str) -> None:

@@ -105,6 +105,7 @@ class Classroom:
             memories=5,
             strategies=6,
             event_bytes=10_000,
+            page_bytes=100_000,
             queued_events=100,
             write_seconds=60,
             learn_after_seconds=0.01,

@@ -13,7 +13,7 @@ from innkeeper.services.memory.context.conversation import Conversation
 from innkeeper.services.memory.context.model import Part, Piece, Wanted
 from innkeeper.services.memory.documents.model import Chunk, Text
 from innkeeper.services.memory.documents.service import Documents
-from innkeeper.services.memory.events.model import Event, SessionKey, Turn
+from innkeeper.services.memory.events.model import SessionKey, Turn
 from innkeeper.services.memory.events.service import Events
 from innkeeper.services.memory.model import Memory
 from innkeeper.services.memory.namespaces import is_of, paths_of
@@ -67,8 +67,8 @@ class Gathering:
             [hit for hit in found if not hit.item.flagged and not hit.item.text.strip().endswith(query)]
         )
         key = SessionKey(memory.account, memory.id, wanted.actor, wanted.session or "")
-        events = await self._events.still_there(key, wanted.branch, {hit.item.event_id for hit in hits})
-        return [_turn(hit, events[hit.item.event_id]) for hit in hits if hit.item.event_id in events]
+        there = await self._events.still_there(key, wanted.branch, {hit.item.event_id for hit in hits})
+        return [_turn(hit, there[hit.item.event_id]) for hit in hits if hit.item.event_id in there]
 
     async def _records(self, caller: Caller, memory: Memory, wanted: Wanted, query: str) -> list[Piece]:
         own = wanted.namespace_paths is None
@@ -119,7 +119,7 @@ def _document(document: Text) -> Piece:
     )
 
 
-def _turn(hit: Hit[Turn], event: Event) -> Piece:
+def _turn(hit: Hit[Turn], turns: int) -> Piece:
     turn = hit.item
     return Piece(
         id=turn.event_id,
@@ -130,7 +130,7 @@ def _turn(hit: Hit[Turn], event: Event) -> Piece:
         role=turn.role,
         happened=turn.happened_at.timestamp(),
         event=turn.event_id,
-        turns=len(event.turns()),
+        turns=turns,
     )
 
 

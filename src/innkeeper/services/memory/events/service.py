@@ -12,7 +12,7 @@ from innkeeper.kernel.call import Document
 from innkeeper.kernel.caller import Caller
 from innkeeper.kernel.clock import Clock
 from innkeeper.kernel.errors import NotFound
-from innkeeper.kernel.page import Page, PageRequest
+from innkeeper.kernel.page import Page, PageRequest, fitting
 from innkeeper.services.memory.digests.model import Ending
 from innkeeper.services.memory.events import store, writing_store
 from innkeeper.services.memory.events.branches import Lineage, lineage
@@ -87,18 +87,16 @@ class Events:
         more = True
         while more and len(found) <= page.size:
             async with self._database.begin() as connection:
-                rows = await store.list_events(connection, key, line, after, scan, now, payloads=False)
+                rows = await store.list_events(connection, key, line, after, scan, now)
             found += [row for row in rows if matches(row[1].metadata, filters)]
             more = len(rows) == scan
             after = rows[-1][0] if rows else after
-        shown = page.page(found[: page.size + 1], key=lambda row: (row[0][0].isoformat(), str(row[0][1])))
-        if params.get("includePayloads") is False:
-            return Page([event for _, event in shown.items], shown.next_token)
-        # Payloads are large: they are read of what is shown alone. What was deleted meanwhile is left out.
-        async with self._database.begin() as connection:
-            payloads = await store.payloads_of(connection, key, [row for (_, row), _ in shown.items])
-        events = [replace(event, payload=payloads[row]) for (_, row), event in shown.items if row in payloads]
-        return Page(events, shown.next_token)
+        whole: Sequence[tuple[store.Place, Event]] = found[: page.size]
+        room = None
+        if params.get("includePayloads") is not False:
+            whole, room = await self._with_payloads(key, whole)
+        shown = page.page(found[: page.size + 1], lambda row: (row[0][0].isoformat(), str(row[0][1])), room)
+        return Page([event for _, event in whole], shown.next_token)
 
     async def backwards(
         self, key: SessionKey, branch: str, ending: Ending | None = None
@@ -110,21 +108,30 @@ class Events:
         while more:
             async with self._database.begin() as connection:
                 rows = await store.list_events(connection, key, line, after, _SCAN, now, ending)
-            for row in rows:
-                yield row
             after, more = rows[-1][0] if rows else None, len(rows) == _SCAN
+            while rows:
+                whole, count = await self._with_payloads(key, rows)
+                for row in whole:
+                    yield row
+                rows = rows[count:]
 
     async def oldest(
         self, key: SessionKey, branch: str, ending: Ending | None, until: store.Place, limit: int
     ) -> Sequence[tuple[store.Place, Event]]:
-        """Of a branch with what led to it what is not in its digest, before a place, the oldest first."""
+        """Of a branch with what led to it what is not in its digest, before a place, the oldest first. They
+        may be fewer than `limit`, but not none, when more are there."""
         line = await self._line(key, {"name": branch, "includeParentBranches": True})
-        async with self._database.begin() as connection:
-            return await store.oldest_events(connection, key, line, ending, until, limit, self._clock.now())
+        while True:
+            async with self._database.begin() as connection:
+                now = self._clock.now()
+                rows = await store.oldest_events(connection, key, line, ending, until, limit, now)
+            whole, _ = await self._with_payloads(key, rows)
+            if whole or not rows:
+                return whole
 
-    async def still_there(self, key: SessionKey, branch: str, ids: Collection[str]) -> dict[str, Event]:
-        """Of a memory's events those that have not expired; in the session itself, only those of a branch and
-        of what led to it, and what was ingested."""
+    async def still_there(self, key: SessionKey, branch: str, ids: Collection[str]) -> dict[str, int]:
+        """Of a memory's events those that have not expired, each with how many turns it has; in the session
+        itself, only those of a branch and of what led to it, and what was ingested."""
         line = await self._line(key, {"name": branch, "includeParentBranches": True})
         async with self._database.begin() as connection:
             return await store.events_beside(connection, key, line, ids, self._clock.now())
@@ -213,6 +220,19 @@ class Events:
     async def _key(self, caller: Caller, params: Document) -> SessionKey:
         memory = await self._memories.active(caller, params["memoryId"])
         return SessionKey(memory.account, memory.id, params["actorId"], params["sessionId"])
+
+    async def _with_payloads(
+        self, key: SessionKey, rows: Sequence[tuple[store.Place, Event]]
+    ) -> tuple[Sequence[tuple[store.Place, Event]], int]:
+        """The first ones, as many as may be in memory together, without those that were deleted meanwhile;
+        and how many these were."""
+        numbers = [row for (_, row), _ in rows]
+        async with self._database.begin() as connection:
+            sizes = await store.payload_sizes(connection, key, numbers)
+            count = fitting((sizes.get(row, 0) for row in numbers), self._limits.page_bytes)
+            payloads = await store.payloads_of(connection, key, numbers[:count])
+        whole = [(at, replace(one, payload=payloads[at[1]])) for at, one in rows[:count] if at[1] in payloads]
+        return whole, count
 
     async def _line(self, key: SessionKey, branch: Document) -> Lineage:
         async with self._database.begin() as connection:

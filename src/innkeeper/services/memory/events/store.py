@@ -16,7 +16,9 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    cast,
     delete,
+    func,
     literal,
     or_,
     select,
@@ -111,6 +113,8 @@ turns = Table(
 
 Place = tuple[datetime, int]
 
+_WITHOUT_PAYLOAD = [one for one in events.c if one is not events.c.payload]
+
 
 def of_session(table: Table, key: SessionKey) -> ColumnElement[bool]:
     return and_(of_actor(table, key.account, key.memory, key.actor), table.c.session == key.session)
@@ -138,12 +142,10 @@ async def list_events(
     limit: int,
     now: datetime,
     ending: Ending | None = None,
-    *,
-    payloads: bool = True,
 ) -> list[tuple[Place, Event]]:
     """The newest first, each with its place; of one line of branches, or of all; without what is in the
-    digest that ends there. Without `payloads` theirs are empty, and are not read."""
-    query = select(*(one for one in events.c if payloads or one is not events.c.payload)).where(
+    digest that ends there. Their payloads are not read, and empty."""
+    query = select(*_WITHOUT_PAYLOAD).where(
         of_session(events, key), events.c.listed, events.c.expires_at > now, _beyond(ending)
     )
     if lineage is not None:
@@ -154,6 +156,15 @@ async def list_events(
     query = query.order_by(events.c.happened_at.desc(), events.c.id.desc()).limit(limit)
     rows = (await connection.execute(query)).mappings()
     return [((row["happened_at"], row["id"]), to_event(row)) for row in rows]
+
+
+async def payload_sizes(
+    connection: AsyncConnection, key: SessionKey, rows: Collection[int]
+) -> dict[int, int]:
+    """About how many bytes they have, by row, of those that are still there."""
+    size = func.length(cast(events.c.payload, Text)).label("size")
+    query = select(events.c.id, size).where(of_session(events, key), events.c.id.in_(rows))
+    return {row.id: row.size for row in await connection.execute(query)}
 
 
 async def payloads_of(
@@ -173,9 +184,10 @@ async def oldest_events(
     limit: int,
     now: datetime,
 ) -> list[tuple[Place, Event]]:
-    """Those on the line that no digest has, before a place; the oldest first, each with its place."""
+    """Those on the line that no digest has, before a place; the oldest first, each with its place, and
+    without their payloads."""
     last = literal(until[0], Moment), literal(until[1])
-    query = select(events).where(
+    query = select(*_WITHOUT_PAYLOAD).where(
         of_session(events, key),
         events.c.listed,
         events.c.expires_at > now,
@@ -204,16 +216,19 @@ def _beyond(ending: Ending | None) -> ColumnElement[bool]:
 
 async def events_beside(
     connection: AsyncConnection, key: SessionKey, lineage: Lineage, ids: Collection[str], now: datetime
-) -> dict[str, Event]:
-    """Of a memory's events those of other sessions, those that are not listed, and those on the line."""
-    query = select(events).where(
+) -> dict[str, int]:
+    """Of a memory's events those of other sessions, those that are not listed, and those on the line; how
+    many turns each has, by id."""
+    same = [turns.c[name] == events.c[name] for name in ("event_id", "account", "memory")]
+    count = select(func.count()).select_from(turns).where(*same).scalar_subquery()
+    query = select(events.c.event_id, count.label("turns")).where(
         events.c.account == key.account,
         events.c.memory == key.memory,
         events.c.event_id.in_(ids),
         events.c.expires_at > now,
         or_(~of_session(events, key), ~events.c.listed, _on(lineage)),
     )
-    return {row["event_id"]: to_event(row) for row in (await connection.execute(query)).mappings()}
+    return {row.event_id: row.turns for row in await connection.execute(query)}
 
 
 def _on(lineage: Lineage) -> ColumnElement[bool]:
