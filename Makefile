@@ -12,6 +12,8 @@ SPREAD := -m "not alone" -n 2 --dist loadfile
 TEST_PACKAGES := $(RUN_PACKAGES) skopeo zip
 
 export PYTHON
+# Many images set it; a test run starts Python hundreds of times, and would compile all that it imports each time.
+unexport PYTHONDONTWRITEBYTECODE
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
