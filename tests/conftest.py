@@ -8,6 +8,8 @@ import pytest
 from innkeeper.engines.store.database import Database
 from tests.postgres import PostgresServer
 from tests.running import RunningServer
+from tests.servers import Servers
+from tests.tables import DATABASES, Tables
 
 pytest.register_assert_rewrite(
     "innkeeper.engines.blobs.contract",
@@ -23,7 +25,7 @@ def postgres() -> Iterator[PostgresServer]:
     server.stop()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=DATABASES)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty database, of each kind in turn."""
     if request.param == "sqlite":
@@ -32,24 +34,29 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return server.new_database()
 
 
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    """A database with all tables."""
-    database = Database(database_url)
-    await database.migrate()
+@pytest.fixture(scope="session")
+def tables(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Tables:
+    return Tables(tmp_path_factory.mktemp("tables"), postgres)
+
+
+@pytest.fixture(params=DATABASES)
+async def database(request: pytest.FixtureRequest, tables: Tables, tmp_path: Path) -> AsyncIterator[Database]:
+    """A database with all tables, of each kind in turn."""
+    database = Database(await tables.copy(request.param, tmp_path))
     yield database
     await database.close()
 
 
-@pytest.fixture(scope="package", params=["sqlite", "postgresql"])
-def server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningServer]:
-    """A running server on each database in turn, shared by the tests of a folder."""
-    settings = {"session_init_timeout_seconds": "10", "session_request_timeout_seconds": "5"}
-    if request.param == "postgresql":
-        postgres: PostgresServer = request.getfixturevalue("postgres")
-        settings["database_url"] = postgres.new_database()
-    running = RunningServer(tmp_path_factory.mktemp(f"server-{request.param}"), settings).start()
-    yield running
-    running.stop()
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Iterator[Servers]:
+    servers = Servers(tmp_path_factory.mktemp("servers"), postgres)
+    yield servers
+    servers.stop()
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+def server(request: pytest.FixtureRequest, servers: Servers) -> RunningServer:
+    """A running server on each database in turn, the same in all files."""
+    return servers.on(
+        request.param, {"session_init_timeout_seconds": "10", "session_request_timeout_seconds": "5"}
+    )

@@ -12,12 +12,13 @@ from itertools import count
 from pathlib import Path
 
 import psycopg
+from sqlalchemy import make_url
 
 _START_TIMEOUT_SECONDS = 60
 
 
 class PostgresServer:
-    """Runs until `stop`. Data does not outlive it: fsync is off."""
+    """Runs from the first database until `stop`. Data does not outlive it: fsync is off."""
 
     def __init__(self) -> None:
         # Not under pytest's own temp folder: a socket path may have 107 bytes at most.
@@ -27,14 +28,17 @@ class PostgresServer:
         # Its group is called otherwise on every system.
         self._group = pwd.getpwnam(self._user).pw_gid if self._user else None
         self._names = count(1)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def _start(self) -> None:
         self._programs = _copy_programs(self.folder)
         if self._user:
             shutil.chown(self.folder, self._user)
         data = self.folder / "data"
         initdb = str(self._programs / "initdb")
         self._run(initdb, "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
-        self._process = self._start(data)
-        self._await_ready()
+        self._process = self._serve(data)
+        self._await_ready(self._process)
 
     def _run(self, *command: str) -> None:
         try:
@@ -44,7 +48,7 @@ class PostgresServer:
         except subprocess.CalledProcessError as error:
             raise RuntimeError(f"{command[0]} failed: {error.stderr.decode()}") from error
 
-    def _start(self, data: Path) -> subprocess.Popen[bytes]:
+    def _serve(self, data: Path) -> subprocess.Popen[bytes]:
         options = {
             "listen_addresses": "",
             "unix_socket_directories": str(self.folder),
@@ -65,14 +69,14 @@ class PostgresServer:
                 stderr=log,
             )
 
-    def _await_ready(self) -> None:
+    def _await_ready(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + _START_TIMEOUT_SECONDS
         while True:
             try:
                 self._execute("SELECT 1")
                 return
             except psycopg.OperationalError as error:
-                if self._process.poll() is not None or time.monotonic() > deadline:
+                if process.poll() is not None or time.monotonic() > deadline:
                     log = (self.folder / "log").read_text()
                     self.stop()
                     raise RuntimeError(f"PostgreSQL did not start:\n{log}") from error
@@ -83,14 +87,17 @@ class PostgresServer:
         with psycopg.connect(parameters, autocommit=True) as connection:
             connection.execute(statement.encode())
 
-    def new_database(self) -> str:
-        """The SQLAlchemy URL of an empty database that nobody else uses."""
+    def new_database(self, like: str = "") -> str:
+        """The SQLAlchemy URL of a database that nobody else uses: an empty one, or a copy of the one that has
+        the URL `like`, which nobody has open."""
+        if self._process is None:
+            self._start()
         name = f"test_{next(self._names)}"
-        self._execute(f"CREATE DATABASE {name}")
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {make_url(like).database if like else 'template1'}")
         return f"postgresql+psycopg://postgres@/{name}?host={self.folder}"
 
     def stop(self) -> None:
-        if self._process.poll() is None:
+        if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGQUIT)
             self._process.wait(timeout=_START_TIMEOUT_SECONDS)
         shutil.rmtree(self.folder, ignore_errors=True)

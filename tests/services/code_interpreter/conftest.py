@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.postgres import PostgresServer
 from tests.running import RunningServer
+from tests.servers import Servers
 from tests.services.code_interpreter.coding import Coding
+from tests.tables import DATABASES
 
 SETTINGS = {
     "code_interpreter_packages": "[]",
@@ -17,17 +18,9 @@ SETTINGS = {
 }
 
 
-@pytest.fixture(scope="package", params=["sqlite", "postgresql"])
-def server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningServer]:
-    settings = dict(SETTINGS)
-    if request.param == "postgresql":
-        postgres: PostgresServer = request.getfixturevalue("postgres")
-        settings["database_url"] = postgres.new_database()
-    running = RunningServer(tmp_path_factory.mktemp(f"code-{request.param}"), settings).start()
-    yield running
-    running.stop()
+@pytest.fixture(scope="module", params=DATABASES)
+def server(request: pytest.FixtureRequest, servers: Servers) -> RunningServer:
+    return servers.on(request.param, SETTINGS)
 
 
 @pytest.fixture(scope="module")

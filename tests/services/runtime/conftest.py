@@ -7,11 +7,11 @@ import pytest
 from tests.running import Agents, RunningServer
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def agents(server: RunningServer) -> Agents:
     return Agents(server)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def agent(agents: Agents) -> dict[str, Any]:
     return agents.deploy()
