@@ -20,6 +20,7 @@ _SUMS = {"summaryMemoryStrategy": {"name": "sums", "namespaceTemplates": ["/sums
 _SHARED = {"semanticMemoryStrategy": {"name": "shared", "namespaceTemplates": ["/{tenant}/{actorId}/"]}}
 _BERLIN = "I moved to Berlin in March 2024 and work as a nurse."
 _BOAT = "I bought a boat in 2024 and named it Clara."
+_DOG = "I have a dog called Rex."
 _TEA = "I prefer tea over coffee."
 
 
@@ -38,7 +39,12 @@ def test_what_was_said_is_found_as_a_fact_and_where_it_comes_from(
     said = remembering.say(memory, _BERLIN)
     remembering.say(memory, _TEA, eventTimestamp=NOON + timedelta(days=1))
     remembering.say(memory, "I never told you that I am a spy for Ruritania.", extractionMode="SKIP")
-    source = {"inline": {"payload": [{"conversational": {"role": "USER", "content": {"text": _BOAT}}}]}}
+    papers = [
+        {"conversational": {"role": "USER", "content": {"text": _BOAT}}},
+        {"json": {"content": {"messages": [{"role": "user", "content": _DOG}]}}},
+        {"json": {"content": {"event": "viewed", "item": {"name": "harpsichord"}}}},
+    ]
+    source = {"inline": {"payload": papers}}
     remembering.data.ingest_data(
         memoryId=memory, actorId="ann", sessionId="papers", contentTimestamp=NOON, source=source
     )
@@ -53,7 +59,7 @@ def test_what_was_said_is_found_as_a_fact_and_where_it_comes_from(
     fact = until(lambda: [one for one in find("Berlin", "/facts/ann") if one["content"]["text"] == _BERLIN])[
         0
     ]
-    until(lambda: {_TEA, _BOAT} <= set(remembering.noted(memory, namespacePath="/facts/ann")))
+    until(lambda: {_TEA, _BOAT, _DOG} <= set(remembering.noted(memory, namespacePath="/facts/ann")))
     until(lambda: remembering.noted(memory, namespacePath="/likes/ann") == [_TEA])
     (digest,) = until(lambda: remembering.noted(memory, namespacePath="/sums/ann/first"))
     assert "Berlin" in digest
@@ -67,6 +73,8 @@ def test_what_was_said_is_found_as_a_fact_and_where_it_comes_from(
         (said["eventId"], "USER", _BERLIN)
     ]
     assert "2026-01-01 ann, first" in user.ok("innkeeper", "memory", "history", name, fact["memoryRecordId"])
+    turns = user.json("innkeeper", "memory", "search", name, "harpsichord", "--json")["turns"]
+    assert (turns[0]["role"], turns[0]["text"]) == ("TOOL", "event: viewed\nitem.name: harpsichord")
     wanted = ["innkeeper", "memory", "search", name, "tea", "--records", "--namespace-path", "/facts"]
     assert _TEA in user.ok(*wanted)
     assert _TEA not in user.ok(*wanted, "--as-of", "2026-01-01T23:00:00Z"), "she had not said it by then"

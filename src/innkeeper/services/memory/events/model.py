@@ -10,6 +10,7 @@ from typing import Any
 
 from innkeeper.kernel.call import Document
 from innkeeper.services.memory.events.envelopes import spoken
+from innkeeper.services.memory.events.json_payload import spoken_in
 from innkeeper.services.memory.model import invalid
 
 TRUNK = "main"  # how clients call the events that are on no branch
@@ -46,8 +47,8 @@ class Event:
         return [(one["role"], one["content"]["text"]) for one in said]
 
     def turns(self) -> list[tuple[str, str]]:
-        """The same, with the words alone of what a framework wrapped."""
-        return [spoken(role, text) for role, text in self.messages()]
+        """The words alone of what a framework wrapped, and what JSON payloads say; in order."""
+        return [turn for one in self.payload for turn in _turns(one)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,13 @@ class Turn:
     text: str
     happened_at: datetime
     flagged: bool = False
+
+
+def _turns(item: Document) -> list[tuple[str, str]]:
+    if "conversational" in item:
+        message = item["conversational"]
+        return [spoken(message["role"], message["content"]["text"])]
+    return spoken_in(item["json"]["content"]) if "json" in item else []
 
 
 def new_event_id(happened_at: datetime) -> str:

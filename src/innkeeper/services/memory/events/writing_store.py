@@ -1,6 +1,7 @@
 """The transaction that writes events: all that came at the same time, in one thread's go."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -121,10 +122,14 @@ def _insert(
         for one in accepted
         if writable[one.key.account, one.key.memory].learns and not one.skip_extraction
     }
-    positions = _touch_sessions(connection, accepted, now, dict.fromkeys(learned, learn_at))
+    turns_of = {one.id: one.turns() for one in accepted}
+    added: Counter[SessionKey] = Counter()
+    for event in accepted:
+        added[event.key] += len(turns_of[event.id])
+    positions = _touch_sessions(connection, added, now, dict.fromkeys(learned, learn_at))
     said: list[dict[str, Any]] = []
     for event in accepted:
-        for role, text in event.turns():
+        for role, text in turns_of[event.id]:
             position = positions[event.key]
             positions[event.key] += 1
             said.append(
@@ -143,12 +148,12 @@ def _insert(
 
 
 def _touch_sessions(
-    connection: Connection, accepted: Sequence[Event], now: datetime, learn_at: dict[SessionKey, datetime]
+    connection: Connection,
+    added: Mapping[SessionKey, int],
+    now: datetime,
+    learn_at: Mapping[SessionKey, datetime],
 ) -> dict[SessionKey, int]:
     """Make them or count their turns up; the position of the first new turn of each."""
-    added: dict[SessionKey, int] = {}
-    for event in accepted:
-        added[event.key] = added.get(event.key, 0) + len(event.messages())
     # In one order everywhere, so that two writers do not wait for each other.
     rows = [
         {
