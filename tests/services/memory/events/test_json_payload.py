@@ -13,7 +13,7 @@ from innkeeper.services.memory.events.json_payload import spoken_in
         ("a line of a log", [("TOOL", "a line of a log")]),
         ({"role": "user", "content": "I moved."}, [("USER", "I moved.")]),
         (
-            {"messages": [{"role": "USER", "content": "Hi."}, {"role": "tool", "content": [{"text": "Ho."}]}]},
+            {"messages": [{"role": "USER", "content": "Hi."}, {"role": "tool", "content": ["Ho."]}]},
             [("USER", "Hi."), ("TOOL", "Ho.")],
         ),
         (
