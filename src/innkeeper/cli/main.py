@@ -9,6 +9,7 @@ from innkeeper.cli.code import code
 from innkeeper.cli.context import blocks, context
 from innkeeper.cli.deploy import deploy
 from innkeeper.cli.doctor import doctor
+from innkeeper.cli.documents import documents
 from innkeeper.cli.down import down
 from innkeeper.cli.env import env
 from innkeeper.cli.failure import explain
@@ -54,6 +55,7 @@ memory.command()(audit)
 for of_actor in (token, records, correct, forget):
     memory.command()(of_actor)
 memory.add_typer(tokens, name="tokens")
+memory.add_typer(documents, name="documents")
 app.add_typer(keys, name="keys")
 app.add_typer(memory, name="memory")
 app.add_typer(sandbox, name="sandbox")

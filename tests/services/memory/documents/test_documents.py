@@ -1,6 +1,7 @@
 """Documents longer than any context: found by what they say, pulled into view and released again."""
 
 import time
+from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlencode
@@ -9,6 +10,7 @@ import pytest
 
 from tests.running import RunningServer
 from tests.services.memory.remembering import Remembering
+from tests.stories.terminal import Terminal
 
 BOOK = "# The house\n\nAn inn by the sea.\n\n" + "".join(
     f"## Room {number}\n\nRoom {number} has a bed and a view. " + "The floor creaks at night. " * 30 + "\n\n"
@@ -55,6 +57,23 @@ class Desk:
 @pytest.fixture
 def desk(server: RunningServer, remembering: Remembering) -> Desk:
     return Desk(server, remembering.create())
+
+
+@pytest.mark.parametrize("server", ["sqlite"], indirect=True)
+def test_documents_are_kept_from_the_command_line(desk: Desk, tmp_path: Path) -> None:
+    server = desk.server
+    user = Terminal(tmp_path, {**server.environment, "INNKEEPER_DATA_DIR": str(server.data_dir)})
+    run = ["innkeeper", "memory", "documents"]
+    whose = [desk.memory.rpartition("/")[2], "--actor", "ann"]
+    (tmp_path / "house.md").write_text(BOOK)
+    (tmp_path / "house.bin").write_bytes(b"\xff")
+    made = user.json(*run, "add", *whose, "house.md", "--json")
+    assert "house.md" in user.ok(*run, "ls", *whose)
+    assert "Room 19" in user.ok(*run, "show", *whose, made["id"])
+    assert user.ok(*run, "show", *whose, made["id"], "--text") == BOOK
+    user.ok(*run, "rm", *whose, made["id"])
+    assert desk.ask("GET")["documents"] == []
+    assert "UTF-8" in user.refused(*run, "add", *whose, "house.bin")
 
 
 def test_a_book_is_read_where_it_matters(desk: Desk) -> None:
