@@ -1,14 +1,16 @@
 """Vectors follow the embedder: another model, or none for a while."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
-from sqlalchemy import insert
+from numpy.typing import NDArray
+from sqlalchemy import func, insert, select
 from starlette.responses import PlainTextResponse
 
 from innkeeper.engines.embedders.openai_embedder import OpenAiEmbedder
@@ -17,10 +19,10 @@ from innkeeper.engines.search.sqlite.driver import SqliteSearch
 from innkeeper.engines.store.database import Database
 from innkeeper.services.memory.model import Memory, MemoryStatus
 from innkeeper.services.memory.recall.index import Index
-from innkeeper.services.memory.recall.index_store import Kind, Shelf
+from innkeeper.services.memory.recall.index_store import Kind, Shelf, changes
 from innkeeper.services.memory.recall.vectors import Vectors
 from innkeeper.services.memory.records.model import Record, new_record_id
-from innkeeper.services.memory.records.store import insert_records
+from innkeeper.services.memory.records.store import delete_records, insert_records
 from innkeeper.services.memory.store import memories
 from tests.engines.embedders.embedding_server import EmbeddingServer, embedding_server
 
@@ -52,12 +54,22 @@ class Desk:
             await self.search.close()
 
     async def remember(self, *texts: str) -> None:
+        await self.write(*texts)
+        while await self.pending():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+    async def write(self, *texts: str) -> list[str]:
+        """Records that the index takes in later; their ids."""
         made = [
             Record(ACCOUNT, "m", new_record_id(), "/a/", "s", text, {}, NOW, NOW, NOW, NOW) for text in texts
         ]
         async with self.database.begin() as connection:
             await insert_records(connection, made)
-        await self.index.settle(ACCOUNT, "m")
+        return [one.record_id for one in made]
+
+    async def pending(self) -> int:
+        async with self.database.begin() as connection:
+            return (await connection.execute(select(func.count()).select_from(changes))).scalar_one()
 
     async def near(self, query: str) -> int:
         """How many passages mean the like."""
@@ -108,3 +120,29 @@ async def test_what_came_while_no_embedder_answered_gets_its_vectors_later(desk:
         await desk.until_none_lacks()
         assert await desk.near("beverage") == 1
         assert await desk.near("weather") == 2
+
+
+async def test_an_erasure_waits_for_nothing_but_what_it_erases(desk: Desk) -> None:
+    """The index is far behind with the rest, and takes one batch in meanwhile."""
+    async with desk.open("small"):
+        embed, batches = desk.embedder.embed, asyncio.Semaphore(1)
+
+        async def slowly(texts: Sequence[str]) -> NDArray[np.float32]:
+            await batches.acquire()
+            return await embed(texts)
+
+        desk.embedder.embed = slowly  # type: ignore[method-assign]
+        gone = await desk.write(*["tea"] * 64)
+        await desk.write(*["rain"] * 300)
+        while not batches.locked():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        async with desk.database.begin() as connection:
+            await delete_records(connection, ACCOUNT, "m", gone)
+        erasing = asyncio.create_task(desk.index.erase(ACCOUNT, "m"))
+        while not desk.index._erased:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        batches.release()
+        await erasing
+        found = await desk.search.candidates(SHELF.name, Scope("/"), "tea", None, 10)
+        assert len(found.ids) == 0
+        assert await desk.pending() > 100

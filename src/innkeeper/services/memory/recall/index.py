@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -13,6 +14,7 @@ from innkeeper.services.memory.recall.index_store import Kind, Shelf
 from innkeeper.services.memory.recall.vectors import Vectors
 
 _BATCH = 64
+_GONE_BATCH = 500
 _LOOK_SECONDS = 0.5
 _RETRY_SECONDS = 2.0
 _SETTLE_SECONDS = 60.0
@@ -32,6 +34,7 @@ class Index:
         self._search = search
         self._vectors = vectors
         self._settle_seconds = settle_seconds
+        self._erased: Counter[tuple[str, str]] = Counter()
         self._asked = asyncio.Event()
         self._idle = asyncio.Condition()
         self._worker: asyncio.Task[None] | None = None
@@ -48,25 +51,32 @@ class Index:
             with suppress(asyncio.CancelledError):
                 await self._worker
 
-    async def settle(self, account: str, memory: str) -> None:
-        """Wait until all that was noted of a memory is in. Raises Unavailable when that takes too long."""
+    async def erase(self, account: str, memory: str) -> None:
+        """Leave no byte of what was removed from a memory. Raises Unavailable."""
+        await self._let_go(account, memory)
+        await self._search.erase(*_shelves(account, memory))
+
+    async def drop(self, account: str, memory: str) -> None:
+        """With all that was in it; nothing more is noted of it. Raises Unavailable."""
+        await self._let_go(account, memory)
+        await self._search.drop(*_shelves(account, memory))
+
+    async def _let_go(self, account: str, memory: str) -> None:
+        """Wait until what is there no more is in the index no more. It goes before what is to be taken in:
+        that may be a book, or many."""
+        place = account, memory
+        self._erased[place] += 1
         try:
             async with asyncio.timeout(self._settle_seconds), self._idle:
-                while await self._is_pending(account, memory):
+                while (await self._gone(place))[0]:
                     self._asked.set()
                     await self._idle.wait()
         except TimeoutError:
             raise Unavailable("The index of this memory is far behind; try again in a minute") from None
-
-    async def erase(self, account: str, memory: str) -> None:
-        """Leave no byte of what was removed from a memory. Raises Unavailable."""
-        await self.settle(account, memory)
-        await self._search.erase(*_shelves(account, memory))
-
-    async def drop(self, account: str, memory: str) -> None:
-        """With all that was in it; nothing more is noted of it."""
-        await self.settle(account, memory)
-        await self._search.drop(*_shelves(account, memory))
+        finally:
+            self._erased[place] -= 1
+            if not self._erased[place]:
+                del self._erased[place]
 
     async def _run(self) -> None:
         while True:
@@ -85,8 +95,7 @@ class Index:
 
     async def _take_in(self) -> bool:
         """One batch; False when there was none."""
-        async with self._database.begin() as connection:
-            numbers, shelves = await index_store.next_changes(connection, _BATCH)
+        numbers, shelves = await self._next()
         for shelf, rows in shelves.items():
             found = await self._passages(shelf, rows)
             gone = set(rows).difference(passage.id for passage in found)
@@ -99,6 +108,18 @@ class Index:
                 await index_store.forget_changes(connection, numbers)
         return bool(numbers)
 
+    async def _next(self) -> tuple[list[int], dict[Shelf, list[int]]]:
+        for place in list(self._erased):
+            gone = await self._gone(place)
+            if gone[0]:
+                return gone
+        async with self._database.begin() as connection:
+            return await index_store.next_changes(connection, _BATCH)
+
+    async def _gone(self, place: tuple[str, str]) -> tuple[list[int], dict[Shelf, list[int]]]:
+        async with self._database.begin() as connection:
+            return await index_store.changes_of_gone(connection, *place, _GONE_BATCH)
+
     async def _passages(self, shelf: Shelf, rows: Sequence[int]) -> list[Passage]:
         """Those that are still there."""
         async with self._database.begin() as connection:
@@ -107,10 +128,6 @@ class Index:
             if shelf.kind is Kind.CHUNK:
                 return list(map(passages.of_chunk, await index_store.written(connection, shelf, rows)))
             return list(map(passages.of_record, await index_store.remembered(connection, shelf, rows)))
-
-    async def _is_pending(self, account: str, memory: str) -> bool:
-        async with self._database.begin() as connection:
-            return await index_store.pending(connection, account, memory)
 
 
 def _shelves(account: str, memory: str) -> list[str]:

@@ -10,7 +10,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Index, Integer, Row, String, Table, delete, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    Row,
+    Select,
+    String,
+    Table,
+    and_,
+    delete,
+    or_,
+    select,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.engines.store.database import metadata
@@ -39,6 +52,9 @@ class Kind(StrEnum):
     CHUNK = "chunk"
 
 
+_WATCHED = {Kind.TURN: turns, Kind.RECORD: records, Kind.CHUNK: chunks}
+
+
 @dataclass(frozen=True, slots=True)
 class Shelf:
     """The turns, the records or the chunks of a memory, as the index keeps them: apart."""
@@ -54,7 +70,7 @@ class Shelf:
 
 async def watch(connection: AsyncConnection) -> None:
     """Set the triggers up; again at every start, for a migration that rebuilds a table drops its own."""
-    for kind, table in ((Kind.TURN, turns), (Kind.RECORD, records), (Kind.CHUNK, chunks)):
+    for kind, table in _WATCHED.items():
         make = _watch_postgresql if connection.dialect.name == "postgresql" else _watch_sqlite
         for statement in make(kind, table.name):
             await connection.exec_driver_sql(statement)
@@ -88,9 +104,26 @@ async def next_changes(connection: AsyncConnection, limit: int) -> tuple[list[in
     """The oldest changes: their numbers, and the rows that they are about. Those of documents wait for the
     others: a book makes thousands."""
     late = changes.c.kind == Kind.CHUNK
-    found = await connection.execute(select(changes).order_by(late, changes.c.id).limit(limit))
+    return await _shelved(connection, select(changes).order_by(late, changes.c.id).limit(limit))
+
+
+async def changes_of_gone(
+    connection: AsyncConnection, account: str, memory: str, limit: int
+) -> tuple[list[int], dict[Shelf, list[int]]]:
+    """The same of one memory, of rows that are there no more."""
+    gone = (
+        and_(changes.c.kind == kind, ~select(table.c.id).where(table.c.id == changes.c.row).exists())
+        for kind, table in _WATCHED.items()
+    )
+    query = select(changes).where(changes.c.account == account, changes.c.memory == memory, or_(*gone))
+    return await _shelved(connection, query.order_by(changes.c.id).limit(limit))
+
+
+async def _shelved(
+    connection: AsyncConnection, query: Select[Any]
+) -> tuple[list[int], dict[Shelf, list[int]]]:
     numbers, rows = [], dict[Shelf, list[int]]()
-    for change in found:
+    for change in await connection.execute(query):
         numbers.append(change.id)
         rows.setdefault(Shelf(change.account, change.memory, Kind(change.kind)), []).append(change.row)
     return numbers, rows
@@ -98,12 +131,6 @@ async def next_changes(connection: AsyncConnection, limit: int) -> tuple[list[in
 
 async def forget_changes(connection: AsyncConnection, numbers: Sequence[int]) -> None:
     await connection.execute(delete(changes).where(changes.c.id.in_(numbers)))
-
-
-async def pending(connection: AsyncConnection, account: str, memory: str) -> bool:
-    """Whether the index has something of this memory yet to take in."""
-    query = select(changes.c.id).where(changes.c.account == account, changes.c.memory == memory).limit(1)
-    return (await connection.execute(query)).first() is not None
 
 
 async def said(connection: AsyncConnection, shelf: Shelf, rows: Sequence[int]) -> Sequence[Row[Any]]:
