@@ -13,7 +13,7 @@ from innkeeper.cli.options import DataDir, Json
 from innkeeper.cli.terminal import print_json, print_table, say
 
 _SHOWN = 80
-RecordId = typer.Option(help="A record that is in it.", metavar="RECORD")
+WaitingId = typer.Option(help="One of them.", metavar="ID")
 
 
 def safety(
@@ -36,12 +36,12 @@ def safety(
 
 def quarantine(
     name: Name,
-    release: Annotated[str | None, RecordId] = None,
-    reject: Annotated[str | None, RecordId] = None,
+    release: Annotated[str | None, WaitingId] = None,
+    reject: Annotated[str | None, WaitingId] = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """List the records that wait for review; --release lets one be found, --reject deletes it."""
+    """List what waits for review; --release lets one be found, --reject deletes it."""
     api, path = Api.connect(data_dir), f"{memory_path(name)}/quarantine"
     for word, record in (("release", release), ("reject", reject)):
         if record is not None:
@@ -62,7 +62,7 @@ def quarantine(
         return
     rows = [
         [
-            one["memoryRecordId"],
+            one["memoryWaitingId"],
             one["namespace"],
             one["trust"],
             ", ".join(one["concerns"]),
@@ -109,9 +109,13 @@ def audit(name: Name, data_dir: DataDir = None, as_json: Json = False) -> None:
         )
         typer.echo(f"head: {report['head']}")
         for fault in report["faults"]:
-            typer.echo(f"{fault['memoryRecordId']} {fault['sequence'] or ''}: {fault['what']}")
+            typer.echo(f"{fault['memoryWaitingId']} {fault['sequence'] or ''}: {fault['what']}")
     if not report["intact"]:
         raise CommandFailed("The history or the records were changed outside of it")
+
+
+def _why(one: dict[str, Any]) -> list[str]:
+    return [", ".join(one["concerns"]), one["text"][:_SHOWN]]
 
 
 def _document(text: str) -> Any:

@@ -46,7 +46,9 @@ from innkeeper.services.memory.recall.vectors import Vectors
 from innkeeper.services.memory.records.operations import RecordOperations
 from innkeeper.services.memory.records.service import Records
 from innkeeper.services.memory.routes import routes
+from innkeeper.services.memory.safety.held import HeldKind
 from innkeeper.services.memory.safety.ledger import Ledger
+from innkeeper.services.memory.safety.review import Review
 from innkeeper.services.memory.safety.routes import safety_routes
 from innkeeper.services.memory.safety.service import Safety
 from innkeeper.services.memory.safety.vetter import Vetter
@@ -93,6 +95,7 @@ class Memory:
         )
         self.blocks = Blocks(
             database,
+            self.vetter,
             BlockLimits(
                 per_actor=settings.memory_max_blocks,
                 characters=settings.memory_block_max_characters,
@@ -102,9 +105,20 @@ class Memory:
         )
         self.stream = Stream(database, clock)
         self._document_max_bytes = settings.memory_document_max_bytes
-        self.documents = Documents(database, self.recall, _document_limits(settings), clock)
+        self.documents = Documents(database, self.vetter, self.recall, _document_limits(settings), clock)
         learner = extractor(settings, _asking(models), models.answers)
-        self.contexts = _contexts(self, engines, learner, settings)
+        self.digests = _digests(self, engines, learner, settings)
+        self.contexts = _contexts(self, settings)
+        self._review = Review(
+            database,
+            self.ledger,
+            {
+                HeldKind.BLOCK: self.blocks.put_back,
+                HeldKind.CHUNK: self.documents.put_back,
+                HeldKind.TITLE: self.documents.put_back,
+                HeldKind.DIGEST: self.digests.put_back,
+            },
+        )
         self._context_max_tokens = settings.memory_context_max_tokens
         kept = timedelta(seconds=settings.memory_learning_kept_seconds)
         self.learning = Learning(database, self.memories, self.records, kept, clock)
@@ -130,7 +144,7 @@ class Memory:
         return [
             *routes(self.memories, self._contents, self._erasure, self.recall, self._vectors),
             *block_routes(self.memories, self.blocks),
-            *safety_routes(self.memories, self.safety),
+            *safety_routes(self.memories, self.safety, self._review),
             *stream_routes(self.memories, self.stream),
             *recall_routes(self.memories, self.recall),
             *learning_routes(self.memories, self.learning),
@@ -178,14 +192,17 @@ def _document_limits(settings: Settings) -> DocumentLimits:
     )
 
 
-def _contexts(memory: Memory, engines: Engines, learner: Extractor, settings: Settings) -> Contexts:
+def _digests(memory: Memory, engines: Engines, learner: Extractor, settings: Settings) -> Digests:
     pace = DigestPace(
         events=settings.memory_compaction_events,
         wait_seconds=settings.memory_compaction_wait_seconds,
         pause_seconds=settings.memory_compaction_pause_seconds,
     )
-    digests = Digests(engines.database, memory.events, learner, pace, engines.clock)
-    conversation = Conversation(memory.events, digests, estimate, settings.memory_compaction_share)
+    return Digests(engines.database, memory.vetter, memory.events, learner, pace, engines.clock)
+
+
+def _contexts(memory: Memory, settings: Settings) -> Contexts:
+    conversation = Conversation(memory.events, memory.digests, estimate, settings.memory_compaction_share)
     gathering = Gathering(conversation, memory.events, memory.blocks, memory.documents, memory.recall)
     return Contexts(gathering, conversation, estimate)
 

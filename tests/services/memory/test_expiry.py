@@ -58,8 +58,8 @@ class Desk:
         self.records = Records(database, ledger, vetter, self.memories, self.clock)
         self.contents = Contents(database, 1000)
 
-    async def say(self, memory: str, session: str) -> None:
-        payload = [{"conversational": {"role": "USER", "content": {"text": "hello"}}}]
+    async def say(self, memory: str, session: str, text: str = "hello") -> None:
+        payload = [{"conversational": {"role": "USER", "content": {"text": text}}}]
         wanted = {"memoryId": memory, "actorId": "ann", "sessionId": session, "payload": payload}
         await self.events.create(ANN, {**wanted, "eventTimestamp": self.clock.now()})
 

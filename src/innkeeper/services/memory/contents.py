@@ -18,6 +18,7 @@ from innkeeper.services.memory.learning.model import shown
 from innkeeper.services.memory.learning.store import jobs, to_job
 from innkeeper.services.memory.model import Memory
 from innkeeper.services.memory.records.store import records, to_record
+from innkeeper.services.memory.safety.held_store import held
 from innkeeper.services.memory.safety.history_store import history
 
 _PIECE = 200
@@ -52,7 +53,7 @@ class Contents:
     async def export(self, extent: Extent) -> AsyncIterator[Document]:
         """Events in the order in which they came, then records, those that are not valid any more too, then
         the history of the records, digests, blocks and what they said before, the jobs that learn, documents
-        and their chunks."""
+        and their chunks, and the texts that wait for review."""
         async with self._database.begin() as connection:
             of_records = await extent.of_records(connection)
             of_changes = await extent.of_changes(connection)
@@ -74,6 +75,8 @@ class Contents:
             yield {"document": one}
         async for one in self._rows(chunks, extent.of(chunks), _chunk):
             yield {"chunk": one}
+        async for one in self._rows(held, extent.of(held), _held):
+            yield {"held": one}
 
     async def _rows(self, table: Table, which: ColumnElement[bool], show: Show) -> AsyncIterator[Document]:
         last, more = 0, True
@@ -204,3 +207,16 @@ def _document(row: RowMapping) -> Document:
 
 def _chunk(row: RowMapping) -> Document:
     return {"documentId": row["document"], "number": row["number"], "text": row["text"]}
+
+
+def _held(row: RowMapping) -> Document:
+    return {
+        "actorId": row["actor"],
+        "sessionId": row["session"] or None,
+        "id": row["held"],
+        "kind": row["kind"],
+        "name": row["name"],
+        "number": row["number"],
+        "text": row["text"],
+        "concerns": row["concerns"],
+    }

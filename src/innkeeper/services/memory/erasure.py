@@ -14,6 +14,7 @@ from innkeeper.services.memory.learning.store import jobs, progress
 from innkeeper.services.memory.model import Memory
 from innkeeper.services.memory.recall.index import Index
 from innkeeper.services.memory.records.store import records
+from innkeeper.services.memory.safety.held_store import held
 from innkeeper.services.memory.safety.history_store import heads, history
 from innkeeper.services.memory.safety.ledger import Ledger
 from innkeeper.services.memory.safety.store import policies
@@ -33,6 +34,7 @@ _OF_SESSIONS = (
     pulled,
     documents,
     chunks,
+    held,
 )
 
 

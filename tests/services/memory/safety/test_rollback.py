@@ -14,6 +14,7 @@ from innkeeper.services.memory.extent import Extent
 from innkeeper.services.memory.model import Memory
 from innkeeper.services.memory.records.store import list_all, records
 from innkeeper.services.memory.safety.history_store import heads, history
+from innkeeper.services.memory.safety.review import Review
 from innkeeper.services.memory.safety.service import Safety
 from tests.services.memory.learning.classroom import ANN, FACTS, Classroom
 
@@ -29,6 +30,7 @@ class Writer:
         self.memory = memory
         self.chance = random.Random(seed)  # noqa: S311
         self.safety = Safety(classroom.database, classroom.ledger, classroom.vetter, classroom.clock)
+        self.review = Review(classroom.database, classroom.ledger, {})
         self.moments: list[tuple[datetime, list[dict[str, Any]]]] = []
 
     async def state(self) -> list[dict[str, Any]]:
@@ -85,7 +87,7 @@ class Writer:
         batch = {"memoryId": self.memory.id, "records": [{**item, "content": poison}]}
         await self.classroom.records.create(ANN, batch)
         for one in await self.waiting():
-            await self.chance.choice([self.safety.release, self.safety.reject])(ANN, self.memory, one)
+            await self.chance.choice([self.review.release, self.review.reject])(ANN, self.memory, one)
 
     async def waiting(self) -> list[str]:
         return [one["record_id"] for one in await self.state() if one["status"] == "QUARANTINED"]
@@ -184,4 +186,4 @@ async def test_no_rollback_to_what_has_not_been(classroom: Classroom) -> None:
             ANN, writer.memory, datetime.max.replace(tzinfo=classroom.clock.now().tzinfo), None, dry=True
         )
     with pytest.raises(InnkeeperError, match="does not exist"):
-        await writer.safety.release(ANN, writer.memory, "mem-none")
+        await writer.review.release(ANN, writer.memory, "mem-none")

@@ -13,6 +13,7 @@ from innkeeper.services.memory.events.model import Turn
 from innkeeper.services.memory.model import Memory
 from innkeeper.services.memory.records.model import Record, RecordStatus, Trust, new_record_id
 from innkeeper.services.memory.safety.policy import policy_of
+from innkeeper.services.memory.safety.review import Review
 from innkeeper.services.memory.safety.service import Safety
 from innkeeper.services.memory.safety.vetter import ALTERED, BURST, FORBIDDEN
 from tests.engines.vetting.corpus import read
@@ -114,7 +115,8 @@ async def test_a_tool_changes_no_fact_quietly_and_not_in_masses(classroom: Class
         many = [replace(other, record_id=new_record_id(), created_at=entry.now) for _ in range(2)]
         await entry.create(many)
     assert (await classroom.vetter.learned(memory, other, [])).concerns == [BURST]
-    assert (await safety.quarantine(memory, PageRequest())).items == []
+    review = Review(classroom.database, classroom.ledger, {})
+    assert (await review.quarantine(memory, PageRequest())).items == []
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from innkeeper.kernel.call import Document
+from innkeeper.kernel.caller import Caller
 from innkeeper.services.memory.model import check_text, invalid
+from innkeeper.services.memory.safety.held import Held
 
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]{0,63}")
 _SHOWN = 60
@@ -42,6 +44,22 @@ class BlockVersion:
     version: int
     text: str
     written_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Who writes a block: an agent, whose word it is, unless it is the caller's own program."""
+
+    caller: Caller
+    program: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The block as it stands now; where `held` waits for review, as it would stand then."""
+
+    block: Block
+    held: Held | None = None
 
 
 @dataclass(frozen=True, slots=True)

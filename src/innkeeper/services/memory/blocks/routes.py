@@ -5,7 +5,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from innkeeper.kernel.call import Document
-from innkeeper.services.memory.blocks.model import Block, BlockKey
+from innkeeper.services.memory.blocks.model import Block, BlockKey, Writer, Written
 from innkeeper.services.memory.blocks.service import Blocks
 from innkeeper.services.memory.members import check_known, members_of, number, optional_text, text
 from innkeeper.services.memory.model import check_text, invalid
@@ -15,8 +15,9 @@ _VERSION_MAX = 2**31 - 1
 _TEXT_MAX = 2**20
 _DESCRIPTION_MAX = 1000
 _PLACE = frozenset({"actor", "session"})
-_PUT = _PLACE | {"text", "description", "limit", "ifVersion"}
-_EDIT = _PLACE | {"append", "replace", "ifVersion"}
+_PUT = _PLACE | {"text", "description", "limit", "ifVersion", "by"}
+_EDIT = _PLACE | {"append", "replace", "ifVersion", "by"}
+_WRITERS = ("agent", "program")
 
 
 def block_routes(memories: Memories, blocks: Blocks) -> list[Route]:
@@ -40,14 +41,15 @@ def block_routes(memories: Memories, blocks: Blocks) -> list[Route]:
             raise invalid("text", "must be a text; it may be empty")
         most = number(members, "limit", 1, _TEXT_MAX) if "limit" in members else None
         description = _any_text(members, "description", _DESCRIPTION_MAX)
-        made = await blocks.put(key, members["text"], description, most, _version(members))
-        return JSONResponse(_block(made))
+        writer, version = _writer(request, members), _version(members)
+        return _written(await blocks.put(writer, key, members["text"], description, most, version))
 
     async def edit(request: Request) -> Response:
         members = members_of(await request.body())
         check_known(members, _EDIT)
         key = await _key(request, members)
-        return JSONResponse(_block(await blocks.edit(key, _change(members), _version(members))))
+        writer, version = _writer(request, members), _version(members)
+        return _written(await blocks.edit(writer, key, _change(members), version))
 
     async def delete(request: Request) -> Response:
         members = dict(request.query_params)
@@ -84,6 +86,22 @@ def block_routes(memories: Memories, blocks: Blocks) -> list[Route]:
         Route(f"{path}/{{name}}", delete, methods=["DELETE"]),
         Route(f"{path}/{{name}}/history", history, methods=["GET"]),
     ]
+
+
+def _writer(request: Request, members: Document) -> Writer:
+    by = members.get("by", "agent")
+    if by not in _WRITERS:
+        raise invalid("by", f"must be one of: {', '.join(_WRITERS)}")
+    return Writer(request.state.caller, by == "program")
+
+
+def _written(written: Written) -> Response:
+    """202 for what waits for review."""
+    shown, held = _block(written.block), written.held
+    if held is None:
+        return JSONResponse(shown)
+    waits = {"status": "QUARANTINED", "held": held.id, "concerns": list(held.concerns)}
+    return JSONResponse({**shown, "version": held.number, **waits}, 202)
 
 
 def _version(members: Document) -> int | None:

@@ -1,7 +1,9 @@
 """Blocks: written, edited by many at once, and what they said before."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.call import Document
@@ -13,21 +15,30 @@ from innkeeper.services.memory.blocks.model import (
     BlockKey,
     BlockLimits,
     BlockVersion,
+    Writer,
+    Written,
     check_name,
     checked,
     edited,
 )
 from innkeeper.services.memory.model import Memory, invalid
+from innkeeper.services.memory.records.model import Trust
+from innkeeper.services.memory.safety import held_store
+from innkeeper.services.memory.safety.held import Held, HeldKind, new_held_id
+from innkeeper.services.memory.safety.policy import Policy
+from innkeeper.services.memory.safety.vetter import Vetter
 
 _DEFAULT_CHARACTERS = 5000
-_ATTEMPTS = 20
+_ATTEMPTS = 40
+_KINDS = (HeldKind.BLOCK,)
 
 
 class Blocks:
     """`if_version` is the version that a change is meant for; 0 means that there is none yet."""
 
-    def __init__(self, database: Database, limits: BlockLimits, clock: Clock) -> None:
+    def __init__(self, database: Database, vetter: Vetter, limits: BlockLimits, clock: Clock) -> None:
         self._database = database
+        self._vetter = vetter
         self._limits = limits
         self._clock = clock
 
@@ -46,8 +57,14 @@ class Blocks:
         return found
 
     async def put(
-        self, key: BlockKey, text: str, description: str | None, most: int | None, if_version: int | None
-    ) -> Block:
+        self,
+        writer: Writer,
+        key: BlockKey,
+        text: str,
+        description: str | None,
+        most: int | None,
+        if_version: int | None,
+    ) -> Written:
         """Make it, or give it another text; what is not named stays. Raises InvalidRequest, QuotaExceeded;
         Conflict when it is another version."""
         check_name(key.name)
@@ -63,9 +80,9 @@ class Blocks:
                 after = replace(after, description=description)
             return checked(replace(after, most=most or after.most))
 
-        return await self._changed(key, change, if_version)
+        return await self._changed(writer, key, change, if_version)
 
-    async def edit(self, key: BlockKey, change: Document, if_version: int | None) -> Block:
+    async def edit(self, writer: Writer, key: BlockKey, change: Document, if_version: int | None) -> Written:
         """One change as `edited` knows it. Raises NotFound, InvalidRequest; Conflict when it is another
         version."""
 
@@ -74,7 +91,7 @@ class Blocks:
                 raise _unknown(key)
             return edited(found, change, self._clock.now())
 
-        return await self._changed(key, change_of, if_version)
+        return await self._changed(writer, key, change_of, if_version)
 
     async def delete(self, key: BlockKey, if_version: int | None) -> None:
         """With its history. Raises NotFound; Conflict when it is another version."""
@@ -85,6 +102,7 @@ class Blocks:
                     raise _unknown(key)
                 _check_version(key, found, if_version)
                 if await store.delete_block(connection, key, found.version):
+                    await held_store.drop(connection, _owner(key), _KINDS, key.name, key.session)
                     return
         raise _busy(key)
 
@@ -96,22 +114,101 @@ class Blocks:
             raise _unknown(key)
         return found
 
+    async def put_back(self, connection: AsyncConnection, held: Held) -> None:
+        """What waited for review is what the block says. Raises Conflict when that was changed meanwhile."""
+        key = BlockKey(held.account, held.memory, held.actor, held.session, held.name)
+        found, now = await store.find_block(connection, key), self._clock.now()
+        before = found or Block(key, "", "", held.detail["most"], 0, now, now)
+        after = replace(
+            before,
+            text=held.text,
+            description=held.detail["description"],
+            most=held.detail["most"],
+            version=held.number + 1,
+            updated_at=now,
+        )
+        if before.version != held.number or not await self._write(connection, found, after):
+            raise Conflict(
+                f"Block {key.name} has changed since this was written; reject it, or write it anew"
+            )
+
     async def _changed(
-        self, key: BlockKey, change: Callable[[Block | None], Block], if_version: int | None
-    ) -> Block:
-        """Made anew on what another has written meanwhile: no change is lost."""
+        self, writer: Writer, key: BlockKey, change: Callable[[Block | None], Block], if_version: int | None
+    ) -> Written:
+        """Made anew on what another has written meanwhile: no change is lost. It is judged as a whole, before
+        it is written and outside of any transaction."""
+        policy = await self._vetter.policy_at(key.account, key.memory)
+        judged = ""
+        concerns: Sequence[str] = ()
         for _ in range(_ATTEMPTS):
             async with self._database.begin() as connection:
                 found = await store.find_block(connection, key)
                 _check_version(key, found, if_version)
                 after = change(found)
-                if found is None and await store.count_blocks(connection, key) >= self._limits.per_actor:
-                    raise QuotaExceeded(f"An actor may have at most {self._limits.per_actor} blocks")
-                write = store.insert_block if found is None else store.replace_block
-                if await write(connection, after):
-                    await store.keep_version(connection, after, self._limits.versions)
-                    return after
+                if judged == _told(after):
+                    await self._check_room(connection, key, found, held=bool(concerns))
+                    if concerns:
+                        return Written(after, await self._hold(connection, found, after, concerns))
+                    if await self._write(connection, found, after):
+                        return Written(after)
+            judged = _told(after)
+            (concerns,) = await self._vetter.held_back(policy, [judged], _trust(policy, writer))
         raise _busy(key)
+
+    async def _write(self, connection: AsyncConnection, found: Block | None, after: Block) -> bool:
+        """False when another has written meanwhile."""
+        write = store.insert_block if found is None else store.replace_block
+        written = await write(connection, after)
+        if written:
+            await store.keep_version(connection, after, self._limits.versions)
+        return written
+
+    async def _hold(
+        self, connection: AsyncConnection, found: Block | None, after: Block, concerns: Sequence[str]
+    ) -> Held:
+        """The newest alone waits: what was written on the same version before would undo it."""
+        key = after.key
+        held = Held(
+            account=key.account,
+            memory=key.memory,
+            id=new_held_id(),
+            kind=HeldKind.BLOCK,
+            actor=key.actor,
+            session=key.session,
+            name=key.name,
+            number=found.version if found else 0,
+            text=after.text,
+            detail={"description": after.description, "most": after.most},
+            concerns=concerns,
+            created_at=after.updated_at,
+        )
+        await held_store.drop(connection, _owner(key), _KINDS, key.name, key.session)
+        await held_store.hold(connection, [held])
+        return held
+
+    async def _check_room(
+        self, connection: AsyncConnection, key: BlockKey, found: Block | None, *, held: bool
+    ) -> None:
+        if found is not None:
+            return
+        count = await store.count_blocks(connection, key)
+        if held:
+            count += await held_store.count_names(connection, _owner(key), HeldKind.BLOCK)
+        if count >= self._limits.per_actor:
+            raise QuotaExceeded(f"An actor may have at most {self._limits.per_actor} blocks")
+
+
+def _trust(policy: Policy, writer: Writer) -> Trust:
+    return policy.trust_of(writer.caller) if writer.program else Trust.ASSISTANT
+
+
+def _told(block: Block) -> str:
+    """All of it that a model reads."""
+    return f"{block.description}\n{block.text}"
+
+
+def _owner(key: BlockKey) -> held_store.Owner:
+    return key.account, key.memory, key.actor
 
 
 def _check_version(key: BlockKey, found: Block | None, if_version: int | None) -> None:

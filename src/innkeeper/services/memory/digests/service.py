@@ -8,6 +8,8 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from innkeeper.engines.extraction.extractor import ExtractionError, Extractor, Guidance, Kind, Reading, Said
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.clock import Clock
@@ -17,6 +19,11 @@ from innkeeper.services.memory.digests.model import Digest, DigestKey, Ending, P
 from innkeeper.services.memory.events.model import TRUNK, Event, SessionKey
 from innkeeper.services.memory.events.service import Events
 from innkeeper.services.memory.events.store import Place, keeps_events
+from innkeeper.services.memory.learning.model import trust_of
+from innkeeper.services.memory.records.model import Trust
+from innkeeper.services.memory.safety import held_store
+from innkeeper.services.memory.safety.held import Held, HeldKind, new_held_id
+from innkeeper.services.memory.safety.vetter import Vetter
 
 _GUIDANCE = Path(__file__).with_name("guidance.txt").read_text("utf-8").strip()
 _PAUSED_MOST = 1000
@@ -26,9 +33,16 @@ _log = logging.getLogger(__name__)
 
 class Digests:
     def __init__(
-        self, database: Database, events: Events, extractor: Extractor, pace: Pace, clock: Clock
+        self,
+        database: Database,
+        vetter: Vetter,
+        events: Events,
+        extractor: Extractor,
+        pace: Pace,
+        clock: Clock,
     ) -> None:
         self._database = database
+        self._vetter = vetter
         self._events = events
         self._extractor = extractor
         self._pace = pace
@@ -48,8 +62,9 @@ class Digests:
             rows = await self._events.oldest(session, branch, ending, until, self._pace.events)
             if not rows:
                 return digest
-            made = await self._with(_key(session, branch), digest, rows)
-            digest = made if await self._keep(made, session, rows) else await self.find(session, branch)
+            made, held = await self._with(_key(session, branch), digest, rows)
+            kept = await self._keep(made, held, session, rows)
+            digest = made if kept else await self.find(session, branch)
 
     async def extend_in_time(self, session: SessionKey, branch: str, until: Place) -> Digest | None:
         """The same for who is waited for: what is made in time, or what there was."""
@@ -66,39 +81,82 @@ class Digests:
             self._paused[key] = now + self._pace.pause_seconds
             return await self.find(session, branch)
 
-    async def _keep(self, made: Digest, session: SessionKey, rows: Sequence[tuple[Place, Event]]) -> bool:
+    async def put_back(self, connection: AsyncConnection, held: Held) -> None:
+        """Lines that waited for review, at the end of what the digest says by now. Raises NotFound when the
+        session has none any more."""
+        key = DigestKey(held.account, held.memory, held.actor, held.session, held.name)
+        if not await store.append_text(connection, key, held.text, self._clock.now()):
+            raise NotFound("The session has no digest any more")
+
+    async def _keep(
+        self, made: Digest, held: Sequence[Held], session: SessionKey, rows: Sequence[tuple[Place, Event]]
+    ) -> bool:
         """False when another was made meanwhile. Raises NotFound when what was read is erased: it must not
         come back by this."""
         async with self._database.begin() as connection:
             kept = await store.keep_digest(connection, made)
             if not await keeps_events(connection, session, [row for (_, row), _ in rows]):
                 raise NotFound("The session was erased while its digest was made")
+            if kept:
+                await held_store.hold(connection, held)
         return kept
 
     async def _with(
         self, key: DigestKey, before: Digest | None, rows: Sequence[tuple[Place, Event]]
-    ) -> Digest:
-        """The digest with these events, the oldest first."""
+    ) -> tuple[Digest, Sequence[Held]]:
+        """The digest with these events, the oldest first; and what of it has to wait for review."""
         turns = [turn for _, event in rows for turn in _said(event)]
         text = before.text if before else ""
+        lines, held = [text] if text else [], list[Held]()
+        version = before.version + 1 if before else 1
         if turns:
-            present = [text] if text else []
             guidance = Guidance(_GUIDANCE, account=key.account)
-            reading = Reading(Kind.SUMMARY, turns, present=present, guidance=guidance)
-            text = "\n".join(one.text for one in await self._extractor.extract(reading)) or text
+            reading = Reading(Kind.SUMMARY, turns, present=lines, guidance=guidance)
+            findings = "\n".join(one.text for one in await self._extractor.extract(reading))
+            lines, held = await self._let_in(
+                key, version, text, findings, trust_of([one.role for one in turns])
+            )
         place, last = rows[-1]
         if before is not None:
             place = max(place, (before.ending.happened_at, before.ending.row))
         seen = max([row for (_, row), _ in rows] + ([before.ending.seen] if before else []))
-        return Digest(
+        digest = Digest(
             key=key,
-            text=text,
+            text="\n".join(lines) or text,
             ending=Ending(place[0], place[1], seen),
             event_id=last.id,
             turns=len(turns) + (before.turns if before else 0),
-            version=before.version + 1 if before else 1,
+            version=version,
             updated_at=self._clock.now(),
         )
+        return digest, held
+
+    async def _let_in(
+        self, key: DigestKey, version: int, present: str, text: str, trust: Trust
+    ) -> tuple[list[str], list[Held]]:
+        """Line by line: what stood there before was let in then, or released."""
+        lines, known = text.split("\n"), set(present.split("\n"))
+        new = [line for line in dict.fromkeys(lines) if line.strip() and line not in known]
+        policy = await self._vetter.policy_at(key.account, key.memory)
+        judged = zip(new, await self._vetter.held_back(policy, new, trust), strict=True)
+        aside = {line: concerns for line, concerns in judged if concerns}
+        if not aside:
+            return lines, []
+        held = Held(
+            account=key.account,
+            memory=key.memory,
+            id=new_held_id(),
+            kind=HeldKind.DIGEST,
+            actor=key.actor,
+            session=key.session,
+            name=key.branch,
+            number=version,
+            text="\n".join(aside),
+            detail={},
+            concerns=list(dict.fromkeys(sign for concerns in aside.values() for sign in concerns)),
+            created_at=self._clock.now(),
+        )
+        return [line for line in lines if line not in aside], [held]
 
 
 def _key(session: SessionKey, branch: str) -> DigestKey:

@@ -29,12 +29,12 @@ class Cut:
     headings: Sequence[str]
     sections: Sequence[Section]
 
-    @property
-    def summary(self) -> str:
-        """How it begins, and what its sections are called."""
-        first = next((one.summary for one in self.sections if one.summary), "")
-        titles = "; ".join(one.title for one in self.sections if one.title)
-        return "\n".join(part for part in (first, _shortened(titles, _TITLES)) if part)
+
+def summary_of(sections: Sequence[Section]) -> str:
+    """How a document begins, and what its sections are called."""
+    first = next((one.summary for one in sections if one.summary), "")
+    titles = "; ".join(one.title for one in sections if one.title)
+    return "\n".join(part for part in (first, _shortened(titles, _TITLES)) if part)
 
 
 def cut(text: str) -> Cut:

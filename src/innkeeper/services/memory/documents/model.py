@@ -37,12 +37,21 @@ class Text:
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """One piece, with its line breaks; `heading` names the sections around it, the outermost first. All of a
-    document's, one after the other, are the document."""
+    document's, one after the other, are the document; one that waits for review, or was rejected, has no
+    text."""
 
     document: str
     number: int
     heading: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """A document that was taken in, and how many of its texts wait for review."""
+
+    document: Text
+    held: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ def document_upload(memories: Memories, documents: Documents, bytes_max: int) ->
         named = await memories.named(request.state.caller, request.path_params["memory"])
         memory = await memories.active(request.state.caller, named.id)
         made = await documents.add(memory, actor, session, title, content)
-        return JSONResponse(_whole(made), 201)
+        return JSONResponse({**_whole(made.document), "held": made.held}, 201)
 
     return Route(_PATH, add, methods=["POST"])
 
@@ -137,7 +137,12 @@ def _whole(document: Text) -> Document:
 
 
 def _chunk(chunk: Chunk) -> Document:
-    return {"number": chunk.number, "heading": chunk.heading, "text": chunk.text}
+    return {
+        "number": chunk.number,
+        "heading": chunk.heading,
+        "text": chunk.text,
+        "withheld": not chunk.text,
+    }
 
 
 def _in_view(chunks: Sequence[Chunk]) -> Document:

@@ -2,6 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.engines.search.ranking import Found
 from innkeeper.engines.store.database import Database
@@ -9,21 +12,30 @@ from innkeeper.kernel.clock import Clock
 from innkeeper.kernel.errors import NotFound, QuotaExceeded
 from innkeeper.services.memory.context.tokens import estimate
 from innkeeper.services.memory.documents import store
-from innkeeper.services.memory.documents.chunking import Cut, cut
-from innkeeper.services.memory.documents.model import Chunk, DocumentLimits, Text, new_document_id
+from innkeeper.services.memory.documents.chunking import Cut, cut, summary_of
+from innkeeper.services.memory.documents.intake import taken_in
+from innkeeper.services.memory.documents.model import Added, Chunk, DocumentLimits, Text, new_document_id
 from innkeeper.services.memory.model import Memory, invalid
 from innkeeper.services.memory.recall.service import Recall
+from innkeeper.services.memory.records.model import Trust
+from innkeeper.services.memory.safety import held_store
+from innkeeper.services.memory.safety.held import Held, HeldKind
+from innkeeper.services.memory.safety.vetter import Vetter
 
 
 class Documents:
-    def __init__(self, database: Database, recall: Recall, limits: DocumentLimits, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, vetter: Vetter, recall: Recall, limits: DocumentLimits, clock: Clock
+    ) -> None:
         self._database = database
+        self._vetter = vetter
         self._recall = recall
         self._limits = limits
         self._clock = clock
 
-    async def add(self, memory: Memory, actor: str, session: str | None, title: str, text: str) -> Text:
-        """Durable on return; found a little later. Raises InvalidRequest, QuotaExceeded."""
+    async def add(self, memory: Memory, actor: str, session: str | None, title: str, text: str) -> Added:
+        """Durable on return; found a little later. What would steer the agent waits for review, and what was
+        taken from it is left out. Raises InvalidRequest, QuotaExceeded."""
         if len(text.encode()) > self._limits.bytes_:
             raise invalid("text", f"a document may have at most {self._limits.bytes_} bytes")
         # A book takes a second or two.
@@ -35,7 +47,7 @@ class Documents:
             session=session or "",
             id=new_document_id(),
             title=title,
-            summary=parts.summary,
+            summary=summary_of(parts.sections),
             sections=parts.sections,
             chunks=len(parts.texts),
             tokens=tokens,
@@ -45,12 +57,25 @@ class Documents:
             Chunk(made.id, number, " / ".join(part for part in (title, heading) if part), piece)
             for number, (heading, piece) in enumerate(zip(parts.headings, parts.texts, strict=True))
         ]
+        policy = await self._vetter.policy(memory)
+        intake = await taken_in(partial(self._vetter.held_back, policy, trust=Trust.TOOL), made, pieces)
         async with self._database.begin() as connection:
             owner = _owner(memory, actor)
             if await store.count_documents(connection, owner) >= self._limits.per_actor:
                 raise QuotaExceeded(f"An actor may have at most {self._limits.per_actor} documents")
-            await store.insert_document(connection, made, pieces)
-        return made
+            await store.insert_document(connection, intake.document, intake.chunks)
+            await held_store.hold(connection, intake.held)
+        return Added(intake.document, len(intake.held))
+
+    async def put_back(self, connection: AsyncConnection, held: Held) -> None:
+        """A text of a document that waited for review. Raises NotFound when the document is gone."""
+        owner, kind = (held.account, held.memory, held.actor), held.kind
+        if kind is HeldKind.TITLE:
+            there = await store.set_title(connection, owner, held.name, held.text)
+        else:
+            there = await store.set_chunk(connection, owner, held.name, held.number, held.text)
+        if not there:
+            raise _unknown(held.name)
 
     async def get(self, memory: Memory, actor: str, id_: str) -> Text:
         """Raises NotFound."""
@@ -76,8 +101,10 @@ class Documents:
     async def delete(self, memory: Memory, actor: str, id_: str) -> None:
         """Raises NotFound."""
         async with self._database.begin() as connection:
-            if not await store.delete_document(connection, _owner(memory, actor), id_):
+            owner = _owner(memory, actor)
+            if not await store.delete_document(connection, owner, id_):
                 raise _unknown(id_)
+            await held_store.drop(connection, owner, (HeldKind.CHUNK, HeldKind.TITLE), id_)
 
     async def search(
         self, memory: Memory, actor: str, session: str | None, query: str, limit: int
@@ -93,7 +120,8 @@ class Documents:
     async def pull(
         self, memory: Memory, actor: str, session: str, id_: str, first: int, last: int
     ) -> Sequence[Chunk]:
-        """Into the session's view; all that is there of the document then. Raises NotFound, QuotaExceeded."""
+        """Into the session's view; all that is there of the document then. What waits for review is left out.
+        Raises NotFound, QuotaExceeded."""
         owner = _owner(memory, actor)
         async with self._database.begin() as connection:
             # Written first: whoever pulls the same waits until this is done.
@@ -101,7 +129,7 @@ class Documents:
             wanted = await store.read_chunks(connection, owner, id_, first, last)
             if not wanted:
                 raise _unknown(id_, first)
-            await store.pull(connection, owner, session, id_, [one.number for one in wanted])
+            await store.pull(connection, owner, session, id_, [one.number for one in wanted if one.text])
             view = await store.in_view(connection, owner, session)
             if len(view) > self._limits.pulled:
                 raise QuotaExceeded(

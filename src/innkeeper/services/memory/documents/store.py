@@ -19,6 +19,7 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    update,
 )
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -142,6 +143,18 @@ async def delete_document(connection: AsyncConnection, owner: Owner, id_: str) -
         statement = delete(table).where(of_owner(table, owner), table.c.document == id_)
         gone = (await connection.execute(statement)).rowcount
     return bool(gone)
+
+
+async def set_chunk(connection: AsyncConnection, owner: Owner, id_: str, number: int, text: str) -> bool:
+    """False when there is none."""
+    which = of_owner(chunks, owner), chunks.c.document == id_, chunks.c.number == number
+    return bool((await connection.execute(update(chunks).where(*which).values(text=text))).rowcount)
+
+
+async def set_title(connection: AsyncConnection, owner: Owner, id_: str, title: str) -> bool:
+    """False when there is no such document."""
+    which = of_owner(documents, owner), documents.c.document == id_
+    return bool((await connection.execute(update(documents).where(*which).values(title=title))).rowcount)
 
 
 async def pull(

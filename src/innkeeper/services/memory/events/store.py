@@ -35,6 +35,8 @@ from innkeeper.services.memory.digests.model import Ending
 from innkeeper.services.memory.digests.store import digests
 from innkeeper.services.memory.events.branches import Lineage
 from innkeeper.services.memory.events.model import Event, SessionKey, Turn
+from innkeeper.services.memory.safety.held import HeldKind
+from innkeeper.services.memory.safety.held_store import held
 
 _RowId = BigInteger().with_variant(Integer, "sqlite")
 _ACTOR, _SESSION, _EVENT = String(255), String(100), String(64)
@@ -267,6 +269,7 @@ async def delete_event(connection: AsyncConnection, key: SessionKey, event_id: s
         return False
     await connection.execute(delete(turns).where(turns.c.event_id == event_id, of_session(turns, key)))
     await connection.execute(delete(digests).where(of_session(digests, key)))
+    await connection.execute(delete(held).where(of_session(held, key), held.c.kind == HeldKind.DIGEST))
     await connection.execute(update(sessions).where(of_session(sessions, key)).values(touched_at=now))
     return True
 
@@ -326,9 +329,10 @@ async def prune_sessions(connection: AsyncConnection, now: datetime, idle: timed
     same = [events.c[name] == sessions.c[name] for name in names]
     empty = ~select(events.c.id).where(*same).exists()
     await connection.execute(delete(sessions).where(sessions.c.touched_at < now - idle, empty))
-    for table in (branches, digests):
+    of_digests = held.c.kind == HeldKind.DIGEST
+    for table, which in ((branches, true()), (digests, true()), (held, of_digests)):
         kept = select(sessions.c.session).where(*(sessions.c[name] == table.c[name] for name in names))
-        await connection.execute(delete(table).where(~kept.exists()))
+        await connection.execute(delete(table).where(which, ~kept.exists()))
 
 
 def to_event(row: RowMapping) -> Event:

@@ -160,8 +160,11 @@ async def remembered(connection: AsyncConnection, shelf: Shelf, rows: Sequence[i
 
 
 async def written(connection: AsyncConnection, shelf: Shelf, rows: Sequence[int]) -> Sequence[Row[Any]]:
-    """Chunks."""
+    """Chunks that have a text: others wait for review."""
     query = select(chunks).where(
-        chunks.c.id.in_(rows), chunks.c.account == shelf.account, chunks.c.memory == shelf.memory
+        chunks.c.id.in_(rows),
+        chunks.c.account == shelf.account,
+        chunks.c.memory == shelf.memory,
+        chunks.c.text != "",
     )
     return (await connection.execute(query)).all()

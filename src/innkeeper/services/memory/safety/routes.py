@@ -13,8 +13,10 @@ from innkeeper.kernel.page import PageRequest
 from innkeeper.services.memory.members import check_known, members_of, optional_text, text
 from innkeeper.services.memory.model import Memory, invalid
 from innkeeper.services.memory.records.model import Record
+from innkeeper.services.memory.safety.held import Held
 from innkeeper.services.memory.safety.model import Change
 from innkeeper.services.memory.safety.policy import shown
+from innkeeper.services.memory.safety.review import Review
 from innkeeper.services.memory.safety.service import Safety
 from innkeeper.services.memory.service import Memories
 
@@ -22,7 +24,7 @@ _MEMORY = "/-/v1/memories/{memory}"
 _TIME_MAX, _PATH_MAX = 64, 1024
 
 
-def safety_routes(memories: Memories, safety: Safety) -> list[Route]:
+def safety_routes(memories: Memories, safety: Safety, review: Review) -> list[Route]:
     """The authenticated caller is in `request.state.caller`. A memory goes by its name or its id."""
 
     async def policy(request: Request) -> Response:
@@ -32,18 +34,20 @@ def safety_routes(memories: Memories, safety: Safety) -> list[Route]:
         return JSONResponse(shown(await safety.policy(memory)))
 
     async def quarantine(request: Request) -> Response:
-        found = await safety.quarantine(await _active(request), _page(request))
-        return JSONResponse({"records": list(map(_record, found.items)), "nextToken": found.next_token})
+        found = await review.quarantine(await _active(request), _page(request))
+        records = [_record(one) for one in found.items if isinstance(one, Record)]
+        texts = [_held(one) for one in found.items if isinstance(one, Held)]
+        return JSONResponse({"records": records, "held": texts, "nextToken": found.next_token})
 
     async def release(request: Request) -> Response:
-        record_id = request.path_params["record"]
-        record = await safety.release(request.state.caller, await _active(request), record_id)
-        return JSONResponse(_record(record))
+        id_ = request.path_params["record"]
+        one = await review.release(request.state.caller, await _active(request), id_)
+        return JSONResponse(_record(one) if isinstance(one, Record) else _held(one))
 
     async def reject(request: Request) -> Response:
-        record_id = request.path_params["record"]
-        await safety.reject(request.state.caller, await _active(request), record_id)
-        return JSONResponse({"memoryRecordId": record_id})
+        id_ = request.path_params["record"]
+        await review.reject(request.state.caller, await _active(request), id_)
+        return JSONResponse({"rejected": id_})
 
     async def changes(request: Request) -> Response:
         """`?memoryRecordId=` for those of one record."""
@@ -111,6 +115,20 @@ def _record(record: Record) -> Document:
         "concerns": record.concerns,
         "sourceEventIds": record.source_event_ids,
         "createdAt": record.created_at.isoformat(),
+    }
+
+
+def _held(held: Held) -> Document:
+    return {
+        "id": held.id,
+        "kind": held.kind,
+        "actor": held.actor,
+        "session": held.session or None,
+        "name": held.name,
+        "number": held.number,
+        "text": held.text,
+        "concerns": list(held.concerns),
+        "createdAt": held.created_at.isoformat(),
     }
 
 

@@ -1,22 +1,18 @@
-"""Safety of a memory: what it lets in, what waits for review, and the way back."""
+"""Safety of a memory: what it lets in, and the way back."""
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.call import Document
 from innkeeper.kernel.caller import Caller
 from innkeeper.kernel.clock import Clock
-from innkeeper.kernel.errors import Conflict, NotFound
 from innkeeper.kernel.page import Page, PageRequest
 from innkeeper.services.memory.model import Memory, invalid, place_after, row_part
 from innkeeper.services.memory.namespaces import Scope
-from innkeeper.services.memory.records.model import Record, RecordStatus
-from innkeeper.services.memory.records.store import list_quarantined
 from innkeeper.services.memory.safety import history_store, store
 from innkeeper.services.memory.safety.audit import Audit, Report
-from innkeeper.services.memory.safety.ledger import Entry, Ledger
-from innkeeper.services.memory.safety.model import Action, Change
+from innkeeper.services.memory.safety.ledger import Ledger
+from innkeeper.services.memory.safety.model import Change
 from innkeeper.services.memory.safety.policy import Policy, policy_of, shown
 from innkeeper.services.memory.safety.rollback import Rollback, Undone
 from innkeeper.services.memory.safety.vetter import Vetter
@@ -40,26 +36,6 @@ class Safety:
         async with self._database.begin() as connection:
             await store.put_policy(connection, memory.account, memory.id, shown(policy), self._clock.now())
         return policy
-
-    async def quarantine(self, memory: Memory, page: PageRequest) -> Page[Record]:
-        """What waits for review, the oldest first."""
-        (after,) = place_after(page, row_part) or (0,)
-        async with self._database.begin() as connection:
-            rows = await list_quarantined(connection, memory.account, memory.id, after, page.size + 1)
-        shown_rows = page.page(rows, key=lambda one: (str(one[0]),))
-        return Page([record for _, record in shown_rows.items], shown_rows.next_token)
-
-    async def release(self, caller: Caller, memory: Memory, record_id: str) -> Record:
-        """It is found from now on. Raises NotFound; Conflict when it is in no quarantine."""
-        async with self._ledger.entry(memory.account, memory.id, caller.principal) as entry:
-            record = await _set_aside(entry, record_id)
-            values = {"status": RecordStatus.ACTIVE, "updated_at": entry.now}
-            return await entry.update(record, values, Action.RELEASE)
-
-    async def reject(self, caller: Caller, memory: Memory, record_id: str) -> None:
-        """It is deleted. Raises NotFound; Conflict when it is in no quarantine."""
-        async with self._ledger.entry(memory.account, memory.id, caller.principal) as entry:
-            await entry.delete([await _set_aside(entry, record_id)], Action.REJECT)
 
     async def changes(self, memory: Memory, record_id: str | None, page: PageRequest) -> Page[Change]:
         """The history of all records, or of one, in its order."""
@@ -85,12 +61,3 @@ class Safety:
             raise invalid("to", "must not be in the future")
         scope = None if path is None else Scope(path, subtree=True)
         return await self._rollback.to(memory, moment, scope, caller.principal, dry=dry)
-
-
-async def _set_aside(entry: Entry, record_id: str) -> Record:
-    found: Sequence[Record] = list((await entry.find([record_id])).values())
-    if not found:
-        raise NotFound(f"Memory record {record_id} does not exist")
-    if found[0].status is not RecordStatus.QUARANTINED:
-        raise Conflict(f"Memory record {record_id} is {found[0].status}, not QUARANTINED")
-    return found[0]

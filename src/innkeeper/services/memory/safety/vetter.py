@@ -29,6 +29,7 @@ _COMPARED = 200
 FORBIDDEN = "not trusted enough for the namespace"
 ALTERED = "one thing altered of a trusted record"
 BURST = "burst of writes"
+UNNAMED = "suspicious"
 
 
 class Vetter:
@@ -38,12 +39,23 @@ class Vetter:
         self._clock = clock
 
     async def policy(self, memory: Memory) -> Policy:
+        return await self.policy_at(memory.account, memory.id)
+
+    async def policy_at(self, account: str, memory: str) -> Policy:
         async with self._database.begin() as connection:
-            return policy_of(await store.find_policy(connection, memory.account, memory.id))
+            return policy_of(await store.find_policy(connection, account, memory))
 
     async def by_hand(self, texts: Sequence[str], trust: Trust) -> Sequence[Judgement]:
-        """Of what a program writes."""
+        """Of texts by themselves."""
         return await self._vetting.judge([Statement(text, _VOICES[trust]) for text in texts])
+
+    async def held_back(self, policy: Policy, texts: Sequence[str], trust: Trust) -> Sequence[Sequence[str]]:
+        """The concerns about each text for which it has to wait for review; none for what is let in."""
+        by_hand = trust is Trust.OWNER
+        if not (policy.quarantine_by_hand if by_hand else policy.quarantine_learned):
+            return [()] * len(texts)
+        judgements = await self.by_hand(texts, trust)
+        return [one.signs or (UNNAMED,) if one.score >= policy.threshold else () for one in judgements]
 
     async def learned(self, memory: Memory, record: Record, sources: Sequence[Turn]) -> Record:
         """With the concerns about it and about what it rests on; set aside where the policy says so."""
