@@ -1,60 +1,72 @@
-"""Whether memory finds what was said in Chinese: 210 memories in one namespace, a question for each.
+"""Whether memory finds what was said in Chinese: the share of the questions whose memory is the best hit.
 
-The share of the questions whose memory is the best hit. Beside it SQLite's FTS5 as it comes, and with pairs
-of neighbouring characters as its words. Many a question shares no word with its memory.
+Three sets, each in one namespace of its own. Scores and weights were chosen on `chinese_pairs.txt` alone; of
+the others nothing but the shares was looked at. `chinese_held_out.txt` asks as people ask their assistant,
+among memories that are like each other, some asked for by nobody. `chinese_far_pairs.txt` is as hard as can
+be: its questions avoid the words of their memories. Beside ours SQLite's FTS5 as it comes, and with pairs of
+neighbouring characters as its words.
 """
 
 import asyncio
 import sqlite3
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.measure import Measure
+from innkeeper.engines.embedders.by_language import ByLanguage
 from innkeeper.engines.embedders.minilm import MiniLm
 from innkeeper.engines.embedders.minilm_install import default_folder
+from innkeeper.engines.embedders.multilingual import Multilingual
 from innkeeper.engines.search.ranking import rank
 from innkeeper.engines.search.search import Passage, Scope
 from innkeeper.engines.search.sqlite.driver import SqliteSearch
 
-_PAIRS = Path(__file__).with_name("chinese_pairs.txt")
+SETS = {
+    "Chinese, best hit right": "chinese_pairs.txt",
+    "the same, held out": "chinese_held_out.txt",
+    "the same, no word shared": "chinese_far_pairs.txt",
+}
+_AIMS = {"Chinese, best hit right": ">= 85", "the same, held out": ">= 85"}
 _CANDIDATES = 200
 
 
-def pairs() -> list[tuple[str, str]]:
-    """What was said, and what is asked."""
-    lines = (line.partition("|") for line in _PAIRS.read_text("utf-8").splitlines())
-    return [(told, asked) for told, _, asked in lines]
+def pairs(name: str) -> tuple[list[str], dict[int, str]]:
+    """What was said, and what is asked for some of it, by its place."""
+    lines = Path(__file__).with_name(name).read_text("utf-8").splitlines()
+    told, _, asked = zip(*(line.partition("|") for line in lines), strict=True)
+    return list(told), {place: question for place, question in enumerate(asked) if question}
 
 
 async def best(told: Sequence[str], asked: Sequence[str]) -> list[int]:
     """For each question the place of the best memory."""
-    embedder = MiniLm(default_folder())
+    embedder = ByLanguage(Multilingual(), MiniLm(default_folder()))
     vectors, queries = await embedder.embed(told), await embedder.embed(asked)
-    await embedder.close()
     with tempfile.TemporaryDirectory() as folder:
         search = SqliteSearch(Path(folder))
         lines = enumerate(zip(told, vectors, strict=True))
         await search.put("zh", [Passage(place, "/", text, vector=vector) for place, (text, vector) in lines])
         found = []
         for text, query in zip(asked, queries, strict=True):
-            meaning = query if embedder.reads(text) else None
-            candidates = await search.candidates("zh", Scope("/"), text, meaning, _CANDIDATES)
-            found.append(rank(candidates, text, 1)[0].id)
+            candidates = await search.candidates("zh", Scope("/"), text, query, _CANDIDATES)
+            found.append(rank(candidates, text, 1, embedder.step(text))[0].id)
         await search.close()
+    await embedder.close()
     return found
 
 
 def measure() -> list[Measure]:
-    told, asked = zip(*pairs(), strict=True)
-    ours = _hits(asyncio.run(best(told, asked)))
-    return [
-        Measure("memory", "Chinese, best hit right", "%", [ours], name, [theirs], ">= 85", rate=True)
-        for name, theirs in (
-            ("FTS5", _hits(_fts5(told, asked, str.split))),
-            ("FTS5 with pairs", _hits(_fts5(told, asked, _in_pairs))),
-        )
-    ]
+    measures = []
+    for what, name in SETS.items():
+        told, asked = pairs(name)
+        questions = list(asked.values())
+        ours = _hits(asked, asyncio.run(best(told, questions)))
+        for peer, words in (("FTS5", str.split), ("FTS5 with pairs", _in_pairs)):
+            theirs = _hits(asked, _fts5(told, questions, words))
+            measures.append(
+                Measure("memory", what, "%", [ours], peer, [theirs], _AIMS.get(what, ""), rate=True)
+            )
+    return measures
 
 
 def _fts5(told: Sequence[str], asked: Sequence[str], words: Callable[[str], list[str]]) -> list[int]:
@@ -75,8 +87,8 @@ def _in_pairs(text: str) -> list[str]:
     return [text[place : place + 2] for place in range(len(text) - 1)]
 
 
-def _hits(found: Sequence[int]) -> float:
-    return 100 * sum(one == place for place, one in enumerate(found)) / len(found)
+def _hits(asked: Mapping[int, str], found: Sequence[int]) -> float:
+    return 100 * sum(map(int.__eq__, asked, found)) / len(asked)
 
 
 if __name__ == "__main__":

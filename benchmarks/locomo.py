@@ -85,7 +85,7 @@ def _turns(talk: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Passage
 
 async def answers(talk: Conversation, embedder: MiniLm, folder: Path) -> Iterator[dict[str, Ranking]]:
     """For each question, the best turns by each way."""
-    vectors = await embedder.embed([f"{p.speaker}: {p.text}" for p in talk.passages])
+    vectors = np.array(await embedder.embed([f"{p.speaker}: {p.text}" for p in talk.passages]))
     queries = await embedder.embed([question.text for question in talk.questions])
     search = SqliteSearch(folder)
     lines = zip(talk.passages, vectors, strict=True)
@@ -94,6 +94,7 @@ async def answers(talk: Conversation, embedder: MiniLm, folder: Path) -> Iterato
     ranked = []
     for question, query in zip(talk.questions, queries, strict=True):
         candidates = await search.candidates("talk", Scope("/"), question.text, query, _CANDIDATES)
+        best = rank(candidates, question.text, DEPTHS[-1], embedder.step(question.text))
         words = _bm25(plain, question.text)
         meaning = [talk.passages[place].id for place in np.argsort(-(vectors @ query))]
         ranked.append(
@@ -101,7 +102,7 @@ async def answers(talk: Conversation, embedder: MiniLm, folder: Path) -> Iterato
                 "FTS5 BM25": words,
                 "MiniLM": meaning,
                 "RRF of both": _reciprocal(words, meaning),
-                "Innkeeper": [found.id for found in rank(candidates, question.text, DEPTHS[-1])],
+                "Innkeeper": [found.id for found in best],
             }
         )
     await search.close()

@@ -135,5 +135,8 @@ class MemorySettings(BaseSettings):
 
     embedder: Annotated[
         str,
-        Field(description="What embeds memories: minilm, or PROVIDER/MODEL, a provider of kind openai."),
-    ] = "minilm"
+        Field(
+            description="What embeds memories: local, minilm (the same, but for English alone), or "
+            "PROVIDER/MODEL, a provider of kind openai."
+        ),
+    ] = "local"

@@ -66,11 +66,14 @@ def _search(settings: Settings, database: Database) -> Search:
 
 
 def _embedder(settings: Settings) -> Embedder:
-    if settings.embedder == "minilm":
+    if settings.embedder in ("local", "minilm"):
+        from innkeeper.engines.embedders.by_language import ByLanguage
         from innkeeper.engines.embedders.minilm import MiniLm
         from innkeeper.engines.embedders.minilm_install import default_folder, own_folder
+        from innkeeper.engines.embedders.multilingual import Multilingual
 
-        return MiniLm(own_folder(settings.data_dir), default_folder())
+        minilm = MiniLm(own_folder(settings.data_dir), default_folder())
+        return minilm if settings.embedder == "minilm" else ByLanguage(Multilingual(), minilm)
     name, model, provider = _served(settings, "embedder", settings.embedder)
     from innkeeper.engines.embedders.openai_embedder import OpenAiEmbedder
 

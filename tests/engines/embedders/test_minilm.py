@@ -13,12 +13,12 @@ from innkeeper.engines.embedders.minilm_install import default_folder
 async def test_texts_that_mean_the_like_are_near() -> None:
     embedder = MiniLm(default_folder())
     texts = ["How old are you?", "What is your age?", "The train to Oslo leaves at nine. " * 60, ""]
-    vectors = await embedder.embed(texts)
+    vectors = np.array(await embedder.embed(texts))
     assert vectors.shape == (4, DIMENSIONS)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     near = vectors @ vectors.T
     assert near[0, 1] > 0.6 > 0.3 > near[0, 2]
-    assert (await embedder.embed([])).shape == (0, DIMENSIONS)
+    assert await embedder.embed([]) == []
     assert np.array_equal((await embedder.embed(texts[1:2]))[0], vectors[1])
     assert embedder.reads("Où est le café de M. 李?")
     assert not embedder.reads("李先生喜欢喝 tea 吗?")

@@ -16,12 +16,17 @@ class Embedder(Protocol):
 
     model: str
 
-    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """One row for each text, of length 1. Raises EmbedderError."""
+    async def embed(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+        """One for each text, of length 1. Those of as many dimensions can be compared. Raises
+        EmbedderError."""
         ...
 
     def reads(self, text: str) -> bool:
         """Whether it knows the language; where not, a vector tells less than the words."""
+        ...
+
+    def step(self, query: str) -> float:
+        """How far apart the cosines of this query lie: what counts as one step nearer."""
         ...
 
     async def close(self) -> None: ...

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 DIMENSIONS = 384
 _TOKENS_MOST = 256
+_STEP = 0.12
 _BEYOND_LATIN = "\u0250"
 
 
@@ -34,7 +35,7 @@ class MiniLm:
         self._lock = asyncio.Lock()
         self._loaded: _Loaded | None = None
 
-    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    async def embed(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
         async with self._lock:
             return await asyncio.to_thread(self._embed, texts)
 
@@ -42,11 +43,14 @@ class MiniLm:
         letters = [letter for letter in text if letter.isalpha()]
         return 2 * sum(letter < _BEYOND_LATIN for letter in letters) >= len(letters)
 
+    def step(self, query: str) -> float:
+        return _STEP
+
     async def close(self) -> None:
         async with self._lock:
             self._loaded = None
 
-    def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def _embed(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
         if self._loaded is None:
             folder = next(filter(installed, self._folders), None)
             if folder is None:
@@ -68,13 +72,14 @@ class _Loaded:
         self._tokenizer.enable_truncation(_TOKENS_MOST)
         self._tokenizer.no_padding()
 
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def embed(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
         """One after the other: in a batch they would share the scale of their int8 numbers, so that a text's
         vector would depend on who stands beside it; and on one thread a batch is no faster."""
-        vectors = np.zeros((len(texts), DIMENSIONS), np.float32)
-        for row, text in enumerate(texts):
-            encoding = self._tokenizer.encode(text)
-            ids = np.array([encoding.ids], np.int64)
-            mask = np.array([encoding.attention_mask], np.int64)
-            vectors[row] = self._session.run(["vectors"], {"ids": ids, "mask": mask})[0][0]
-        return vectors
+        return list(map(self._vector, texts))
+
+    def _vector(self, text: str) -> NDArray[np.float32]:
+        encoding = self._tokenizer.encode(text)
+        ids = np.array([encoding.ids], np.int64)
+        mask = np.array([encoding.attention_mask], np.int64)
+        vector: NDArray[np.float32] = self._session.run(["vectors"], {"ids": ids, "mask": mask})[0][0]
+        return vector

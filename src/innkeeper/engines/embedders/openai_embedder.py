@@ -17,6 +17,7 @@ _BATCH = 64
 # characters.
 _CHARACTERS_MOST = 6_000
 _RETRIES = 2
+_STEP = 0.12
 
 
 class OpenAiEmbedder:
@@ -30,14 +31,17 @@ class OpenAiEmbedder:
             max_retries=_RETRIES,
         )
 
-    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    async def embed(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
         pieces = [await self._embed(texts[start : start + _BATCH]) for start in range(0, len(texts), _BATCH)]
         if len({piece.shape[1] for piece in pieces}) > 1:
             raise EmbedderError(f"{self.model} answered with vectors of different lengths")
-        return np.concatenate(pieces) if pieces else np.zeros((0, 0), np.float32)
+        return [row for piece in pieces for row in piece]
 
     def reads(self, text: str) -> bool:
         return True
+
+    def step(self, query: str) -> float:
+        return _STEP
 
     async def close(self) -> None:
         await self._client.close()

@@ -75,11 +75,13 @@ counted AS (
     WHERE lexeme = ANY(:lexemes)
 ),
 rare AS (
-    SELECT lexeme, ln(1 + (size - count(*) + 0.5) / (count(*) + 0.5)) AS worth
-    FROM counted, scoped GROUP BY lexeme, size
+    SELECT lexeme, weight * ln(1 + (size - count(id) + 0.5) / (count(id) + 0.5)) AS worth
+    FROM unnest(CAST(:lexemes AS text[]), CAST(:weights AS float[])) AS asked (lexeme, weight)
+    LEFT JOIN counted USING (lexeme), scoped GROUP BY lexeme, weight, size
 )
-SELECT id, sum(worth * times * 2.2 / (times + 1.2 * (0.25 + 0.75 * length / usual))) AS score
-FROM counted JOIN rare USING (lexeme), scoped GROUP BY id ORDER BY score DESC LIMIT :limit
+SELECT id, sum(worth * times * 2.2 / (times + 1.2 * (0.25 + 0.75 * length / usual))) AS score, whole
+FROM counted JOIN rare USING (lexeme), scoped, (SELECT sum(worth) AS whole FROM rare) AS every
+GROUP BY id, whole ORDER BY score DESC LIMIT :limit
 """
 _BY_MEANING = """
 SELECT id, 1 - (vector::halfvec({width}) <=> CAST(:vector AS halfvec({width}))) AS cosine
@@ -106,11 +108,8 @@ class PostgresSearch:
         self._making = asyncio.Lock()
 
     async def put(self, shelf: str, passages: Sequence[Passage]) -> None:
-        widths = {len(passage.vector) for passage in passages if passage.vector is not None}
-        await self._make(widths)
+        await self._make({len(passage.vector) for passage in passages if passage.vector is not None})
         async with self._database.begin() as connection:
-            for width in widths:
-                await _check_width(connection, shelf, width)
             # In one order, or two that put the same ids would wait for each other.
             rows = [_row(shelf, passage) for passage in sorted(passages, key=lambda one: one.id)]
             if rows:
@@ -127,10 +126,9 @@ class PostgresSearch:
         await self._make(set())
         where = {"shelf": shelf, "first": scope.path, "last": scope.path[:-1] + "0"}
         async with self._database.begin() as connection:
-            words = await _by_words(connection, scope, where, query, limit)
+            words, whole = await _by_words(connection, scope, where, query, limit)
             meaning: dict[int, float] = {}
             if vector is not None:
-                await _check_width(connection, shelf, len(vector))
                 meaning = await _by_meaning(connection, scope, where, vector, limit)
             best = [*list(words)[:_BRINGING_NEIGHBOURS], *list(meaning)[:_BRINGING_NEIGHBOURS]]
             statement = _WITH_NEIGHBOURS.replace(
@@ -138,7 +136,7 @@ class PostgresSearch:
             )
             given = {**where, "ids": [*words, *meaning], "best": best}
             rows = (await connection.execute(text(statement), given)).all()
-        return _columns(rows, words, meaning)
+        return _columns(rows, words, whole, meaning)
 
     async def forget_vectors(self, shelf: str) -> None:
         await self._do(
@@ -183,15 +181,22 @@ class PostgresSearch:
 
 async def _by_words(
     connection: AsyncConnection, scope: Scope, where: Mapping[str, str], query: str, limit: int
-) -> dict[int, float]:
-    """Scores by id, the best first."""
+) -> tuple[dict[int, float], float]:
+    """Scores by id, the best first, and what one of all words would have."""
     words = asked(query)
     if not words:
-        return {}
+        return {}, 0.0
     wanted = " | ".join(f"'{word}'" for word in words)
-    given = {**where, "query": wanted, "lexemes": words, "limit": limit}
+    given = {
+        **where,
+        "query": wanted,
+        "lexemes": list(words),
+        "weights": list(words.values()),
+        "limit": limit,
+    }
     ranked = text(_BY_WORDS.format(scope=_IN_SCOPE[scope.below]))
-    return {row.id: float(row.score) for row in await connection.execute(ranked, given)}
+    rows = (await connection.execute(ranked, given)).all()
+    return {row.id: float(row.score) for row in rows}, float(rows[0].whole) if rows else 0.0
 
 
 async def _by_meaning(
@@ -206,13 +211,6 @@ async def _by_meaning(
     statement = text(_BY_MEANING.format(scope=_IN_SCOPE[scope.below], width=len(vector)))
     rows = await connection.execute(statement, {**where, "vector": _literal(vector), "limit": limit})
     return {row.id: row.cosine for row in rows if row.cosine > 0}
-
-
-async def _check_width(connection: AsyncConnection, shelf: str, width: int) -> None:
-    statement = text("SELECT width FROM search_passages WHERE shelf = :shelf AND width <> :width LIMIT 1")
-    other = (await connection.execute(statement, {"shelf": shelf, "width": width})).scalar()
-    if other is not None:
-        raise ValueError(f"this shelf holds vectors of {other} dimensions, not of {width}")
 
 
 def _row(shelf: str, passage: Passage) -> dict[str, object]:
@@ -250,7 +248,9 @@ def _literal(vector: NDArray[np.float32]) -> str:
     return "[" + ",".join(f"{number:.6g}" for number in vector.tolist()) + "]"
 
 
-def _columns(rows: Sequence[Any], words: Mapping[int, float], meaning: Mapping[int, float]) -> Candidates:
+def _columns(
+    rows: Sequence[Any], words: Mapping[int, float], whole: float, meaning: Mapping[int, float]
+) -> Candidates:
     threads = {name: number for number, name in enumerate(sorted({"", *(row.thread for row in rows)}))}
     names = sorted({name for row in rows for name in (row.speaker, row.role)})
     return Candidates(
@@ -263,4 +263,5 @@ def _columns(rows: Sequence[Any], words: Mapping[int, float], meaning: Mapping[i
         np.array([words.get(row.id, 0.0) for row in rows], np.float64),
         np.array([meaning.get(row.id, np.nan) for row in rows], np.float64),
         names,
+        whole,
     )

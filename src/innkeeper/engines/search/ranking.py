@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from innkeeper.engines.search.search import Candidates
 from innkeeper.engines.search.words import told
 
-# The best hit by words weighs as much as four or five steps of meaning: cosines of one query spread by 0.12.
+# The best hit by words weighs as much as three or four steps of meaning, where it has so much of what is
+# asked; one with less of it was found by chance, as likely as not, and weighs less.
 _WORDS = 0.6
-_COSINE_STEP = 0.12
+_ENOUGH = 0.4
 _STEPS = 6
 # What a passage gains from those one and two places away: an answer stands beside its question.
 _NEIGHBOUR = (0.2, 0.1)
@@ -44,11 +45,12 @@ class Found:
     role: float
 
 
-def rank(candidates: Candidates, query: str, limit: int) -> list[Found]:
-    """The `limit` best, the best first; of equal ones, the one that was put first."""
+def rank(candidates: Candidates, query: str, limit: int, step: float) -> list[Found]:
+    """The `limit` best, the best first; of equal ones, the one that was put first. `step` says how far apart
+    the cosines of one query lie."""
     if not len(candidates.ids):
         return []
-    words, meaning = _by_words(candidates.words), _by_meaning(candidates.meaning)
+    words, meaning = _by_words(candidates.words, candidates.whole), _by_meaning(candidates.meaning, step)
     neighbours = _of_neighbours(candidates, words + meaning)
     thread = _of_thread(candidates.threads, words + meaning + neighbours)
     speaker = _of_speaker(candidates, query)
@@ -59,17 +61,17 @@ def rank(candidates: Candidates, query: str, limit: int) -> list[Found]:
     return [Found(int(candidates.ids[row]), *map(float, parts[row])) for row in best]
 
 
-def _by_words(scores: _Floats) -> _Floats:
+def _by_words(scores: _Floats, whole: float) -> _Floats:
     """A share of the best score."""
-    return _WORDS * scores / (scores.max() or 1.0)
+    return _WORDS * scores / (max(scores.max(), _ENOUGH * whole) or 1.0)
 
 
-def _by_meaning(cosines: _Floats) -> _Floats:
+def _by_meaning(cosines: _Floats, step: float) -> _Floats:
     """Steps above the least near of the candidates."""
     known = ~np.isnan(cosines)
     if not known.any():
         return np.zeros(len(cosines))
-    above = (cosines - cosines[known].min()) / (_COSINE_STEP * _STEPS)
+    above = (cosines - cosines[known].min()) / (step * _STEPS)
     return np.where(known, above, 0.0)
 
 

@@ -29,7 +29,8 @@ class Passage:
     """`id` is its owner's, unique on the shelf. `thread` and `place` tell what stands beside it: a session
     and the turn's number in it. `before` is the text that it answers, `happened` its time in words: a word
     found there counts, but less than one of its own. `role` is who speaks in the conversation (`USER`: the
-    person it is held for). `vector` has length 1, or is absent."""
+    person it is held for). `vector` has length 1, or is absent; it is compared with those of as many
+    dimensions, and other ones may stand on the same shelf."""
 
     id: int
     scope: str
@@ -47,7 +48,8 @@ class Passage:
 class Candidates:
     """Columns of equal length, a passage a row. `words` is its BM25 score (0 where no word is shared),
     `meaning` its cosine (NaN where it was not among the nearest, or has no vector). Rows with neither are
-    neighbours of a candidate. `threads` tells passages of different threads apart, and 0 is none; `speakers`
+    neighbours of a candidate. `whole` is about what a passage would score that holds every word of the
+    query. `threads` tells passages of different threads apart, and 0 is none; `speakers`
     and `roles` index `names`; `lengths` counts words.
     """
 
@@ -60,11 +62,10 @@ class Candidates:
     words: NDArray[np.float64]
     meaning: NDArray[np.float64]
     names: Sequence[str]
+    whole: float
 
 
 class Search(Protocol):
-    """Raises ValueError for a vector of another length than those of the shelf."""
-
     async def put(self, shelf: str, passages: Sequence[Passage]) -> None:
         """Add them, or replace those of the same id: all or none, and durable on return."""
         ...

@@ -3,8 +3,8 @@
 Characters are brought to one form first: full-width ones, ligatures and accents are written plainly, so that
 a word is found however it was typed. Words of languages with spaces are reduced to their stems (English
 rules). Chinese, Japanese and Korean are written without spaces: their text is cut into characters and pairs
-of neighbouring ones, which need no dictionary. A Chinese word of everyday life stands for its kindred too:
-the default embedder knows English alone.
+of neighbouring ones, which need no dictionary; a pair counts much more than a character. A Chinese word of
+everyday life stands for its kindred too.
 """
 
 import re
@@ -20,6 +20,9 @@ _WORD = re.compile(r"[^\W_]+")
 _SCRIPTS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _UNSPACED = re.compile(f"[{_SCRIPTS}]")
 _RUN = re.compile(f"[{_SCRIPTS}]+|[^{_SCRIPTS}]+")
+
+# What one character of a longer run is worth in a query: of two that are pairs the whole is meant.
+_CHARACTER = 0.2
 
 # Words that are in every question and tell nothing about what is asked for.
 _COMMON = frozenset(Path(__file__).with_name("common_words.txt").read_text("utf-8").split())
@@ -60,16 +63,18 @@ def told(text: str) -> list[str]:
     return words
 
 
-def asked(query: str) -> list[str]:
-    """The words of `query` that tell what is asked for, each once; all of them when none does."""
-    telling: dict[str, None] = {}
+def asked(query: str) -> dict[str, float]:
+    """The words of `query` that tell what is asked for, each with its worth; all of them when none does."""
+    telling: dict[str, float] = {}
     for run in _runs(query):
         if _UNSPACED.match(run):
-            cut = (one for one in (*run, *_pairs(run)) if not _COMMON.issuperset(one))
-            telling.update(dict.fromkeys((*cut, *_groups(run))))
+            characters = dict.fromkeys(run, 1.0 if len(run) == 1 else _CHARACTER)
+            cut = characters | dict.fromkeys(_pairs(run), 1.0)
+            whole = {one: worth for one, worth in cut.items() if not _COMMON.issuperset(one)}
+            telling |= whole | dict.fromkeys(_groups(run), 1.0)
         elif run not in _COMMON:
-            telling[_stems.of(run)] = None
-    return list(telling) or list(dict.fromkeys(told(query)))
+            telling[_stems.of(run)] = 1.0
+    return telling or dict.fromkeys(told(query), 1.0)
 
 
 def _runs(text: str) -> list[str]:

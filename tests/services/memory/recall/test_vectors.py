@@ -13,6 +13,11 @@ from numpy.typing import NDArray
 from sqlalchemy import func, insert, select
 from starlette.responses import PlainTextResponse
 
+from innkeeper.engines.embedders.by_language import ByLanguage
+from innkeeper.engines.embedders.embedder import Embedder
+from innkeeper.engines.embedders.minilm import MiniLm
+from innkeeper.engines.embedders.minilm_install import default_folder
+from innkeeper.engines.embedders.multilingual import Multilingual
 from innkeeper.engines.embedders.openai_embedder import OpenAiEmbedder
 from innkeeper.engines.search.search import Scope
 from innkeeper.engines.search.sqlite.driver import SqliteSearch
@@ -40,9 +45,11 @@ class Desk:
         self._folder = folder
 
     @asynccontextmanager
-    async def open(self, model: str) -> AsyncIterator["Desk"]:
+    async def open(self, model: str | Embedder) -> AsyncIterator["Desk"]:
         self.search = SqliteSearch(self._folder / "search")
-        self.embedder = OpenAiEmbedder(model, self.server.url, "", 5)
+        self.embedder: Embedder = (
+            OpenAiEmbedder(model, self.server.url, "", 5) if isinstance(model, str) else model
+        )
         self.vectors = Vectors(self.database, self.search, self.embedder, again_seconds=0.1)
         self.index = Index(self.database, self.search, self.vectors)
         await self.index.open()
@@ -108,6 +115,15 @@ async def test_another_model_embeds_anew_what_is_there(desk: Desk) -> None:
         assert len(desk.server.requests) == asked
 
 
+async def test_a_database_from_before_the_second_language_is_embedded_anew(desk: Desk) -> None:
+    async with desk.open(MiniLm(default_folder())):
+        await desk.remember("我妈妈最爱喝绿茶", "She takes milk in her tea.")
+    async with desk.open(ByLanguage(Multilingual(), MiniLm(default_folder()))):
+        await desk.until_none_lacks()
+        assert await desk.near("母亲喜欢什么饮料?") == 1
+        assert await desk.near("Does she like milk?") == 1
+
+
 async def test_what_came_while_no_embedder_answered_gets_its_vectors_later(desk: Desk) -> None:
     async with desk.open("small"):
         await desk.remember("rain")
@@ -127,7 +143,7 @@ async def test_an_erasure_waits_for_nothing_but_what_it_erases(desk: Desk) -> No
     async with desk.open("small"):
         embed, batches = desk.embedder.embed, asyncio.Semaphore(1)
 
-        async def slowly(texts: Sequence[str]) -> NDArray[np.float32]:
+        async def slowly(texts: Sequence[str]) -> list[NDArray[np.float32]]:
             await batches.acquire()
             return await embed(texts)
 

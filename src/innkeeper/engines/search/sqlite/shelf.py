@@ -38,6 +38,7 @@ _SCHEMA = (
     f"PRAGMA user_version = {_VERSION}",
 )
 _WORDS = np.dtype([("word", "<u4"), ("times", "<f4")])
+_HALF = np.dtype("<f2")
 # The text and the name of the speaker count whole; the text before and the time, less.
 _BEFORE, _HAPPENED = 0.4, 0.5
 _WAIT_SECONDS = 60
@@ -65,10 +66,8 @@ class SqliteShelf:
         self._threads, self._names = Numbers(), Numbers()
         self._views: OrderedDict[Scope, View] = OrderedDict()
         self._seen = self._number("PRAGMA data_version")
-        self._width = self._number("SELECT coalesce(max(length(vector)), 0) FROM passages") // 2
 
     def put(self, passages: Sequence[Passage]) -> None:
-        self._check(passages)
         rows = list(map(_row, passages))
         with self._writing():
             self._connection.executemany(
@@ -91,17 +90,15 @@ class SqliteShelf:
         self, scope: Scope, query: str, vector: NDArray[np.float32] | None, limit: int
     ) -> Candidates:
         view = self._view(scope)
-        scores = view.postings.scores(asked(query))
+        scores, whole = view.postings.scores(asked(query))
         by_words = _best(scores, limit)
-        by_meaning = np.zeros(0, np.intp)
-        if vector is not None and self._width:
-            self._check_width(len(vector))
-            by_meaning = view.vectors.nearest(vector, limit)
+        by_meaning, near = np.zeros(0, np.int64), np.zeros(0)
+        if vector is not None:
+            by_meaning, near = view.nearest(vector, limit)
         beside = view.beside(np.union1d(by_words[:_WITH_NEIGHBOURS], by_meaning[:_WITH_NEIGHBOURS]))
         chosen = np.unique(np.concatenate([by_words, by_meaning, beside]))
         cosines = np.full(len(chosen), np.nan)
-        if vector is not None and len(by_meaning):
-            cosines[np.searchsorted(chosen, by_meaning)] = view.vectors.cosines(vector, by_meaning)
+        cosines[np.searchsorted(chosen, by_meaning)] = near
         return Candidates(
             view.ids.rows[chosen],
             view.threads.rows[chosen],
@@ -112,12 +109,12 @@ class SqliteShelf:
             scores[chosen],
             cosines,
             self._names.names,
+            whole,
         )
 
     def forget_vectors(self) -> None:
         with self._writing():
             self._connection.execute("UPDATE passages SET vector = NULL WHERE vector IS NOT NULL")
-        self._width = 0
         self._views.clear()
 
     def erase(self) -> None:
@@ -143,10 +140,9 @@ class SqliteShelf:
         if version != self._seen:
             self._seen = version
             self._views.clear()
-            self._width = self._number("SELECT coalesce(max(length(vector)), 0) FROM passages") // 2
 
     def _read(self, scope: Scope) -> View:
-        view = View(self._width)
+        view = View()
         condition, values = "scope = ?", [scope.path]
         if scope.below:
             end = scope.path[:-1] + "0"  # the character after the slash
@@ -161,11 +157,6 @@ class SqliteShelf:
             zip(*rows, strict=True) if rows else [()] * 8
         )
         entries = np.frombuffer(b"".join(words), _WORDS)
-        matrix = np.zeros((len(rows), self._width), np.float32)
-        have = [row for row, blob in enumerate(vectors) if blob is not None]
-        matrix[have] = np.frombuffer(b"".join(filter(None, vectors)), np.float16).reshape(
-            len(have), self._width
-        )
         return Lines(
             np.array(ids, np.int64),
             np.array([self._threads.of(name) for name in threads], np.int32),
@@ -175,7 +166,7 @@ class SqliteShelf:
             entries["word"],
             entries["times"],
             np.array([len(blob) for blob in words], np.int64) // _WORDS.itemsize,
-            matrix,
+            _matrices(vectors),
         )
 
     @contextmanager
@@ -187,18 +178,6 @@ class SqliteShelf:
             self._connection.execute("ROLLBACK")
             raise
         self._connection.execute("COMMIT")
-
-    def _check(self, passages: Sequence[Passage]) -> None:
-        for passage in passages:
-            if passage.vector is not None:
-                if not self._width:
-                    self._width = len(passage.vector)
-                    self._views.clear()
-                self._check_width(len(passage.vector))
-
-    def _check_width(self, width: int) -> None:
-        if width != self._width:
-            raise ValueError(f"this shelf holds vectors of {self._width} dimensions, not of {width}")
 
     def _number(self, statement: str) -> int:
         return int(self._connection.execute(statement).fetchone()[0])
@@ -215,12 +194,31 @@ def _row(passage: Passage) -> _Row:
     for text, weight in parts:
         for word in told(text):
             times[key(word)] += weight
-    vector = None if passage.vector is None else passage.vector.astype(np.float16).tobytes()
+    vector = None if passage.vector is None else passage.vector.astype(_HALF).tobytes()
     return (
         *(passage.id, passage.scope, passage.thread, passage.place, passage.speaker, passage.role),
         np.array(list(times.items()), _WORDS).tobytes(),
         vector,
     )
+
+
+def _matrices(
+    blobs: Sequence[bytes | None],
+) -> dict[int, tuple[NDArray[np.intp], NDArray[np.float32]]]:
+    """By the length of the vectors: their places, and a matrix of them."""
+    have: dict[int, list[int]] = defaultdict(list)
+    for place, blob in enumerate(blobs):
+        if blob is not None:
+            have[len(blob) // _HALF.itemsize].append(place)
+    return {
+        width: (
+            np.array(places, np.intp),
+            np.frombuffer(b"".join(blobs[place] or b"" for place in places), _HALF)
+            .reshape(len(places), width)
+            .astype(np.float32),
+        )
+        for width, places in have.items()
+    }
 
 
 def _best(scores: NDArray[np.float64], limit: int) -> NDArray[np.intp]:

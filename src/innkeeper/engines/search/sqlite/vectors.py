@@ -1,4 +1,5 @@
-"""The vectors of the rows of one scope, in memory: bytes to compare by, and bits to choose whom to compare.
+"""The vectors of the rows of one scope, all of one length, in memory: bytes to compare by, and bits to choose
+whom to compare.
 
 A number is kept as a byte, in steps of its row's largest one. A row's signs are its bits: those with most of
 them in common with the query are near to it, and of those the cosine is computed.
@@ -15,19 +16,22 @@ _WORD_BITS = 64
 
 
 class Vectors:
-    """A row without a vector, or that was removed, has one of zeros, which is near to nothing."""
+    """Of the rows that have one, in their order; one that was removed is of zeros, and near to nothing."""
 
     def __init__(self, width: int) -> None:
-        self._width = width
+        self._rows = Growing(np.int64)
         self._bytes = Growing(np.int8, width)
         self._steps = Growing(np.float32)
         self._bits = [Growing(np.uint64) for _ in range(0, width, _WORD_BITS)]
 
     @property
     def bytes(self) -> int:
-        return self._bytes.bytes + self._steps.bytes + sum(column.bytes for column in self._bits)
+        beside = self._rows.bytes + self._steps.bytes + sum(column.bytes for column in self._bits)
+        return self._bytes.bytes + beside
 
-    def add(self, vectors: NDArray[np.float32]) -> None:
+    def add(self, rows: NDArray[np.intp], vectors: NDArray[np.float32]) -> None:
+        """`rows` ascend, and stand after those that were added before."""
+        self._rows.add(rows)
         steps = np.abs(vectors).max(axis=1, initial=0) / 127
         self._bytes.add(np.rint(vectors / np.where(steps, steps, 1)[:, None]))
         self._steps.add(steps)
@@ -35,21 +39,25 @@ class Vectors:
             column.add(bits)
 
     def remove(self, row: int) -> None:
-        self._steps.rows[row] = 0
+        place = np.searchsorted(self._rows.rows, row)
+        if place < len(self._rows) and self._rows.rows[place] == row:
+            self._steps.rows[place] = 0
 
-    def nearest(self, vector: NDArray[np.float32], limit: int) -> NDArray[np.intp]:
-        """The `limit` nearest rows that share any meaning, the nearest first."""
-        rows = self._chosen(vector, max(_CHOSEN * limit, _CHOSEN_LEAST))
-        cosines = self.cosines(vector, rows)
+    def nearest(
+        self, vector: NDArray[np.float32], limit: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The `limit` nearest rows that share any meaning, the nearest first, and their cosines."""
+        places = self._chosen(vector, max(_CHOSEN * limit, _CHOSEN_LEAST))
+        cosines = self._cosines(vector, places)
         best = np.argsort(-cosines)[:limit]
-        return rows[best[cosines[best] > 0]]
+        best = best[cosines[best] > 0]
+        return self._rows.rows[places[best]], cosines[best]
 
-    def cosines(self, vector: NDArray[np.float32], rows: NDArray[np.intp]) -> NDArray[np.float64]:
-        """NaN where there is none."""
+    def _cosines(self, vector: NDArray[np.float32], places: NDArray[np.intp]) -> NDArray[np.float64]:
         # Not by BLAS: on a busy machine its threads wait for each other longer than this takes.
-        near = np.einsum("ij,j->i", self._bytes.rows.take(rows, axis=0).astype(np.float32), vector)
-        steps = self._steps.rows[rows]
-        return np.where(steps, near * steps, np.nan).astype(np.float64)
+        near = np.einsum("ij,j->i", self._bytes.rows.take(places, axis=0).astype(np.float32), vector)
+        cosines: NDArray[np.float64] = (near * self._steps.rows[places]).astype(np.float64)
+        return cosines
 
     def _chosen(self, vector: NDArray[np.float32], limit: int) -> NDArray[np.intp]:
         size = len(self._steps)

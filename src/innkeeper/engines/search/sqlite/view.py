@@ -1,5 +1,6 @@
 """What a search needs of the passages of one scope, in memory: words, vectors, and who stands beside whom."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +32,7 @@ class Numbers:
 @dataclass(frozen=True)
 class Lines:
     """Passages, as far as they are kept in memory, in columns. Of `words` (their keys) and `times`, each
-    has as many as `counts` says."""
+    has as many as `counts` says. `vectors` are by their length: which lines have one, and theirs."""
 
     ids: NDArray[np.int64]
     threads: NDArray[np.int32]
@@ -41,26 +42,27 @@ class Lines:
     words: NDArray[np.uint32]
     times: NDArray[np.float32]
     counts: NDArray[np.int64]
-    vectors: NDArray[np.float32]
+    vectors: Mapping[int, tuple[NDArray[np.intp], NDArray[np.float32]]]
 
 
 class View:
     """Rows are added at the end; one that was removed stays as a hole."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self) -> None:
         self.ids = Growing(np.int64)
         self.threads = Growing(np.int32)
         self.places = Growing(np.int32)
         self.speakers = Growing(np.int32)
         self.roles = Growing(np.int32)
         self.postings = Postings()
-        self.vectors = Vectors(width)
+        self._vectors: dict[int, Vectors] = {}
         self._row_of: dict[int, int] = {}
         self._row_at: dict[int, int] = {}
 
     @property
     def bytes(self) -> int:
-        return self.postings.bytes + self.vectors.bytes + _BYTES_OF_MAPS * len(self.ids)
+        vectors = sum(kept.bytes for kept in self._vectors.values())
+        return self.postings.bytes + vectors + _BYTES_OF_MAPS * len(self.ids)
 
     @property
     def is_worn(self) -> bool:
@@ -74,7 +76,8 @@ class View:
         for name in ("ids", "threads", "places", "speakers", "roles"):
             getattr(self, name).add(getattr(lines, name))
         self.postings.add(lines.words, lines.times, lines.counts)
-        self.vectors.add(lines.vectors)
+        for width, (places, vectors) in lines.vectors.items():
+            self._vectors.setdefault(width, Vectors(width)).add(first + places, vectors)
         rows = np.arange(first, len(self.ids))
         self._row_of.update(zip(lines.ids.tolist(), rows.tolist(), strict=True))
         rows = rows[lines.threads != 0]
@@ -88,7 +91,15 @@ class View:
         if self._row_at.get(spot) == row:
             del self._row_at[spot]
         self.postings.remove(row)
-        self.vectors.remove(row)
+        for vectors in self._vectors.values():
+            vectors.remove(row)
+
+    def nearest(
+        self, vector: NDArray[np.float32], limit: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Rows, the nearest first, and their cosines."""
+        vectors = self._vectors.get(len(vector))
+        return vectors.nearest(vector, limit) if vectors else (np.zeros(0, np.int64), np.zeros(0))
 
     def beside(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
         """Rows up to two places away in the same thread."""

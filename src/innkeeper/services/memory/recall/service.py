@@ -149,14 +149,12 @@ class Recall:
         try:
             vector = await self._meaning(query)
             candidates = await self._search.candidates(shelf.name, scope, query, vector, limit)
-        except (EmbedderError, TimeoutError, ValueError):  # not at hand, or another than the index knows
+        except (EmbedderError, TimeoutError):
             candidates = await self._search.candidates(shelf.name, scope, query, None, limit)
-        return rank(candidates, query, limit)
+        return rank(candidates, query, limit, self._embedder.step(query))
 
     async def _meaning(self, query: str) -> NDArray[np.float32] | None:
         if not self._embedder.reads(query):
             return None
         async with asyncio.timeout(_MEANING_SECONDS):
-            vectors: NDArray[np.float32] = await self._embedder.embed([query])
-        row: NDArray[np.float32] = vectors[0]
-        return row
+            return (await self._embedder.embed([query]))[0]

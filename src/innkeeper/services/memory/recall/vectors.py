@@ -84,12 +84,12 @@ class Vectors:
         return count
 
     async def _put_whole(self, shelf: Shelf, found: Sequence[Passage]) -> bool:
-        """False when the embedder has no vectors for them, or others than the shelf has by now."""
+        """False when the embedder has no vectors for them."""
         try:
             vectors = await self._embedder.embed(list(map(passages.meaning_of, found)))
             whole = [replace(passage, vector=vector) for passage, vector in zip(found, vectors, strict=True)]
             await self._search.put(shelf.name, whole)
-        except (EmbedderError, ValueError) as error:
+        except EmbedderError as error:
             if not self._silent_until:
                 _log.warning("memories are searched by words alone: %s", error)
             self._silent_until = monotonic() + self._again_seconds
