@@ -60,6 +60,9 @@ class MemorySettings(BaseSettings):
     memory_compaction_pause_seconds: Annotated[
         float, Field(description="Rest for a session whose digest failed or came too late.")
     ] = 60.0
+    memory_summary_max_versions: Annotated[
+        int, Field(ge=1, description="States that the history keeps of a session's summary.")
+    ] = 20
     memory_max_blocks: Annotated[int, Field(description="Blocks of one actor in a memory.")] = 200
     memory_block_max_characters: Annotated[int, Field(description="Longest text of a block.")] = 50_000
     memory_block_max_versions: Annotated[int, Field(ge=1, description="Versions kept of a block.")] = 100

@@ -105,8 +105,14 @@ def audit(name: Name, data_dir: DataDir = None, as_json: Json = False) -> None:
         print_json(report)
     else:
         typer.echo(
-            f"{report['changes']} changes, {report['erased']} of them erased; {report['records']} records"
+            f"{report['changes']} changes, {report['erased']} of them erased, "
+            f"{report['shortened']} shortened; {report['records']} records"
         )
+        if report["beforeHistory"]:
+            typer.echo(
+                f"{report['beforeHistory']} were there before the history, which took them in at "
+                f"{report['adoptedAt']}: it cannot tell what they were before"
+            )
         typer.echo(f"head: {report['head']}")
         for fault in report["faults"]:
             typer.echo(f"{fault['memoryWaitingId']} {fault['sequence'] or ''}: {fault['what']}")

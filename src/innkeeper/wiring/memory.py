@@ -80,7 +80,7 @@ class Memory:
         )
         self._vectors = Vectors(database, engines.search, engines.embedder)
         self.index = Index(database, engines.search, self._vectors)
-        self.ledger = Ledger(database, engines.vault, clock)
+        self.ledger = Ledger(database, engines.vault, clock, settings.memory_summary_max_versions)
         self._erasure = Erasure(database, self.ledger, self.index)
         self._contents = Contents(database, limits.page_bytes)
         self.memories = Memories(
@@ -159,6 +159,7 @@ class Memory:
         return 2 * most + 2**16, [document_upload(self.memories, self.documents, most)]
 
     async def open(self) -> None:
+        await self.ledger.adopt()
         await self.index.open()
         self._worker.open()
 

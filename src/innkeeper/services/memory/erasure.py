@@ -15,7 +15,7 @@ from innkeeper.services.memory.model import Memory
 from innkeeper.services.memory.recall.index import Index
 from innkeeper.services.memory.records.store import records
 from innkeeper.services.memory.safety.held_store import held
-from innkeeper.services.memory.safety.history_store import heads, history
+from innkeeper.services.memory.safety.history_store import heads, history, unadopted
 from innkeeper.services.memory.safety.ledger import Ledger
 from innkeeper.services.memory.safety.store import policies
 from innkeeper.services.memory.tool.store import tool_tokens
@@ -69,7 +69,7 @@ class Erasure:
     async def empty(self, memory: Memory) -> None:
         """All that is in a memory."""
         await self._clear(Extent(memory))
-        for table in (history, heads, policies):
+        for table in (history, heads, unadopted, policies):
             of_memory = and_(table.c.account == memory.account, table.c.memory == memory.id)
             await self._delete(table, of_memory)
         await self._index.drop(memory.account, memory.id)

@@ -6,6 +6,7 @@ The turns themselves stay: a digest stands for them in contexts alone.
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from innkeeper.engines.extraction.extractor import ExtractionError, Extractor, Guidance, Kind, Reading, Said
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.clock import Clock
-from innkeeper.kernel.errors import NotFound
+from innkeeper.kernel.errors import Conflict, NotFound
 from innkeeper.services.memory.digests import store
 from innkeeper.services.memory.digests.model import Digest, DigestKey, Ending, Pace
 from innkeeper.services.memory.events.model import TRUNK, Event, SessionKey
@@ -83,10 +84,15 @@ class Digests:
 
     async def put_back(self, connection: AsyncConnection, held: Held) -> None:
         """Lines that waited for review, at the end of what the digest says by now. Raises NotFound when the
-        session has none any more."""
+        session has none any more, Conflict when it is made anew just now."""
         key = DigestKey(held.account, held.memory, held.actor, held.session, held.name)
-        if not await store.append_text(connection, key, held.text, self._clock.now()):
+        digest = await store.find_digest(connection, key)
+        if digest is None:
             raise NotFound("The session has no digest any more")
+        text = "\n".join(part for part in (digest.text, held.text) if part)
+        longer = replace(digest, text=text, version=digest.version + 1, updated_at=self._clock.now())
+        if not await store.keep_digest(connection, longer):
+            raise Conflict("The digest is made anew at the same time; try again")
 
     async def _keep(
         self, made: Digest, held: Sequence[Held], session: SessionKey, rows: Sequence[tuple[Place, Event]]

@@ -1,7 +1,5 @@
 """The table of digests, and its queries."""
 
-from datetime import datetime
-
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -12,7 +10,6 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     and_,
-    case,
     select,
     update,
 )
@@ -62,13 +59,6 @@ async def keep_digest(connection: AsyncConnection, digest: Digest) -> bool:
     values |= {name: getattr(digest.key, name) for name in _KEY}
     statement = upsert(connection, digests).values(values).on_conflict_do_nothing().returning(digests.c.id)
     return (await connection.execute(statement)).first() is not None
-
-
-async def append_text(connection: AsyncConnection, key: DigestKey, text: str, now: datetime) -> bool:
-    """As a version of its own. False when there is no digest."""
-    longer = digests.c.text + case((digests.c.text == "", ""), else_="\n") + text
-    values = {"text": longer, "version": digests.c.version + 1, "updated_at": now}
-    return bool((await connection.execute(update(digests).where(_is(key)).values(values))).rowcount)
 
 
 def _is(key: DigestKey) -> ColumnElement[bool]:

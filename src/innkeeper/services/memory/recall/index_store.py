@@ -165,6 +165,5 @@ async def written(connection: AsyncConnection, shelf: Shelf, rows: Sequence[int]
         chunks.c.id.in_(rows),
         chunks.c.account == shelf.account,
         chunks.c.memory == shelf.memory,
-        chunks.c.text != "",
     )
-    return (await connection.execute(query)).all()
+    return [row for row in await connection.execute(query) if row.text]

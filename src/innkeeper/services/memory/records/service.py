@@ -194,6 +194,7 @@ class Records:
         else:
             again = {name: getattr(record, name) for name in _LEARNED}
             await entry.update(present, again, Action.UPDATE)
+            await entry.shorten(record.record_id)
         for one in retired:
             await entry.update(one, ended(one, record, entry.now), Action.RETIRE)
 

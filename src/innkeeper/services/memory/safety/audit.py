@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from innkeeper.engines.store.database import Database
 from innkeeper.services.memory.model import Memory
@@ -10,10 +11,11 @@ from innkeeper.services.memory.safety import history_store
 from innkeeper.services.memory.safety.chain import Chain
 from innkeeper.services.memory.safety.history_store import Head
 from innkeeper.services.memory.safety.ledger import Ledger
-from innkeeper.services.memory.safety.model import Change, state_of
+from innkeeper.services.memory.safety.model import Action, Change, state_of
 
 _PIECE = 500
 _FAULTS_MAX = 20
+_OUTSIDE = "the record was changed outside its history before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +28,16 @@ class Fault:
 @dataclass(slots=True)
 class Report:
     """`head` is the MAC of the last change: who keeps it elsewhere can tell later that no end was cut off.
+    `before_history` are records that were there before the memory had a history, which took them in at
+    `adopted_at`: what they were until then nobody knows. Of `shortened` changes the state was let go.
     `faults` are the first ones."""
 
     changes: int = 0
     erased: int = 0
+    shortened: int = 0
     records: int = 0
+    before_history: int = 0
+    adopted_at: datetime | None = None
     head: str = ""
     faults: list[Fault] = field(default_factory=list)
 
@@ -57,6 +64,7 @@ class Audit:
     async def _walk(self, memory: Memory, head: Head, chain: Chain, report: Report) -> dict[str, Change]:
         """The chain up to its head. The last change of each record."""
         latest: dict[str, Change] = {}
+        rootless: dict[str, int] = {}
         last = Head(memory.account, memory.id)
         while last.sequence < head.sequence:
             async with self._database.begin() as connection:
@@ -65,10 +73,13 @@ class Audit:
                 )
             for change in piece:
                 if change.sequence <= head.sequence:
-                    _check(change, last, chain, latest, report)
+                    _check(change, last, chain, report)
+                    _check_root(change, latest, rootless, report)
                     last = Head(memory.account, memory.id, change.sequence, change.mac)
             if not piece:
                 break
+        for id_, sequence in rootless.items():
+            report.fault(id_, sequence, _OUTSIDE)
         if (last.sequence, last.mac) != (head.sequence, head.mac):
             report.fault("", head.sequence, "the end of the history is missing")
         return latest
@@ -106,7 +117,7 @@ class Audit:
         return changed
 
 
-def _check(change: Change, last: Head, chain: Chain, latest: dict[str, Change], report: Report) -> None:
+def _check(change: Change, last: Head, chain: Chain, report: Report) -> None:
     report.changes += 1
     id_, sequence = change.record_id, change.sequence
     if sequence != last.sequence + 1:
@@ -117,9 +128,26 @@ def _check(change: Change, last: Head, chain: Chain, latest: dict[str, Change], 
         report.erased += 1
         if change.erased != chain.erasure(change.mac):
             report.fault(id_, sequence, "the state was erased by somebody else")
-    elif chain.digest(change.before) != change.was:
+    elif change.shortened is not None:
+        report.shortened += 1
+        if change.shortened != chain.shortening(change.mac):
+            report.fault(id_, sequence, "the state was let go by somebody else")
+    elif change.action is not Action.ADOPT and chain.digest(change.before) != change.was:
         report.fault(id_, sequence, "the state before was altered")
-    earlier = latest.get(id_)
-    if change.was != (earlier and earlier.became):
-        report.fault(id_, sequence, "the record was changed outside its history before")
+
+
+def _check_root(change: Change, latest: dict[str, Change], rootless: dict[str, int], report: Report) -> None:
+    """Whether it goes on from where the record's last change ended. One that begins in the middle is older
+    than the history, if that has taken it in."""
+    id_, earlier = change.record_id, latest.get(change.record_id)
+    if earlier is None and change.was is not None:
+        rootless[id_] = change.sequence
+    elif earlier is not None and change.was != earlier.became:
+        report.fault(id_, change.sequence, _OUTSIDE)
+    if change.action is Action.ADOPT:
+        rootless.pop(id_, None)
+        report.before_history += 1
+        report.adopted_at = report.adopted_at or change.at
+        if report.adopted_at != change.at:
+            report.fault(id_, change.sequence, "records were taken into the history for a second time")
     latest[id_] = change

@@ -37,5 +37,9 @@ class Chain:
         """What proves that the change with this MAC was erased here."""
         return self._mac("erased", mac)
 
+    def shortening(self, mac: str) -> str:
+        """What proves that we let go of the state before the change with this MAC."""
+        return self._mac("shortened", mac)
+
     def _mac(self, kind: str, text: str) -> str:
         return hmac.new(self._key, f"{kind}\0{text}".encode(), hashlib.sha256).hexdigest()

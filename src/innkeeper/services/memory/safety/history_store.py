@@ -15,6 +15,8 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
+    delete,
+    func,
     insert,
     or_,
     select,
@@ -46,6 +48,7 @@ history = Table(
     Column("became", _MAC),
     Column("mac", _MAC, nullable=False),
     Column("erased", _MAC),
+    Column("shortened", _MAC),
     PrimaryKeyConstraint("account", "memory", "sequence"),
     Index(None, "account", "memory", "record_id", "sequence"),
 )
@@ -58,6 +61,15 @@ heads = Table(
     Column("sequence", BigInteger, nullable=False),
     Column("mac", _MAC, nullable=False),
     Column("at", Moment, nullable=False),
+    PrimaryKeyConstraint("account", "memory"),
+)
+
+# Memories of a time before the history, whose records are yet to be taken into it. A migration notes them.
+unadopted = Table(
+    "memory_unadopted",
+    metadata,
+    Column("account", String(12), nullable=False),
+    Column("memory", String(64), nullable=False),
     PrimaryKeyConstraint("account", "memory"),
 )
 
@@ -183,6 +195,78 @@ async def blank(
     if proofs:
         told = [{"which": sequence, "proof": proof} for sequence, proof in proofs]
         await connection.execute(statement, told)
+
+
+async def states_beyond(
+    connection: AsyncConnection, account: str, memory: str, record_id: str, kept: int
+) -> list[tuple[int, str]]:
+    """Sequence and MAC of the updates of a record that have a state still, without the newest of them."""
+    query = select(history.c.sequence, history.c.mac).where(
+        _of_memory(account, memory),
+        history.c.record_id == record_id,
+        history.c.action == Action.UPDATE,
+        history.c.before.is_not(None),
+    )
+    rows = await connection.execute(query.order_by(history.c.sequence.desc()))
+    return [(row.sequence, row.mac) for row in rows.all()[kept:]]
+
+
+async def shorten(
+    connection: AsyncConnection, account: str, memory: str, proofs: Sequence[tuple[int, str]]
+) -> None:
+    """Let go of the state before changes; each with the proof that it was us."""
+    statement = (
+        update(history)
+        .where(_of_memory(account, memory), history.c.sequence == bindparam("which"))
+        .values(before=None, shortened=bindparam("proof"))
+    )
+    if proofs:
+        told = [{"which": sequence, "proof": proof} for sequence, proof in proofs]
+        await connection.execute(statement, told)
+
+
+async def list_unadopted(connection: AsyncConnection) -> list[tuple[str, str]]:
+    """Account and memory."""
+    return [(row.account, row.memory) for row in await connection.execute(select(unadopted))]
+
+
+async def take_unadopted(connection: AsyncConnection, account: str, memory: str) -> bool:
+    """False when another has taken it."""
+    which = unadopted.c.account == account, unadopted.c.memory == memory
+    return bool((await connection.execute(delete(unadopted).where(*which))).rowcount)
+
+
+async def known_of(connection: AsyncConnection, account: str, memory: str, ids: Sequence[str]) -> set[str]:
+    """Those of the records that have a history."""
+    query = select(history.c.record_id).distinct()
+    query = query.where(_of_memory(account, memory), history.c.record_id.in_(ids))
+    return set((await connection.execute(query)).scalars())
+
+
+async def first_moment(connection: AsyncConnection, account: str, memory: str) -> datetime | None:
+    """When the history of a memory begins."""
+    query = select(history.c.at).where(_of_memory(account, memory)).order_by(history.c.sequence)
+    found: datetime | None = (await connection.execute(query.limit(1))).scalar()
+    return found
+
+
+async def rootless(connection: AsyncConnection, account: str, memory: str) -> list[Change]:
+    """Of records whose first change was none of their making, the last one."""
+    own = select(
+        history.c.record_id,
+        func.min(history.c.sequence).label("first"),
+        func.max(history.c.sequence).label("last"),
+    ).where(_of_memory(account, memory))
+    spans = own.group_by(history.c.record_id).subquery()
+    begun = history.alias()
+    in_memory = and_(begun.c.account == account, begun.c.memory == memory)
+    query = (
+        select(history)
+        .join(spans, history.c.sequence == spans.c.last)
+        .join(begun, and_(in_memory, begun.c.sequence == spans.c.first))
+        .where(_of_memory(account, memory), begun.c.was.is_not(None))
+    )
+    return list(map(_change, (await connection.execute(query)).mappings()))
 
 
 def _of_memory(account: str, memory: str) -> ColumnElement[bool]:

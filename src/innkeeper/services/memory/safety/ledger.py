@@ -21,14 +21,19 @@ from innkeeper.services.memory.safety.model import Action, Change, state_of
 
 _TICK = timedelta(microseconds=1)
 _PIECE = 200
+_STATES = 20
+_UPGRADE = "upgrade"
 
 
 class Entry:
     """One transaction that changes records of one memory. `now` is later than every change before."""
 
-    def __init__(self, connection: AsyncConnection, head: Head, now: datetime, by: str, chain: Chain) -> None:
+    def __init__(
+        self, connection: AsyncConnection, head: Head, now: datetime, by: str, chain: Chain, states: int
+    ) -> None:
         self.connection = connection
         self.now = now
+        self._states = states
         self._head = head
         self._by = by
         self._chain = chain
@@ -76,6 +81,44 @@ class Entry:
         await history_store.blank(self.connection, account, memory, proofs)
         return len(proofs)
 
+    async def shorten(self, record_id: str) -> None:
+        """Let go of what a record that is written again and again said long ago. The changes stay."""
+        await self.write()
+        account, memory = self._head.account, self._head.memory
+        old = await history_store.states_beyond(self.connection, account, memory, record_id, self._states)
+        proofs = [(sequence, self._chain.shortening(mac)) for sequence, mac in old]
+        await history_store.shorten(self.connection, account, memory, proofs)
+
+    async def adopt(self) -> None:
+        """Take in the records that were there before the memory had a history, once. What says that it was
+        made later was written past the history, and is left for the audit to find."""
+        account, memory = self._head.account, self._head.memory
+        if not await history_store.take_unadopted(self.connection, account, memory):
+            return
+        begun = await history_store.first_moment(self.connection, account, memory)
+        for change in await history_store.rootless(self.connection, account, memory):
+            self._link(
+                replace(
+                    change,
+                    action=Action.ADOPT,
+                    at=self.now,
+                    by=self._by,
+                    before=None,
+                    was=change.became,
+                    shortened=None,
+                )
+            )
+        after: int | None = 0
+        while after is not None:
+            rows = await store.list_all(self.connection, account, memory, after, _PIECE)
+            ids = [record.record_id for _, record in rows]
+            known = await history_store.known_of(self.connection, account, memory, ids)
+            for _, record in rows:
+                if record.record_id not in known and (begun is None or record.created_at < begun):
+                    self._note(Action.ADOPT, None, record)
+            await self.write()
+            after = rows[-1][0] if len(rows) == _PIECE else None
+
     async def write(self) -> None:
         """What was noted up to here."""
         if self._changes:
@@ -90,7 +133,7 @@ class Entry:
         change = Change(
             account=self._head.account,
             memory=self._head.memory,
-            sequence=self._head.sequence + 1,
+            sequence=0,
             record_id=place.record_id,
             namespace=place.namespace,
             row=self._rows.get(place.record_id),
@@ -102,14 +145,22 @@ class Entry:
             became=self._chain.digest(became),
             mac="",
         )
-        change = replace(change, mac=self._chain.link(change, self._head.mac))
+        self._link(change)
+
+    def _link(self, change: Change) -> None:
+        """As the next of the chain."""
+        change = replace(change, sequence=self._head.sequence + 1)
+        mac = self._chain.link(change, self._head.mac)
+        change = replace(change, mac=mac, erased=change.erased and self._chain.erasure(mac))
         self._changes.append(change)
         self._head = replace(self._head, sequence=change.sequence, mac=change.mac, at=change.at)
 
 
 class Ledger:
-    def __init__(self, database: Database, vault: Vault, clock: Clock) -> None:
+    def __init__(self, database: Database, vault: Vault, clock: Clock, states: int = _STATES) -> None:
+        """`states` are kept of a record that is written anew again and again."""
         self._database = database
+        self._states = states
         self._vault = vault
         self._clock = clock
 
@@ -119,9 +170,17 @@ class Ledger:
         async with self._database.begin() as connection:
             head = await history_store.lock_head(connection, account, memory)
             now = max(self._clock.now(), head.at + _TICK)
-            entry = Entry(connection, head, now, by, self.chain(account, memory))
+            entry = Entry(connection, head, now, by, self.chain(account, memory), self._states)
             yield entry
             await entry.write()
+
+    async def adopt(self) -> None:
+        """What the migration noted."""
+        async with self._database.begin() as connection:
+            noted = await history_store.list_unadopted(connection)
+        for account, memory in noted:
+            async with self.entry(account, memory, _UPGRADE) as entry:
+                await entry.adopt()
 
     def chain(self, account: str, memory: str) -> Chain:
         return Chain(self._vault.derive(f"memory-history/{account}/{memory}"))

@@ -20,6 +20,7 @@ class Action(StrEnum):
     RELEASE = "RELEASE"  # from quarantine
     REJECT = "REJECT"  # deleted from quarantine
     RESTORE = "RESTORE"  # by a rollback
+    ADOPT = "ADOPT"  # it was there before there was a history
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,8 @@ class Change:
     """One change of one record. `sequence` counts those of a memory from 1 on, and `at` grows with it, once a
     transaction. `before` is the record's state as text (None: there was none), `was` and
     `became` are the digests of its states before and after, `mac` that of the whole chain up to here. Of an
-    erased change `before` and `namespace` are gone, and `erased` is the proof that we did it. `row` is the
-    record's place in lists."""
+    erased change `before` and `namespace` are gone, of a shortened one `before` alone; `erased` and
+    `shortened` are the proofs that we did it. `row` is the record's place in lists."""
 
     account: str
     memory: str
@@ -44,6 +45,7 @@ class Change:
     became: str | None
     mac: str
     erased: str | None = None
+    shortened: str | None = None
 
 
 def state_of(record: Record) -> str:

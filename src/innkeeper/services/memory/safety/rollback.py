@@ -19,7 +19,7 @@ _PIECE = 500
 @dataclass(frozen=True, slots=True)
 class Undone:
     """Ids of records: those that are there again, those that are as they were, those that are gone again; and
-    those whose state then was erased, which stay as they are."""
+    those whose state then was erased or let go, which stay as they are."""
 
     restored: list[str]
     changed: list[str]
@@ -57,7 +57,8 @@ async def _first_changes(connection: AsyncConnection, memory: Memory, moment: da
         piece: Sequence[Change] = await history_store.changes_since(
             connection, memory.account, memory.id, moment, before, _PIECE
         )
-        first |= {change.record_id: change for change in piece}
+        # What was taken into the history was there before, as it was then.
+        first |= {change.record_id: change for change in piece if change.action is not Action.ADOPT}
         if len(piece) < _PIECE:
             return first
         before = piece[-1].sequence
@@ -69,6 +70,10 @@ async def _undo(
     id_ = change.record_id
     if change.erased is not None:
         undone.unknown.append(id_)
+        return
+    if change.shortened is not None:
+        if scope is None or scope.contains(now.namespace if now else change.namespace):
+            undone.unknown.append(id_)
         return
     then = None if change.before is None else record_of(change.before)
     places = [one.namespace for one in (then, now) if one is not None]

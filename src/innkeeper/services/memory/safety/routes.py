@@ -13,6 +13,7 @@ from innkeeper.kernel.page import PageRequest
 from innkeeper.services.memory.members import check_known, members_of, optional_text, text
 from innkeeper.services.memory.model import Memory, invalid
 from innkeeper.services.memory.records.model import Record
+from innkeeper.services.memory.safety.audit import Report
 from innkeeper.services.memory.safety.held import Held
 from innkeeper.services.memory.safety.model import Change
 from innkeeper.services.memory.safety.policy import shown
@@ -56,12 +57,7 @@ def safety_routes(memories: Memories, safety: Safety, review: Review) -> list[Ro
         return JSONResponse({"changes": list(map(_change, found.items)), "nextToken": found.next_token})
 
     async def check(request: Request) -> Response:
-        report = asdict(await safety.check(await _active(request)))
-        faults = [
-            {"memoryRecordId": one["record_id"], "sequence": one["sequence"], "what": one["what"]}
-            for one in report.pop("faults")
-        ]
-        return JSONResponse({"intact": not faults, **report, "faults": faults})
+        return JSONResponse(_report(await safety.check(await _active(request))))
 
     async def roll_back(request: Request) -> Response:
         """A body with `to`, an ISO 8601 time with its zone, and perhaps `namespacePath` and `dryRun`."""
@@ -132,6 +128,23 @@ def _held(held: Held) -> Document:
     }
 
 
+def _report(report: Report) -> Document:
+    faults = [
+        {"memoryRecordId": one.record_id, "sequence": one.sequence, "what": one.what} for one in report.faults
+    ]
+    return {
+        "intact": not faults,
+        "changes": report.changes,
+        "erased": report.erased,
+        "shortened": report.shortened,
+        "records": report.records,
+        "beforeHistory": report.before_history,
+        "adoptedAt": report.adopted_at and report.adopted_at.isoformat(),
+        "head": report.head,
+        "faults": faults,
+    }
+
+
 def _change(change: Change) -> Document:
     return {
         "sequence": change.sequence,
@@ -141,5 +154,6 @@ def _change(change: Change) -> Document:
         "action": change.action,
         "before": change.before and json.loads(change.before),
         "erased": change.erased is not None,
+        "shortened": change.shortened is not None,
         "mac": change.mac,
     }

@@ -49,7 +49,11 @@ class Stream:
         events = [
             _event(one, record, full)
             for one in found
-            if (record := records.get(one.record_id)) is None or record.status is not RecordStatus.QUARANTINED
+            if one.action is not Action.ADOPT
+            and (
+                (record := records.get(one.record_id)) is None
+                or record.status is not RecordStatus.QUARANTINED
+            )
         ]
         return found[-1].sequence, events
 
