@@ -5,9 +5,11 @@ import binascii
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from datetime import datetime
+from typing import Any, Generic, TypeVar
 
 from innkeeper.kernel.errors import FieldError, InvalidRequest
+from innkeeper.kernel.text import storable
 
 Item = TypeVar("Item")
 
@@ -22,24 +24,55 @@ class Page(Generic[Item]):
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """`after` holds the sort key of the last item already seen; empty for the first page."""
+    """`token` came with the page before; None for the first page."""
 
     size: int = DEFAULT_SIZE
-    after: tuple[str, ...] = ()
+    token: str | None = None
 
     @classmethod
     def of(cls, max_results: int | None, next_token: str | None) -> "PageRequest":
-        return cls(max_results or DEFAULT_SIZE, _decode(next_token) if next_token else ())
+        return cls(max_results or DEFAULT_SIZE, next_token or None)
+
+
+class Cursor:
+    """The way through one list. Its tokens are of use to it alone.
+
+    `name` is no other list's; `parts` are the types of the key that the list is in the order of: str, int (0
+    or more) or datetime (aware).
+    """
+
+    def __init__(self, name: str, *parts: type[str] | type[int] | type[datetime]) -> None:
+        self._name = name
+        self._parts = parts
+
+    def after(self, page: PageRequest) -> Any:
+        """The key of the last item already seen, as a tuple; None for the first page. Raises InvalidRequest
+        for what is no token of this list."""
+        if page.token is None:
+            return None
+        try:
+            name, *key = _decoded(page.token)
+            if name != self._name:
+                raise ValueError(name)
+            return tuple(_READ[kind](part) for kind, part in zip(self._parts, key, strict=True))
+        except (ValueError, OverflowError, RecursionError) as error:
+            message = "nextToken is not one that this operation gave out"
+            raise InvalidRequest(message, (FieldError("nextToken", message),)) from error
 
     def page(
-        self, rows: Sequence[Item], key: Callable[[Item], tuple[str, ...]], room: int | None = None
+        self,
+        asked: PageRequest,
+        rows: Sequence[Item],
+        key: Callable[[Item], tuple[str | int | datetime, ...]],
+        room: int | None = None,
     ) -> Page[Item]:
         """Cut `rows`, of which the query fetched `size + 1`, into a page with its token; of no more than
         `room` items, where fewer fit."""
-        most = self.size if room is None else min(self.size, room)
+        most = asked.size if room is None else min(asked.size, room)
         if len(rows) <= most:
             return Page(rows)
-        return Page(rows[:most], _encode(key(rows[most - 1])))
+        parts = (one.isoformat() if isinstance(one, datetime) else str(one) for one in key(rows[most - 1]))
+        return Page(rows[:most], _encoded([self._name, *parts]))
 
 
 def fitting(sizes: Iterable[int], most: int) -> int:
@@ -54,20 +87,40 @@ def fitting(sizes: Iterable[int], most: int) -> int:
     return count
 
 
-def _encode(key: tuple[str, ...]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(key).encode()).decode().rstrip("=")
+def _encoded(words: Sequence[str]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(words).encode()).decode().rstrip("=")
 
 
-def _decode(token: str) -> tuple[str, ...]:
+def _decoded(token: str) -> list[str]:
+    """Raises ValueError, RecursionError."""
     try:
-        key = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-    except (binascii.Error, ValueError) as error:
-        raise _invalid_token() from error
-    if not isinstance(key, list) or not all(isinstance(part, str) for part in key):
-        raise _invalid_token()
-    return tuple(key)
+        words = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+    except binascii.Error as error:
+        raise ValueError(token) from error
+    if not isinstance(words, list) or not all(isinstance(one, str) for one in words):
+        raise ValueError(token)
+    return words
 
 
-def _invalid_token() -> InvalidRequest:
-    message = "nextToken is not one that this operation gave out"
-    return InvalidRequest(message, (FieldError("nextToken", message),))
+def _text(part: str) -> str:
+    """What a database can be asked for."""
+    if not storable(part):
+        raise ValueError(part)
+    return part
+
+
+def _number(part: str) -> int:
+    number = int(part)
+    if not 0 <= number < 1 << 63:
+        raise ValueError(part)
+    return number
+
+
+def _moment(part: str) -> datetime:
+    moment = datetime.fromisoformat(part)
+    if moment.tzinfo is None:
+        raise ValueError(part)
+    return moment
+
+
+_READ: dict[type, Callable[[str], Any]] = {str: _text, int: _number, datetime: _moment}

@@ -138,8 +138,11 @@ async def test_a_deletion_that_a_crash_cut_off_is_finished(desk: Desk, database:
 async def test_a_token_of_another_list_is_refused(desk: Desk) -> None:
     made = await desk.memories.create(ANN, {"name": "one", "eventExpiryDuration": 3})
     session = {"memoryId": made.id, "actorId": "ann", "sessionId": "a", "namespacePath": "/"}
-    for after in (("a", "b", "c"), ("x", "y"), ("2026-01-01", "\0")):
-        foreign = PageRequest(after=after)
+    for number in range(2):
+        await desk.memories.create(ANN, {"name": f"another{number}", "eventExpiryDuration": 3})
+    of_memories = (await desk.memories.list(ANN, PageRequest(1))).next_token
+    for token in (of_memories, "x", "W10", "W" * 200_001):
+        foreign = PageRequest(token=token)
         for call in (
             desk.events.list(ANN, session, foreign),
             desk.events.sessions(ANN, session, foreign),

@@ -9,11 +9,14 @@ from urllib.parse import quote
 
 from innkeeper.kernel.call import Call, Document
 from innkeeper.kernel.ids import Arn
-from innkeeper.kernel.page import Page, PageRequest
+from innkeeper.kernel.page import Cursor, Page, PageRequest
 from innkeeper.services.account.errors import InvalidInput
 from innkeeper.services.account.model import ManagedPolicy, Role, policy_arn
 from innkeeper.services.account.roles import no_policy
 from innkeeper.services.account.service import Accounts
+
+_INLINE = Cursor("policies of a role", str)
+_ATTACHED = Cursor("policies attached to a role", str)
 
 
 class IamOperations:
@@ -74,7 +77,7 @@ class IamOperations:
     async def list_role_policies(self, call: Call, params: Document) -> Document:
         await self._allow_role(call, "ListRolePolicies", params)
         names = list(await self._roles.inline(call.caller.account, params["RoleName"]))
-        page = _cut(names, params)
+        page = _cut(_INLINE, names, params)
         return _page("PolicyNames", page, list(page.items))
 
     async def delete_role_policy(self, call: Call, params: Document) -> Document:
@@ -94,7 +97,8 @@ class IamOperations:
 
     async def list_attached_role_policies(self, call: Call, params: Document) -> Document:
         await self._allow_role(call, "ListAttachedRolePolicies", params)
-        page = _cut(await self._roles.attached(call.caller.account, params["RoleName"]), params)
+        arns = await self._roles.attached(call.caller.account, params["RoleName"])
+        page = _cut(_ATTACHED, arns, params)
         items = [{"PolicyName": arn.rpartition("/")[2], "PolicyArn": arn} for arn in page.items]
         return _page("AttachedPolicies", page, items)
 
@@ -162,11 +166,11 @@ def _page_request(params: Document) -> PageRequest:
     return PageRequest.of(params.get("MaxItems"), params.get("Marker"))
 
 
-def _cut(names: Sequence[str], params: Document) -> Page[str]:
+def _cut(cursor: Cursor, names: Sequence[str], params: Document) -> Page[str]:
     """A page of a list that is at hand as a whole."""
     page = _page_request(params)
-    after = page.after[0] if page.after else ""
-    return page.page([name for name in names if name > after], lambda name: (name,))
+    (after,) = cursor.after(page) or ("",)
+    return cursor.page(page, [name for name in names if name > after], lambda name: (name,))
 
 
 def _page(member: str, page: Page[Any], items: list[Any]) -> Document:

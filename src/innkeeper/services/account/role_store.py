@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.engines.store.database import Moment, metadata, upsert
-from innkeeper.kernel.page import PageRequest
+from innkeeper.kernel.page import Cursor, PageRequest
 from innkeeper.services.account.model import ManagedPolicy, Role
 
 roles = Table(
@@ -73,6 +73,8 @@ role_attachments = Table(
     PrimaryKeyConstraint("account", "role", "policy_arn"),
 )
 
+ROLES = Cursor("roles", str)
+
 
 async def add_role(connection: AsyncConnection, role: Role) -> None:
     """Raises IntegrityError when the account has one of that name."""
@@ -99,7 +101,7 @@ async def list_roles(
     connection: AsyncConnection, account: str, path_prefix: str, page: PageRequest
 ) -> list[Role]:
     """One more than the page holds, by name."""
-    after = page.after[0] if page.after else ""
+    (after,) = ROLES.after(page) or ("",)
     query = (
         select(roles)
         .where(

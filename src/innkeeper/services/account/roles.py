@@ -61,7 +61,7 @@ class Roles:
     async def list_page(self, account: str, path_prefix: str, page: PageRequest) -> Page[Role]:
         async with self._database.begin() as connection:
             rows = await role_store.list_roles(connection, account, path_prefix, page)
-        return page.page(rows, lambda role: (role.name,))
+        return role_store.ROLES.page(page, rows, lambda role: (role.name,))
 
     async def delete(self, account: str, name: str) -> None:
         """Ends the role's sessions too. Raises DeleteConflict while it has policies."""

@@ -95,9 +95,9 @@ class CodeInterpreters:
             return Page([self.system(caller)])
         async with self._database.begin() as connection:
             found = await store.list_interpreters(connection, caller.account, page)
-        if kind is None and not page.after:
+        if kind is None and page.token is None:
             found = [self.system(caller), *found][: page.size + 1]
-        return page.page(found, key=_place)
+        return store.INTERPRETERS.page(page, found, key=_place)
 
     async def delete(self, caller: Caller, interpreter_id: str) -> CodeInterpreter:
         """Ends its sessions as well. Raises NotFound, or AccessDenied for the system's."""

@@ -27,7 +27,7 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.engines.store.database import Moment, metadata
-from innkeeper.kernel.page import PageRequest
+from innkeeper.kernel.page import Cursor, PageRequest
 from innkeeper.services.code_interpreter.model import CodeInterpreter, SessionRecord, SessionStatus
 
 interpreters = Table(
@@ -62,6 +62,9 @@ sessions = Table(
     Index(None, "host", "status"),
 )
 
+INTERPRETERS = Cursor("code interpreters", str)
+SESSIONS = Cursor("sessions of a code interpreter", datetime, str)
+
 
 async def insert_interpreter(connection: AsyncConnection, interpreter: CodeInterpreter) -> None:
     await connection.execute(insert(interpreters).values(asdict(interpreter)))
@@ -79,8 +82,8 @@ async def list_interpreters(
     connection: AsyncConnection, account: str, page: PageRequest
 ) -> Sequence[CodeInterpreter]:
     query = select(interpreters).where(interpreters.c.account == account).order_by(interpreters.c.id)
-    if page.after:
-        query = query.where(interpreters.c.id > page.after[0])
+    if after := INTERPRETERS.after(page):
+        query = query.where(interpreters.c.id > after[0])
     rows = (await connection.execute(query.limit(page.size + 1))).mappings()
     return [CodeInterpreter(**row) for row in rows]
 
@@ -118,9 +121,8 @@ async def list_sessions(
     query = select(sessions).where(sessions.c.account == account, sessions.c.interpreter == interpreter_id)
     if status is not None:
         query = query.where(sessions.c.status == status)
-    if page.after:
-        moment, id_ = page.after
-        last = literal(datetime.fromisoformat(moment), Moment), literal(id_)
+    if after := SESSIONS.after(page):
+        last = literal(after[0], Moment), literal(after[1])
         query = query.where(tuple_(sessions.c.created_at, sessions.c.id) < tuple_(*last))
     query = query.order_by(sessions.c.created_at.desc(), sessions.c.id.desc()).limit(page.size + 1)
     return [_record(row) for row in (await connection.execute(query)).mappings()]

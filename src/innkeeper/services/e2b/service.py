@@ -3,14 +3,14 @@
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from innkeeper.engines.sandbox.sandbox import Network, Usage
 from innkeeper.kernel.call import Document
 from innkeeper.kernel.clock import Clock
 from innkeeper.kernel.errors import Conflict, InnkeeperError, InvalidRequest, NotFound
-from innkeeper.kernel.page import Page, PageRequest
+from innkeeper.kernel.page import Cursor, Page, PageRequest
 from innkeeper.services.e2b import model, network
 from innkeeper.services.e2b.guests import Guests
 from innkeeper.services.e2b.keys import Keys
@@ -24,6 +24,7 @@ _STATES = {
     "running": (SandboxState.RUNNING,),
     "paused": (SandboxState.PAUSED, SandboxState.HIBERNATED),
 }
+_SANDBOXES = Cursor("sandboxes of E2B", datetime, str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +85,11 @@ class E2b:
         found = await self._all(account, states, wanted.metadata or {})
         kept = [record for record in found if _is_wanted(record, wanted)]
         kept.sort(key=_place, reverse=not wanted.oldest_first)
-        if page.after:
+        if after := _SANDBOXES.after(page):
             kept = [
-                one
-                for one in kept
-                if _place(one) != page.after and (_place(one) > page.after) is wanted.oldest_first
+                one for one in kept if _place(one) != after and (_place(one) > after) is wanted.oldest_first
             ]
-        part = page.page(kept[: page.size + 1], key=_place)
+        part = _SANDBOXES.page(page, kept[: page.size + 1], key=_place)
         return Page([model.listed(record) for record in part.items], part.next_token)
 
     async def connect(self, account: str, sandbox_id: str, body: Mapping[str, Any]) -> Document:
@@ -227,8 +226,8 @@ def _is_wanted(record: SandboxRecord, wanted: Wanted) -> bool:
     return late_enough and wanted.template in ("", record.template)
 
 
-def _place(record: SandboxRecord) -> tuple[str, str]:
-    return record.started_at.astimezone(UTC).isoformat(), record.id
+def _place(record: SandboxRecord) -> tuple[datetime, str]:
+    return record.started_at, record.id
 
 
 def _measured(record: SandboxRecord, usage: Usage, now: datetime) -> Document:

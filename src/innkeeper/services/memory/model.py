@@ -1,18 +1,14 @@
 """Memories, and what is said of a request that breaks their rules."""
 
-import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from innkeeper.kernel.call import Document
 from innkeeper.kernel.errors import FieldError, InvalidRequest
-from innkeeper.kernel.page import PageRequest
+from innkeeper.kernel.text import storable
 
 RESOURCE_TYPE = "memory"
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class MemoryStatus(StrEnum):
@@ -64,36 +60,7 @@ def invalid(member: str, rule: str) -> InvalidRequest:
     return InvalidRequest(f"Value at '{member}' is not allowed: {rule}", (FieldError(member, rule),))
 
 
-def storable(text: str) -> bool:
-    """Whether it is Unicode text, and can be in a database's."""
-    return _UNSTORABLE.search(text) is None
-
-
 def check_text(member: str, text: str) -> None:
     """Raises InvalidRequest for what is not storable."""
     if not storable(text):
         raise invalid(member, "it has a character that is none: NUL, or half of a surrogate pair")
-
-
-def text_part(part: str) -> str:
-    if _UNSTORABLE.search(part):
-        raise ValueError(part)
-    return part
-
-
-def row_part(part: str) -> int:
-    number = int(part)
-    if not 0 <= number < 1 << 63:
-        raise ValueError(part)
-    return number
-
-
-def place_after(page: PageRequest, *parts: Callable[[str], Any]) -> Any:
-    """What the page's token says, each part read by its reader; None for the first page. Raises
-    InvalidRequest for a token of another operation."""
-    if not page.after:
-        return None
-    try:
-        return tuple(read(part) for read, part in zip(parts, page.after, strict=True))
-    except (ValueError, OverflowError):
-        raise invalid("nextToken", "it is not one that this operation gave out") from None

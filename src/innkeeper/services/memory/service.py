@@ -12,7 +12,7 @@ from innkeeper.kernel.caller import Caller
 from innkeeper.kernel.clock import Clock
 from innkeeper.kernel.errors import Conflict, NotFound, QuotaExceeded
 from innkeeper.kernel.ids import Arn, agentcore_arn, random_suffix, resource_id
-from innkeeper.kernel.page import Page, PageRequest
+from innkeeper.kernel.page import Cursor, Page, PageRequest
 from innkeeper.services.account.service import Accounts
 from innkeeper.services.memory import store, strategies
 from innkeeper.services.memory.erasure import Erasure
@@ -24,8 +24,6 @@ from innkeeper.services.memory.model import (
     MemoryStatus,
     check_text,
     invalid,
-    place_after,
-    text_part,
 )
 from innkeeper.services.memory.variables import check_keys
 from innkeeper.services.resource_policy.service import ResourcePolicies
@@ -40,6 +38,7 @@ _KEPT = (
     "streamDeliveryResources",
 )
 _INDEXED_KEYS_MAX = 10
+_MEMORIES = Cursor("memories", str)
 
 
 class Memories:
@@ -117,10 +116,10 @@ class Memories:
         return memory
 
     async def list(self, caller: Caller, page: PageRequest) -> Page[Memory]:
-        after = place_after(page, text_part)
+        after = _MEMORIES.after(page)
         async with self._database.begin() as connection:
             found = await store.list_memories(connection, caller.account, after and after[0], page.size + 1)
-        return page.page(found, key=lambda one: (one.id,))
+        return _MEMORIES.page(page, found, key=lambda one: (one.id,))
 
     async def update(self, caller: Caller, parameters: Document) -> Memory:
         """Raises NotFound, InvalidRequest; Conflict when it was changed at the same time."""

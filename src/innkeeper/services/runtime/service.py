@@ -119,14 +119,14 @@ class Runtimes:
     async def list(self, account: str, page: PageRequest) -> Page[AgentRuntime]:
         async with self._database.begin() as connection:
             found = await store.list_runtimes(connection, account, page)
-        return page.page(found, key=lambda runtime: (runtime.id,))
+        return store.RUNTIMES.page(page, found, key=lambda runtime: (runtime.id,))
 
     async def list_versions(self, account: str, runtime_id: str, page: PageRequest) -> Page[RuntimeVersion]:
         """Newest first."""
         await self.get(account, runtime_id)
         async with self._database.begin() as connection:
             found = await store.list_versions(connection, account, runtime_id, page)
-        return page.page(found, key=lambda version: (str(version.number),))
+        return store.VERSIONS.page(page, found, key=lambda version: (version.number,))
 
     async def delete(self, account: str, runtime_id: str) -> AgentRuntime:
         """Begin to delete the runtime with its versions, endpoints, sessions and their storage."""

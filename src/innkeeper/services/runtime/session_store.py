@@ -27,7 +27,7 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.engines.store.database import Moment, metadata
-from innkeeper.kernel.page import PageRequest
+from innkeeper.kernel.page import Cursor, PageRequest
 from innkeeper.services.runtime.model import SessionImage, SessionKey, SessionRecord, SessionStatus
 
 sessions = Table(
@@ -67,6 +67,8 @@ images = Table(
 
 _OVER = (SessionStatus.TERMINATED, SessionStatus.HIBERNATED)
 
+SESSIONS = Cursor("sessions of an agent runtime", datetime, str)
+
 
 async def insert_session(connection: AsyncConnection, record: SessionRecord) -> None:
     values = asdict(record)
@@ -100,9 +102,8 @@ async def list_sessions(
         .order_by(sessions.c.started_at.desc(), sessions.c.id.desc())
         .limit(page.size + 1)
     )
-    if page.after:
-        started, id_ = page.after
-        last = literal(datetime.fromisoformat(started), Moment()), literal(id_)
+    if after := SESSIONS.after(page):
+        last = literal(after[0], Moment()), literal(after[1])
         query = query.where(tuple_(sessions.c.started_at, sessions.c.id) < tuple_(*last))
     return [_session(row) for row in (await connection.execute(query)).mappings()]
 

@@ -23,7 +23,7 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.engines.store.database import Moment, metadata
-from innkeeper.kernel.page import PageRequest
+from innkeeper.kernel.page import Cursor, PageRequest
 from innkeeper.services.runtime.model import (
     AgentRuntime,
     Endpoint,
@@ -83,6 +83,11 @@ endpoints = Table(
 )
 
 
+RUNTIMES = Cursor("agent runtimes", str)
+VERSIONS = Cursor("versions of an agent runtime", int)
+ENDPOINTS = Cursor("endpoints of an agent runtime", str)
+
+
 async def insert_runtime(connection: AsyncConnection, runtime: AgentRuntime) -> None:
     await connection.execute(insert(runtimes).values(asdict(runtime)))
 
@@ -100,8 +105,8 @@ async def list_runtimes(
     connection: AsyncConnection, account: str, page: PageRequest
 ) -> Sequence[AgentRuntime]:
     query = select(runtimes).where(runtimes.c.account == account).order_by(runtimes.c.id).limit(page.size + 1)
-    if page.after:
-        query = query.where(runtimes.c.id > page.after[0])
+    if after := RUNTIMES.after(page):
+        query = query.where(runtimes.c.id > after[0])
     return [_runtime(row) for row in (await connection.execute(query)).mappings()]
 
 
@@ -148,8 +153,8 @@ async def list_versions(
         .order_by(versions.c.number.desc())
         .limit(page.size + 1)
     )
-    if page.after:
-        query = query.where(versions.c.number < int(page.after[0]))
+    if after := VERSIONS.after(page):
+        query = query.where(versions.c.number < after[0])
     return [_version(row) for row in (await connection.execute(query)).mappings()]
 
 
@@ -190,8 +195,8 @@ async def list_endpoints(
         .order_by(endpoints.c.name)
         .limit(page.size + 1)
     )
-    if page.after:
-        query = query.where(endpoints.c.name > page.after[0])
+    if after := ENDPOINTS.after(page):
+        query = query.where(endpoints.c.name > after[0])
     return [_endpoint(row) for row in (await connection.execute(query)).mappings()]
 
 

@@ -149,7 +149,7 @@ class Sandboxes:
         check_filter(metadata)
         async with self._database.begin() as connection:
             found = await store.list_sandboxes(connection, account, states or ALIVE, metadata, page)
-        return page.page(found, key=lambda record: (record.started_at.isoformat(), record.id))
+        return store.SANDBOXES.page(page, found, key=lambda record: (record.started_at, record.id))
 
     async def live(self, account: str, id_: str) -> Sandbox:
         """To run something in it. It is woken if need be, for as long as it was to live at first. Raises

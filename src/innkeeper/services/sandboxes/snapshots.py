@@ -78,7 +78,7 @@ class Snapshots:
         """Newest first."""
         async with self._database.begin() as connection:
             found = await store.list_snapshots(connection, account, page)
-        return page.page(found, key=lambda one: (one.created_at.isoformat(), one.id))
+        return store.SNAPSHOTS.page(page, found, key=lambda one: (one.created_at, one.id))
 
     async def delete(self, account: str, word: str) -> None:
         """What was made from it lives on. Raises NotFound."""

@@ -31,7 +31,7 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.engines.store.database import Moment, metadata
-from innkeeper.kernel.page import PageRequest
+from innkeeper.kernel.page import Cursor, PageRequest
 from innkeeper.services.sandboxes.model import (
     OnTimeout,
     SandboxLimits,
@@ -112,6 +112,10 @@ templates = Table(
 
 _LIVE = (SandboxState.RUNNING, SandboxState.PAUSED)
 
+SANDBOXES = Cursor("sandboxes", datetime, str)
+SNAPSHOTS = Cursor("snapshots", datetime, str)
+TEMPLATES = Cursor("templates", str)
+
 
 async def insert_sandboxes(connection: AsyncConnection, records: Sequence[SandboxRecord]) -> None:
     await connection.execute(insert(sandboxes), [asdict(record) for record in records])
@@ -142,8 +146,8 @@ async def list_sandboxes(
     query = select(sandboxes).where(sandboxes.c.account == account, sandboxes.c.state.in_(states))
     for key, value in wanted.items():
         query = query.where(sandboxes.c.metadata[key].as_string() == value)
-    if page.after:
-        query = query.where(tuple_(sandboxes.c.started_at, sandboxes.c.id) < _last(page))
+    if after := SANDBOXES.after(page):
+        query = query.where(tuple_(sandboxes.c.started_at, sandboxes.c.id) < _last(after))
     query = query.order_by(sandboxes.c.started_at.desc(), sandboxes.c.id.desc()).limit(page.size + 1)
     return [_sandbox(row) for row in (await connection.execute(query)).mappings()]
 
@@ -218,8 +222,8 @@ async def list_snapshots(
 ) -> Sequence[SnapshotRecord]:
     """Newest first."""
     query = select(snapshots).where(snapshots.c.account == account)
-    if page.after:
-        query = query.where(tuple_(snapshots.c.created_at, snapshots.c.id) < _last(page))
+    if after := SNAPSHOTS.after(page):
+        query = query.where(tuple_(snapshots.c.created_at, snapshots.c.id) < _last(after))
     query = query.order_by(snapshots.c.created_at.desc(), snapshots.c.id.desc()).limit(page.size + 1)
     return [_snapshot(row) for row in (await connection.execute(query)).mappings()]
 
@@ -248,8 +252,8 @@ async def list_templates(
     connection: AsyncConnection, account: str, page: PageRequest
 ) -> Sequence[TemplateRecord]:
     query = select(templates).where(templates.c.account == account).order_by(templates.c.name)
-    if page.after:
-        query = query.where(templates.c.name > page.after[0])
+    if after := TEMPLATES.after(page):
+        query = query.where(templates.c.name > after[0])
     rows = (await connection.execute(query.limit(page.size + 1))).mappings()
     return [_template(row) for row in rows]
 
@@ -282,9 +286,8 @@ async def fail_templates(connection: AsyncConnection, reason: str) -> None:
     )
 
 
-def _last(page: PageRequest) -> Any:
-    moment, id_ = page.after
-    return tuple_(literal(datetime.fromisoformat(moment), Moment), literal(id_))
+def _last(after: tuple[datetime, str]) -> Any:
+    return tuple_(literal(after[0], Moment), literal(after[1]))
 
 
 def _sandbox(row: RowMapping) -> SandboxRecord:

@@ -109,7 +109,7 @@ class Templates:
         """By name."""
         async with self._database.begin() as connection:
             found = await store.list_templates(connection, account, page)
-        return page.page(found, key=lambda one: (one.name,))
+        return store.TEMPLATES.page(page, found, key=lambda one: (one.name,))
 
     async def delete(self, account: str, name: str) -> None:
         """What was made from it lives on. Raises NotFound, and Conflict while it is built."""

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from innkeeper.services.memory.model import storable
+from innkeeper.kernel.text import storable
 
 TOOL = "TOOL"
 

@@ -7,8 +7,8 @@ person, and so of the role TOOL.
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from innkeeper.kernel.text import storable
 from innkeeper.services.memory.events.envelopes import TOOL
-from innkeeper.services.memory.model import storable
 
 _ROLES = {"user": "USER", "assistant": "ASSISTANT", "tool": TOOL}
 # As many as an event may have of others, and as long as they may be. What is beyond stays in the event alone.

@@ -12,7 +12,7 @@ from innkeeper.kernel.call import Document
 from innkeeper.kernel.caller import Caller
 from innkeeper.kernel.clock import Clock
 from innkeeper.kernel.errors import NotFound
-from innkeeper.kernel.page import Page, PageRequest, fitting
+from innkeeper.kernel.page import Cursor, Page, PageRequest, fitting
 from innkeeper.services.memory.digests.model import Ending
 from innkeeper.services.memory.events import store, writing_store
 from innkeeper.services.memory.events.branches import Lineage, lineage
@@ -26,13 +26,16 @@ from innkeeper.services.memory.events.model import (
     new_event_id,
     request_digest,
 )
-from innkeeper.services.memory.model import Limits, check_text, invalid, place_after, row_part, text_part
+from innkeeper.services.memory.model import Limits, check_text, invalid
 from innkeeper.services.memory.service import Memories, place
 from innkeeper.services.memory.variables import check_values
 
 _EMPTY_SESSION_KEPT = timedelta(days=1)
 _PIECE = 1000
 _SCAN = 200
+_EVENTS = Cursor("events", datetime, int)
+_SESSIONS = Cursor("sessions of an actor", datetime, str)
+_ACTORS = Cursor("actors", str)
 
 
 class Events:
@@ -81,7 +84,7 @@ class Events:
         filters = wanted.get("eventMetadata", [])
         check_filters(filters)
         line = await self._line(key, wanted["branch"]) if wanted.get("branch") else None
-        after = place_after(page, datetime.fromisoformat, row_part)
+        after = _EVENTS.after(page)
         found: list[tuple[store.Place, Event]] = []
         now, scan = self._clock.now(), _SCAN if filters else page.size + 1
         more = True
@@ -95,7 +98,7 @@ class Events:
         room = None
         if params.get("includePayloads") is not False:
             whole, room = await self._with_payloads(key, whole)
-        shown = page.page(found[: page.size + 1], lambda row: (row[0][0].isoformat(), str(row[0][1])), room)
+        shown = _EVENTS.page(page, found[: page.size + 1], lambda row: row[0], room)
         return Page([event for _, event in whole], shown.next_token)
 
     async def backwards(
@@ -143,21 +146,21 @@ class Events:
         memory = await self._memories.active(caller, params["memoryId"])
         only_full = params.get("filter", {}).get("eventFilter") == "HAS_EVENTS"
         now = self._clock.now() if only_full else None
-        after = place_after(page, datetime.fromisoformat, text_part)
+        after = _SESSIONS.after(page)
         async with self._database.begin() as connection:
             found = await store.list_sessions(
                 connection, memory.account, memory.id, params["actorId"], now, after, page.size + 1
             )
-        return page.page(found, key=lambda one: (one[1].isoformat(), one[0]))
+        return _SESSIONS.page(page, found, key=lambda one: (one[1], one[0]))
 
     async def actors(self, caller: Caller, memory_id: str, page: PageRequest) -> Page[str]:
         memory = await self._memories.active(caller, memory_id)
-        after = place_after(page, text_part)
+        after = _ACTORS.after(page)
         async with self._database.begin() as connection:
             found = await store.list_actors(
                 connection, memory.account, memory.id, after and after[0], page.size + 1
             )
-        return page.page(found, key=lambda one: (one,))
+        return _ACTORS.page(page, found, key=lambda one: (one,))
 
     async def prune(self) -> None:
         """Let go of what has expired, and of sessions that were left empty."""

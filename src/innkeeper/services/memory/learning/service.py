@@ -8,17 +8,18 @@ from innkeeper.kernel.call import Document
 from innkeeper.kernel.caller import Caller
 from innkeeper.kernel.clock import Clock
 from innkeeper.kernel.errors import NotFound
-from innkeeper.kernel.page import Page, PageRequest
+from innkeeper.kernel.page import Cursor, Page, PageRequest
 from innkeeper.services.memory.events.model import Turn
 from innkeeper.services.memory.learning import store
 from innkeeper.services.memory.learning.model import Job, JobState
-from innkeeper.services.memory.model import Memory, invalid, place_after, row_part
+from innkeeper.services.memory.model import Memory, invalid
 from innkeeper.services.memory.records.model import Record
 from innkeeper.services.memory.records.service import Records
 from innkeeper.services.memory.service import Memories
 
 _PIECE = 1000
 _EVENTS = 500
+_JOBS = Cursor("jobs that learn", int)
 _FILTERS = {"strategyId": "strategy", "sessionId": "session", "actorId": "actor", "status": "state"}
 
 
@@ -42,12 +43,12 @@ class Learning:
     async def jobs(self, memory: Memory, asked: Document, page: PageRequest) -> Page[Job]:
         """Those in any state, the newest first. `asked` may have strategyId, actorId, sessionId, status."""
         wanted = {_FILTERS[name]: value for name, value in asked.items()}
-        after = place_after(page, row_part)
+        after = _JOBS.after(page)
         async with self._database.begin() as connection:
             rows = await store.list_jobs(
                 connection, memory.account, memory.id, wanted, after and after[0], page.size + 1
             )
-        shown = page.page(rows, key=lambda row: (str(row[0]),))
+        shown = _JOBS.page(page, rows, key=lambda row: (row[0],))
         return Page([job for _, job in shown.items], shown.next_token)
 
     async def start(self, caller: Caller, params: Document) -> str:

@@ -12,8 +12,8 @@ from innkeeper.kernel.call import Document
 from innkeeper.kernel.caller import Caller
 from innkeeper.kernel.clock import Clock
 from innkeeper.kernel.errors import InnkeeperError, NotFound
-from innkeeper.kernel.page import Page, PageRequest
-from innkeeper.services.memory.model import Memory, check_text, invalid, place_after, row_part
+from innkeeper.kernel.page import Cursor, Page, PageRequest
+from innkeeper.services.memory.model import Memory, check_text, invalid
 from innkeeper.services.memory.namespaces import Scope, may_hold_records
 from innkeeper.services.memory.records import metadata, store
 from innkeeper.services.memory.records.model import (
@@ -37,6 +37,7 @@ from innkeeper.services.memory.service import Memories
 _PIECE = 200
 _SCAN = 500
 _EXPIRY = "expiry"
+_RECORDS = Cursor("memory records", int)
 # What changes of a record that is learned anew.
 _LEARNED = (
     "text",
@@ -144,8 +145,7 @@ class Records:
         scope = Scope.of(params)
         filters = params.get("metadataFilters", [])
         metadata.check_filters(filters)
-        after = place_after(page, row_part)
-        before = after[0] if after else None
+        (before,) = _RECORDS.after(page) or (None,)
         found: list[tuple[int, Record]] = []
         now, scan = self._clock.now(), _SCAN if filters else page.size + 1
         more, strategy = True, params.get("memoryStrategyId")
@@ -157,9 +157,9 @@ class Records:
             found += [one for one in rows if metadata.matches(shown_metadata(one[1].metadata), filters)]
             more = len(rows) == scan
             before = rows[-1][0] if rows else before
-        if not found and not page.after:
+        if not found and page.token is None:
             await self.check_scope(memory, scope)
-        shown = page.page(found[: page.size + 1], key=lambda one: (str(one[0]),))
+        shown = _RECORDS.page(page, found[: page.size + 1], key=lambda one: (one[0],))
         return Page([record for _, record in shown.items], shown.next_token)
 
     async def check_scope(self, memory: Memory, scope: Scope) -> None:

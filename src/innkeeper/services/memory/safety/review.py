@@ -7,8 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.caller import Caller
 from innkeeper.kernel.errors import Conflict, NotFound
-from innkeeper.kernel.page import Page, PageRequest
-from innkeeper.services.memory.model import Memory, check_text, place_after, row_part
+from innkeeper.kernel.page import Cursor, Page, PageRequest
+from innkeeper.services.memory.model import Memory, check_text
 from innkeeper.services.memory.records.model import Record, RecordStatus
 from innkeeper.services.memory.records.store import list_quarantined
 from innkeeper.services.memory.safety import held_store
@@ -22,6 +22,8 @@ is not there any more as it was."""
 
 _HELD = "held-"
 
+_WAITING = Cursor("quarantine", int, int)
+
 
 class Review:
     """Records stand where they are, and are marked; other texts are held apart until `put_back` has them."""
@@ -33,7 +35,7 @@ class Review:
 
     async def quarantine(self, memory: Memory, page: PageRequest) -> Page[Record | Held]:
         """What waits: records, then texts; of each the oldest first."""
-        after, after_held = place_after(page, row_part, row_part) or (0, 0)
+        after, after_held = _WAITING.after(page) or (0, 0)
         place, limit = (memory.account, memory.id), page.size + 1
         rows: list[tuple[int, int, Record | Held]]
         async with self._database.begin() as connection:
@@ -42,7 +44,7 @@ class Review:
             last = rows[-1][0] if rows else after
             texts = await held_store.list_held(connection, *place, after_held, limit - len(rows))
         rows += [(last, row, text) for row, text in texts]
-        shown = page.page(rows, key=lambda one: (str(one[0]), str(one[1])))
+        shown = _WAITING.page(page, rows, key=lambda one: (one[0], one[1]))
         return Page([one for _, _, one in shown.items], shown.next_token)
 
     async def release(self, caller: Caller, memory: Memory, id_: str) -> Record | Held:

@@ -6,8 +6,8 @@ from innkeeper.engines.store.database import Database
 from innkeeper.kernel.call import Document
 from innkeeper.kernel.caller import Caller
 from innkeeper.kernel.clock import Clock
-from innkeeper.kernel.page import Page, PageRequest
-from innkeeper.services.memory.model import Memory, invalid, place_after, row_part
+from innkeeper.kernel.page import Cursor, Page, PageRequest
+from innkeeper.services.memory.model import Memory, invalid
 from innkeeper.services.memory.namespaces import Scope
 from innkeeper.services.memory.safety import history_store, store
 from innkeeper.services.memory.safety.audit import Audit, Report
@@ -16,6 +16,8 @@ from innkeeper.services.memory.safety.model import Change
 from innkeeper.services.memory.safety.policy import Policy, policy_of, shown
 from innkeeper.services.memory.safety.rollback import Rollback, Undone
 from innkeeper.services.memory.safety.vetter import Vetter
+
+_CHANGES = Cursor("changes of records", int)
 
 
 class Safety:
@@ -39,14 +41,14 @@ class Safety:
 
     async def changes(self, memory: Memory, record_id: str | None, page: PageRequest) -> Page[Change]:
         """The history of all records, or of one, in its order."""
-        (after,) = place_after(page, row_part) or (0,)
+        (after,) = _CHANGES.after(page) or (0,)
         place = memory.account, memory.id
         async with self._database.begin() as connection:
             if record_id is None:
                 found = await history_store.changes_after(connection, *place, after, page.size + 1)
             else:
                 found = await history_store.changes_of(connection, *place, record_id, after, page.size + 1)
-        return page.page(found, key=lambda one: (str(one.sequence),))
+        return _CHANGES.page(page, found, key=lambda one: (one.sequence,))
 
     async def check(self, memory: Memory) -> Report:
         """Whether history and records are whole."""

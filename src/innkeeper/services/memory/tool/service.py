@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.clock import Clock
 from innkeeper.kernel.errors import NotFound
-from innkeeper.kernel.page import Page, PageRequest
+from innkeeper.kernel.page import Cursor, Page, PageRequest
 from innkeeper.services.memory.events.model import Turn
 from innkeeper.services.memory.extent import Extent
-from innkeeper.services.memory.model import Memory, MemoryStatus, place_after, row_part
+from innkeeper.services.memory.model import Memory, MemoryStatus
 from innkeeper.services.memory.namespaces import NOTES, Scope, filled
 from innkeeper.services.memory.recall.service import Hit, Recall
 from innkeeper.services.memory.records import store as record_store
@@ -21,6 +21,7 @@ from innkeeper.services.memory.store import find_memory
 from innkeeper.services.memory.tool.model import Holder
 
 _NAMESPACES_MOST = 20
+_RECORDS = Cursor("records of an actor", int)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class MemoryTool:
     async def list(self, holder: Holder, page: PageRequest) -> Page[Record]:
         """The newest first. Raises InvalidRequest for a token of another list."""
         memory = await self._memory(holder)
-        after = place_after(page, row_part)
+        after = _RECORDS.after(page)
         namespaces = await self._namespaces(memory, holder)
         async with self._database.begin() as connection:
             found = await record_store.records_in(
@@ -94,7 +95,7 @@ class MemoryTool:
                 page.size + 1,
                 self._clock.now(),
             )
-        shown = page.page(found, key=lambda one: (str(one[0]),))
+        shown = _RECORDS.page(page, found, key=lambda one: (one[0],))
         return Page([record for _, record in shown.items], shown.next_token)
 
     async def correct(self, holder: Holder, record_id: str, text: str) -> Record:

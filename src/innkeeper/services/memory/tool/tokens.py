@@ -13,12 +13,13 @@ import jwt
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.clock import Clock
 from innkeeper.kernel.errors import NotFound, QuotaExceeded
-from innkeeper.kernel.page import Page, PageRequest
-from innkeeper.services.memory.model import Memory, check_text, place_after, row_part
+from innkeeper.kernel.page import Cursor, Page, PageRequest
+from innkeeper.services.memory.model import Memory, check_text
 from innkeeper.services.memory.tool import store
 from innkeeper.services.memory.tool.model import Holder, ToolToken, new_token_id
 
 _ALGORITHM = "HS256"
+_TOKENS = Cursor("tokens of a memory", int)
 _TYPE = "memory+jwt"
 _AUDIENCE = "innkeeper-memory"
 _CHARACTERS_MOST = 4096
@@ -58,12 +59,12 @@ class ToolTokens:
     async def list(self, memory: Memory, actor: str | None, page: PageRequest) -> Page[ToolToken]:
         """Those that open the memory now, of an actor or of all; the oldest first. Raises InvalidRequest for
         a page of another list."""
-        (after,) = place_after(page, row_part) or (0,)
+        (after,) = _TOKENS.after(page) or (0,)
         async with self._database.begin() as connection:
             rows = await store.list_tokens(
                 connection, memory.account, memory.id, actor, after, page.size + 1, self._clock.now()
             )
-        shown = page.page(rows, key=lambda one: (str(one[0]),))
+        shown = _TOKENS.page(page, rows, key=lambda one: (one[0],))
         return Page([token for _, token in shown.items], shown.next_token)
 
     async def revoke(self, memory: Memory, id_: str) -> None:
