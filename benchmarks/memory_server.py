@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from tests.services.memory.remembering import Remembering
@@ -14,11 +15,13 @@ from benchmarks.inn import Inn
 from benchmarks.measure import Measure
 from benchmarks.processes import pss_mib
 from innkeeper.engines.store.database import Database
+from innkeeper.engines.vault.local import LocalVault
 from innkeeper.kernel.caller import Caller
 from innkeeper.kernel.clock import SystemClock
 from innkeeper.services.memory import store
 from innkeeper.services.memory.events.service import Events
 from innkeeper.services.memory.model import Limits, Memory, MemoryStatus
+from innkeeper.services.memory.sealing.keyring import make_key, with_keys
 
 _ALONE, _TOGETHER, _AT_ONCE = 500, 6000, 64
 _ROUNDS = 10
@@ -48,12 +51,14 @@ def measure(inn: Inn) -> list[Measure]:
 async def _events(inn: Inn) -> tuple[list[float], list[float]]:
     """In this process, without HTTP: what one took, in ms; how many a second, many at once."""
     with tempfile.TemporaryDirectory(prefix="innkeeper-bench-") as folder:
-        database = Database(f"sqlite+aiosqlite:///{folder}/innkeeper.db")
+        plain = Database(f"sqlite+aiosqlite:///{folder}/innkeeper.db")
+        database = with_keys(plain, LocalVault(Path(folder) / "master.key"))
         await database.migrate()
         now = datetime.now(UTC)
         memory = Memory(_ACCOUNT, _MEMORY, "bench", "arn", MemoryStatus.ACTIVE, 30, [], {}, 1, now, now)
         async with database.begin() as connection:
             await store.insert_memory(connection, memory)
+            await make_key(connection, _ACCOUNT, _MEMORY)
         nobody: Any = None  # who reads events is asked for the memory; who writes them is not
         events = Events(database, nobody, _LIMITS, SystemClock())
         caller, numbers = Caller(_ACCOUNT, "bench", "bench"), iter(range(10**9))

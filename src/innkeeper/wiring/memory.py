@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from innkeeper.engines.extraction.extractor import Extractor
 from innkeeper.engines.jobs.jobs import Jobs
+from innkeeper.engines.store.database import Database
 from innkeeper.kernel.call import Call, Document
 from innkeeper.kernel.caller import Caller, CallerKind
 from innkeeper.services.memory import jobs as memory_jobs
@@ -52,6 +53,8 @@ from innkeeper.services.memory.safety.review import Review
 from innkeeper.services.memory.safety.routes import safety_routes
 from innkeeper.services.memory.safety.service import Safety
 from innkeeper.services.memory.safety.vetter import Vetter
+from innkeeper.services.memory.sealing.conversion import Conversion
+from innkeeper.services.memory.sealing.keyring import with_keys
 from innkeeper.services.memory.service import Memories
 from innkeeper.services.memory.stream.routes import stream_routes
 from innkeeper.services.memory.stream.service import Stream
@@ -61,14 +64,16 @@ from innkeeper.services.memory.tool.service import MemoryTool
 from innkeeper.services.memory.tool.tokens import ToolTokens
 from innkeeper.services.model_gateway.service import ModelGateway
 from innkeeper.settings import Settings
-from innkeeper.wiring.engines import Engines, extractor
+from innkeeper.wiring.engines import extractor
 from innkeeper.wiring.office import Office
 
 
 class Memory:
     def __init__(self, office: Office, settings: Settings, models: ModelGateway) -> None:
         engines = office.engines
-        database, clock = engines.database, engines.clock
+        database = with_keys(engines.database, engines.vault)
+        clock = self.clock = engines.clock
+        self._conversion = Conversion(database)
         limits = Limits(
             memories=settings.memory_max_count,
             strategies=settings.memory_max_strategies,
@@ -107,7 +112,7 @@ class Memory:
         self._document_max_bytes = settings.memory_document_max_bytes
         self.documents = Documents(database, self.vetter, self.recall, _document_limits(settings), clock)
         learner = extractor(settings, _asking(models), models.answers)
-        self.digests = _digests(self, engines, learner, settings)
+        self.digests = _digests(self, database, learner, settings)
         self.contexts = _contexts(self, settings)
         self._review = Review(
             database,
@@ -129,7 +134,7 @@ class Memory:
         self.door = ToolDoor(self._mcp, self._tokens)
         plan = _plan(settings, models.answers)
         delivery = Delivery(office.buckets, settings.memory_topics, clock)
-        self._worker = _worker(self, engines, learner, delivery, plan, settings)
+        self._worker = _worker(self, database, learner, delivery, plan, settings)
 
     def operations(self) -> tuple[object, ...]:
         return (
@@ -159,6 +164,7 @@ class Memory:
         return 2 * most + 2**16, [document_upload(self.memories, self.documents, most)]
 
     async def open(self) -> None:
+        await self._conversion.run()
         await self.ledger.adopt()
         await self.index.open()
         self._worker.open()
@@ -193,13 +199,13 @@ def _document_limits(settings: Settings) -> DocumentLimits:
     )
 
 
-def _digests(memory: Memory, engines: Engines, learner: Extractor, settings: Settings) -> Digests:
+def _digests(memory: Memory, database: Database, learner: Extractor, settings: Settings) -> Digests:
     pace = DigestPace(
         events=settings.memory_compaction_events,
         wait_seconds=settings.memory_compaction_wait_seconds,
         pause_seconds=settings.memory_compaction_pause_seconds,
     )
-    return Digests(engines.database, memory.vetter, memory.events, learner, pace, engines.clock)
+    return Digests(database, memory.vetter, memory.events, learner, pace, memory.clock)
 
 
 def _contexts(memory: Memory, settings: Settings) -> Contexts:
@@ -220,7 +226,7 @@ def _plan(settings: Settings, answers: Callable[[str], bool]) -> Plan:
 
 
 def _worker(
-    memory: Memory, engines: Engines, learner: Extractor, delivery: Delivery, plan: Plan, settings: Settings
+    memory: Memory, database: Database, learner: Extractor, delivery: Delivery, plan: Plan, settings: Settings
 ) -> Worker:
     pace = Pace(
         plan=plan,
@@ -231,7 +237,7 @@ def _worker(
         lease_seconds=settings.memory_learning_lease_seconds,
     )
     teacher = Teacher(
-        engines.database,
+        database,
         memory.ledger,
         memory.records,
         memory.recall,
@@ -239,6 +245,6 @@ def _worker(
         learner,
         delivery,
         plan,
-        engines.clock,
+        memory.clock,
     )
-    return Worker(engines.database, teacher, pace, engines.clock)
+    return Worker(database, teacher, pace, memory.clock)

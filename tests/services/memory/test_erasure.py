@@ -1,6 +1,9 @@
-"""What users miss: an actor and a session are exported and erased, wholly, also from the database's files."""
+"""What users miss: an actor and a session are exported and erased, wholly, also from the database's files, in
+which nothing lies as it was said."""
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -9,6 +12,8 @@ import psycopg
 import pytest
 from botocore.exceptions import ClientError
 
+from innkeeper.engines.store.database import metadata
+from innkeeper.services.memory.sealing.columns import Sealed
 from tests.running import RunningServer
 from tests.services.memory.remembering import NOON, Remembering
 
@@ -48,17 +53,41 @@ def fill(remembering: Remembering, secret: str) -> str:
     return memory
 
 
-def on_disk(server: RunningServer, text: str) -> bool:
-    """In the tables or the index, whose words are in lower case and apart; on PostgreSQL each by itself."""
-    files = [*server.data_dir.glob("innkeeper.db*"), *server.data_dir.glob("search/*")]
+def sealed(server: RunningServer, memory: str) -> set[bytes]:
+    """All that a memory holds, as it lies in the database."""
+    found = set()
+    for table in metadata.tables.values():
+        for column in table.c:
+            if isinstance(column.type, Sealed):
+                query = f"SELECT {column.name} FROM {table.name} WHERE memory = '{memory}'"  # noqa: S608
+                found |= {bytes(value) for [value] in _rows(server, query) if value is not None}
+    return found
+
+
+def _rows(server: RunningServer, query: str) -> list[Any]:
+    if url := server.settings.get("database_url"):
+        with psycopg.connect(url.replace("+psycopg", "")) as connection:
+            return connection.execute(query).fetchall()
+    with closing(sqlite3.connect(server.data_dir / "innkeeper.db")) as connection:
+        return connection.execute(query).fetchall()
+
+
+def on_disk(server: RunningServer, *values: bytes) -> bool:
+    """Whether one of them is anywhere in the data folder or in the files of PostgreSQL's database."""
+    files = [path for path in server.data_dir.rglob("*") if path.is_file()]
     if url := server.settings.get("database_url"):
         with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
             connection.execute("CHECKPOINT")
-            [number] = connection.execute(
-                "SELECT oid FROM pg_database WHERE datname = current_database()"
-            ).fetchone() or [0]
+        [[number]] = _rows(server, "SELECT oid FROM pg_database WHERE datname = current_database()")
         folder = Path(url.partition("?host=")[2]) / "data" / "base" / str(number)
-        files = [path for path in folder.iterdir() if path.is_file()]
+        files += [path for path in folder.iterdir() if path.is_file()]
+    return any(value in content for content in map(Path.read_bytes, files) for value in values)
+
+
+def in_log(server: RunningServer, text: str) -> bool:
+    """PostgreSQL's write-ahead log, which forgets late."""
+    host = server.settings.get("database_url", "").partition("?host=")[2]
+    files = Path(host).glob("data/pg_wal/0*") if host else ()
     return any(text.encode() in path.read_bytes() for path in files)
 
 
@@ -76,7 +105,10 @@ def test_a_person_is_erased_wholly(server: RunningServer, remembering: Rememberi
         *["chunk"] * 1,
         *["held"] * 1,
     ]
-    assert on_disk(server, "pq7secret ann first") and on_disk(server, "pq7secret ann gone")
+    whole = sealed(server, memory)
+    assert on_disk(server, *whole)
+    # Nothing that was said lies anywhere as it was said, not even while the memory lives.
+    assert not on_disk(server, b"pq7secret ann", b"pq7secret bob") and not in_log(server, "pq7secret ann")
 
     def erase(**members: str) -> list[int]:
         gone = server.native("POST", f"/-/v1/memories/{name}/erase", {"actor": "ann", **members})
@@ -92,17 +124,20 @@ def test_a_person_is_erased_wholly(server: RunningServer, remembering: Rememberi
         "bob"
     ]
     assert all("bob" in text for text in remembering.noted(memory, namespacePath="/"))
-    assert not on_disk(server, "pq7secret ann")
-    assert on_disk(server, "pq7secret bob")
+    left = sealed(server, memory)
+    assert left < whole
+    assert on_disk(server, *left) and not on_disk(server, *(whole - left))
     assert name in {one["name"] for one in server.native("GET", "/-/v1/memories")["memories"]}
 
 
 def test_a_deleted_memory_leaves_nothing(server: RunningServer, remembering: Remembering) -> None:
     memory = fill(remembering, "zk4secret")
+    whole = sealed(server, memory)
     remembering.control.delete_memory(memoryId=memory)
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         remembering.heard(memory)
-    assert not on_disk(server, "zk4secret")
+    assert whole and not on_disk(server, *whole)
+    assert _rows(server, f"SELECT * FROM memory_keys WHERE memory = '{memory}'") == []  # noqa: S608
 
 
 def test_a_mistake_erases_nothing(server: RunningServer, remembering: Remembering) -> None:

@@ -24,6 +24,7 @@ from innkeeper.services.memory.recall.vectors import Vectors
 from innkeeper.services.memory.records.service import Records
 from innkeeper.services.memory.safety.ledger import Ledger
 from innkeeper.services.memory.safety.vetter import Vetter
+from innkeeper.services.memory.sealing.keyring import with_keys
 from innkeeper.services.memory.service import Memories
 from innkeeper.services.resource_policy.service import ResourcePolicies
 from innkeeper.services.tags.service import Tags
@@ -46,6 +47,7 @@ class Desk:
             learn_after_seconds=0.3,
         )
         vault = LocalVault(folder / "master.key")
+        database = self.database = with_keys(database, vault)
         accounts = Accounts(database, vault, self.clock)
         ledger = Ledger(database, vault, self.clock)
         tags, policies = Tags(database, {}), ResourcePolicies(database, {}, self.clock)

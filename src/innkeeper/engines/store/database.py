@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from copy import copy
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -58,6 +59,13 @@ class Database:
         if self._engine.dialect.name == "sqlite":
             event.listen(self._engine.sync_engine, "connect", _tune_sqlite)
         self._threads = _engine_for_threads(url)
+
+    def carrying(self, **options: object) -> "Database":
+        """The same database, whose connections have these among their execution options."""
+        other = copy(self)
+        other._engine = self._engine.execution_options(**options)
+        other._threads = self._threads.execution_options(**options)
+        return other
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:

@@ -3,8 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 
-from sqlalchemy import ColumnElement, Table, Text, cast, func, literal, select
-from sqlalchemy.engine import RowMapping
+from sqlalchemy import ColumnElement, Table, func, literal, select
 
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.call import Document
@@ -20,6 +19,7 @@ from innkeeper.services.memory.model import Memory
 from innkeeper.services.memory.records.store import records, to_record
 from innkeeper.services.memory.safety.held_store import held
 from innkeeper.services.memory.safety.history_store import history
+from innkeeper.services.memory.sealing.rows import Row, read
 
 _PIECE = 200
 _COUNTED = {"sessions": sessions, "events": events, "turns": turns, "blocks": blocks, "documents": documents}
@@ -29,7 +29,7 @@ _ORDER: Mapping[Table, str] = {history: "sequence", jobs: "number"}
 
 _LARGE: Mapping[Table, str] = {events: "payload", jobs: "found", documents: "sections"}
 
-Show = Callable[[RowMapping], Document]
+Show = Callable[[Row], Document]
 
 
 class Contents:
@@ -89,7 +89,7 @@ class Contents:
                 count = fitting((row.size for row in found), self._piece_bytes)
                 until = found[count - 1][0] if found else last
                 query = select(table).where(which, number > last, number <= until).order_by(number)
-                rows = (await connection.execute(query)).mappings().all()
+                rows = await read(connection, table, query)
             for row in rows:
                 yield show(row)
             last, more = until, count < len(found) or len(found) == _PIECE
@@ -98,10 +98,10 @@ class Contents:
 def _size(table: Table) -> ColumnElement[int]:
     """About how many bytes a row has, where it may have very many."""
     column = table.c.get(_LARGE.get(table, ""))
-    return literal(0) if column is None else func.coalesce(func.length(cast(column, Text)), 0)
+    return literal(0) if column is None else func.coalesce(func.length(column), 0)
 
 
-def _event(row: RowMapping) -> Document:
+def _event(row: Row) -> Document:
     event = to_event(row)
     return {
         "actorId": event.key.actor,
@@ -116,7 +116,7 @@ def _event(row: RowMapping) -> Document:
     }
 
 
-def _record(row: RowMapping) -> Document:
+def _record(row: Row) -> Document:
     record = to_record(row)
     return {
         "memoryRecordId": record.record_id,
@@ -134,7 +134,7 @@ def _record(row: RowMapping) -> Document:
     }
 
 
-def _change(row: RowMapping) -> Document:
+def _change(row: Row) -> Document:
     before = row["before"] and json.loads(row["before"])
     return {
         "sequence": row["sequence"],
@@ -148,7 +148,7 @@ def _change(row: RowMapping) -> Document:
     }
 
 
-def _digest(row: RowMapping) -> Document:
+def _digest(row: Row) -> Document:
     digest = to_digest(row)
     return {
         "actorId": digest.key.actor,
@@ -161,7 +161,7 @@ def _digest(row: RowMapping) -> Document:
     }
 
 
-def _block(row: RowMapping) -> Document:
+def _block(row: Row) -> Document:
     block = to_block(row)
     return {
         "actorId": block.key.actor,
@@ -176,7 +176,7 @@ def _block(row: RowMapping) -> Document:
     }
 
 
-def _version(row: RowMapping) -> Document:
+def _version(row: Row) -> Document:
     return {
         "actorId": row["actor"],
         "sessionId": row["session"] or None,
@@ -187,13 +187,13 @@ def _version(row: RowMapping) -> Document:
     }
 
 
-def _job(row: RowMapping) -> Document:
+def _job(row: Row) -> Document:
     """With what was found already, and is not among the records yet."""
     job = to_job(row)
     return {**shown(job), "found": [one.text for one in (job.found or ())[job.applied :]]}
 
 
-def _document(row: RowMapping) -> Document:
+def _document(row: Row) -> Document:
     document = to_document(row)
     return {
         "actorId": document.actor,
@@ -205,11 +205,11 @@ def _document(row: RowMapping) -> Document:
     }
 
 
-def _chunk(row: RowMapping) -> Document:
+def _chunk(row: Row) -> Document:
     return {"documentId": row["document"], "number": row["number"], "text": row["text"]}
 
 
-def _held(row: RowMapping) -> Document:
+def _held(row: Row) -> Document:
     return {
         "actorId": row["actor"],
         "sessionId": row["session"] or None,

@@ -18,6 +18,7 @@ from innkeeper.services.memory.safety.held_store import held
 from innkeeper.services.memory.safety.history_store import heads, history, unadopted
 from innkeeper.services.memory.safety.ledger import Ledger
 from innkeeper.services.memory.safety.store import policies
+from innkeeper.services.memory.sealing.keyring import destroy_key
 from innkeeper.services.memory.tool.store import tool_tokens
 
 _PIECE = 2000
@@ -67,12 +68,14 @@ class Erasure:
         return receipt
 
     async def empty(self, memory: Memory) -> None:
-        """All that is in a memory."""
+        """All that is in a memory, and the key without which nothing of it opens wherever else it lies."""
         await self._clear(Extent(memory))
         for table in (history, heads, unadopted, policies):
             of_memory = and_(table.c.account == memory.account, table.c.memory == memory.id)
             await self._delete(table, of_memory)
         await self._index.drop(memory.account, memory.id)
+        async with self._database.begin() as connection:
+            await destroy_key(connection, memory.account, memory.id)
         await self._scrub()
 
     async def _scrub(self) -> None:

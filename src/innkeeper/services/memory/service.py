@@ -25,6 +25,7 @@ from innkeeper.services.memory.model import (
     check_text,
     invalid,
 )
+from innkeeper.services.memory.sealing.keyring import make_key
 from innkeeper.services.memory.variables import check_keys
 from innkeeper.services.resource_policy.service import ResourcePolicies
 from innkeeper.services.tags.service import Tags
@@ -173,6 +174,7 @@ class Memories:
                 if await store.count_memories(connection, account) >= self._limits.memories:
                     raise QuotaExceeded(f"An account may have at most {self._limits.memories} memories")
                 await store.insert_memory(connection, memory)
+                await make_key(connection, memory.account, memory.id)
         return made
 
     async def _finish(self, memory: Memory) -> None:

@@ -106,16 +106,16 @@ class Scripted:
         raise AssertionError("a digest is not held against records")
 
 
-def digests_of(database: Database, desk: Desk, extractor: Scripted) -> Digests:
-    vetter = Vetter(database, RuleVetting(), desk.clock)
-    return Digests(database, vetter, desk.events, extractor, Pace(2, 10.0, 60.0), desk.clock)
+def digests_of(desk: Desk, extractor: Scripted) -> Digests:
+    vetter = Vetter(desk.database, RuleVetting(), desk.clock)
+    return Digests(desk.database, vetter, desk.events, extractor, Pace(2, 10.0, 60.0), desk.clock)
 
 
 async def test_a_digest_goes_on_piece_by_piece_and_survives_failures(
     database: Database, tmp_path: Any
 ) -> None:
     desk, extractor = Desk(database, tmp_path), Scripted()
-    digests = digests_of(database, desk, extractor)
+    digests = digests_of(desk, extractor)
     made = await desk.memories.create(ANN, {"name": "long", "eventExpiryDuration": 3})
     key = SessionKey(made.account, made.id, "ann", "s")
     for _ in range(5):
@@ -152,9 +152,9 @@ async def test_a_digest_goes_on_piece_by_piece_and_survives_failures(
 async def test_a_line_that_would_steer_the_agent_waits_for_review(database: Database, tmp_path: Any) -> None:
     desk, extractor = Desk(database, tmp_path), Scripted()
     extractor.between = "\n"
-    digests = digests_of(database, desk, extractor)
-    ledger = Ledger(database, LocalVault(tmp_path / "key"), desk.clock)
-    review = Review(database, ledger, {HeldKind.DIGEST: digests.put_back})
+    digests = digests_of(desk, extractor)
+    ledger = Ledger(desk.database, LocalVault(tmp_path / "key"), desk.clock)
+    review = Review(desk.database, ledger, {HeldKind.DIGEST: digests.put_back})
     made = await desk.memories.create(ANN, {"name": "long", "eventExpiryDuration": 3})
     key = SessionKey(made.account, made.id, "ann", "s")
 

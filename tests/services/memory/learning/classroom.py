@@ -44,6 +44,7 @@ from innkeeper.services.memory.records.model import Record
 from innkeeper.services.memory.records.service import Records
 from innkeeper.services.memory.safety.ledger import Ledger
 from innkeeper.services.memory.safety.vetter import Vetter
+from innkeeper.services.memory.sealing.keyring import with_keys
 from innkeeper.services.memory.service import Memories
 from innkeeper.services.resource_policy.service import ResourcePolicies
 from innkeeper.services.tags.service import Tags
@@ -99,6 +100,8 @@ class Scripted:
 
 class Classroom:
     def __init__(self, database: Database, folder: Path) -> None:
+        vault = LocalVault(folder / "master.key")
+        database = with_keys(database, vault)
         self.database, self.clock, self._folder = database, SystemClock(), folder
         search, embedder = SqliteSearch(folder / "search"), MiniLm(folder)
         limits = Limits(
@@ -110,7 +113,6 @@ class Classroom:
             write_seconds=60,
             learn_after_seconds=0.01,
         )
-        vault = LocalVault(folder / "master.key")
         accounts = Accounts(database, vault, self.clock)
         self.ledger = Ledger(database, vault, self.clock)
         tags, policies = Tags(database, {}), ResourcePolicies(database, {}, self.clock)

@@ -22,12 +22,14 @@ from innkeeper.engines.embedders.openai_embedder import OpenAiEmbedder
 from innkeeper.engines.search.search import Scope
 from innkeeper.engines.search.sqlite.driver import SqliteSearch
 from innkeeper.engines.store.database import Database
+from innkeeper.engines.vault.local import LocalVault
 from innkeeper.services.memory.model import Memory, MemoryStatus
 from innkeeper.services.memory.recall.index import Index
 from innkeeper.services.memory.recall.index_store import Kind, Shelf, changes
 from innkeeper.services.memory.recall.vectors import Vectors
 from innkeeper.services.memory.records.model import Record, new_record_id
 from innkeeper.services.memory.records.store import delete_records, insert_records
+from innkeeper.services.memory.sealing.keyring import make_key, with_keys
 from innkeeper.services.memory.store import memories
 from tests.engines.embedders.embedding_server import EmbeddingServer, embedding_server
 
@@ -92,8 +94,10 @@ class Desk:
 @pytest.fixture
 async def desk(database: Database, tmp_path: Path) -> AsyncIterator[Desk]:
     memory = Memory(ACCOUNT, "m", "m", "arn:m", MemoryStatus.ACTIVE, 30, [], {}, 1, NOW, NOW)
+    database = with_keys(database, LocalVault(tmp_path / "master.key"))
     async with database.begin() as connection:
         await connection.execute(insert(memories).values(asdict(memory)))
+        await make_key(connection, ACCOUNT, "m")
     async with embedding_server() as server:
         yield Desk(database, tmp_path, server)
 

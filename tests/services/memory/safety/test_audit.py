@@ -11,7 +11,6 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlalchemy import Connection, delete, insert, select, update
 
-from innkeeper.engines.store.database import Database
 from innkeeper.engines.vault.local import LocalVault
 from innkeeper.services.memory.model import Memory
 from innkeeper.services.memory.records.model import Record, Trust, new_record_id
@@ -20,6 +19,7 @@ from innkeeper.services.memory.safety.history_store import heads, history, unado
 from innkeeper.services.memory.safety.ledger import Ledger
 from innkeeper.services.memory.safety.model import Action
 from innkeeper.services.memory.safety.service import Safety
+from innkeeper.services.memory.sealing.rows import read
 from tests.services.memory.learning.classroom import ANN, FACTS, NOON, Classroom
 
 MIGRATION = import_module("innkeeper.migrations.versions.0021_records_from_before_the_history")
@@ -41,8 +41,8 @@ class Auditor:
 
     async def texts(self) -> dict[str, str]:
         async with self.database.begin() as connection:
-            rows = await connection.execute(select(records.c.record_id, records.c.text))
-        return {row.record_id: row.text for row in rows}
+            rows = await read(connection, records, select(records))
+        return {row["record_id"]: row["text"] for row in rows}
 
     async def run(self, *statements: Any) -> None:
         async with self.database.begin() as connection:
@@ -86,7 +86,8 @@ async def test_a_summary_written_again_and_again_keeps_a_few_states(auditor: Aud
     report = await auditor.safety.check(auditor.memory)
     assert (report.faults, report.changes, report.shortened, report.erased) == ([], 8, 4, 0)
     async with auditor.database.begin() as connection:
-        states = [row.before or "" for row in await connection.execute(select(history.c.before))]
+        rows = await read(connection, history, select(history).order_by(history.c.sequence))
+    states = [row["before"] or "" for row in rows]
     assert [f"summary {number}" in "".join(states) for number in range(8)] == [False] * 4 + [True] * 3 + [
         False
     ]
@@ -140,16 +141,16 @@ async def test_what_is_older_than_the_history_is_told_from_tampering(auditor: Au
     assert await auditor.faults() == set()
 
 
-async def test_nobody_gets_in_as_older_than_the_history(auditor: Auditor, database: Database) -> None:
+async def test_nobody_gets_in_as_older_than_the_history(auditor: Auditor) -> None:
     old = auditor.record("old")
-    async with database.begin() as connection:
+    async with auditor.database.begin() as connection:
         await insert_records(connection, [old])
         await connection.run_sync(note_what_is_older)
     await auditor.ledger.adopt()
     async with auditor.entry() as entry:
         await entry.create([auditor.record("later")])
     assert await auditor.faults() == set()
-    async with database.begin() as connection:
+    async with auditor.database.begin() as connection:
         kept = [dict(row) for row in (await connection.execute(select(history))).mappings()]
 
     adopted = history.c.action == Action.ADOPT
@@ -167,12 +168,12 @@ async def test_nobody_gets_in_as_older_than_the_history(auditor: Auditor, databa
     assert await auditor.faults() == set()
 
     again = insert(unadopted).values(account=auditor.memory.account, memory=auditor.memory.id)
-    async with database.begin() as connection:
+    async with auditor.database.begin() as connection:
         await insert_records(connection, [auditor.record("planted", created_at=last["at"])])
     await auditor.run(again)
     await auditor.ledger.adopt()
     assert await auditor.faults() == {"the record is not what its history says"}
-    async with database.begin() as connection:
+    async with auditor.database.begin() as connection:
         await insert_records(connection, [auditor.record("planted and backdated")])
     await auditor.run(again)
     await auditor.ledger.adopt()

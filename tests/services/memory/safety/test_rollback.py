@@ -16,6 +16,7 @@ from innkeeper.services.memory.records.store import list_all, records
 from innkeeper.services.memory.safety.history_store import heads, history
 from innkeeper.services.memory.safety.review import Review
 from innkeeper.services.memory.safety.service import Safety
+from innkeeper.services.memory.sealing.rows import read
 from tests.services.memory.learning.classroom import ANN, FACTS, Classroom
 
 NAMESPACES = ("/facts/ann/", "/facts/bob/", "/other/")
@@ -132,18 +133,20 @@ async def test_who_tampers_is_found_out(classroom: Classroom, database: Database
     head = (await safety.check(memory)).head
     async with database.begin() as connection:
         rows = [dict(row) for row in (await connection.execute(select(history))).mappings()]
-        row = next(one for one in rows if one["before"])
+        row, other = [one for one in rows if one["before"]][:2]
         kept = (await connection.execute(select(records).limit(1))).mappings().one()
     here = history.c.sequence == row["sequence"]
     last = rows[-1]["sequence"]
     end = update(heads).values(sequence=last - 1)
     tampering: dict[str, Any] = {
-        "the state before was altered": update(history).where(here).values(before="{}"),
+        "the state before was altered": update(history).where(here).values(before=other["before"]),
         "the change was altered": update(history).where(here).values(by="nobody"),
         "erased by somebody else": update(history).where(here).values(before=None, erased="0" * 64),
         "changes before this one are missing": delete(history).where(here),
         "the end of the history is missing": end,
-        "not what its history says": update(records).where(records.c.id == kept["id"]).values(text="poison"),
+        "not what its history says": update(records)
+        .where(records.c.id == kept["id"])
+        .values(text=kept["metadata"]),
         "the record is missing": delete(records).where(records.c.id == kept["id"]),
     }
     for what, statement in tampering.items():
@@ -160,16 +163,16 @@ async def test_who_tampers_is_found_out(classroom: Classroom, database: Database
     assert (report.faults, report.head) == ([], head)
 
 
-async def test_what_is_erased_does_not_come_back(classroom: Classroom, database: Database) -> None:
+async def test_what_is_erased_does_not_come_back(classroom: Classroom) -> None:
     writer = await written(classroom, 11)
     safety, memory = writer.safety, writer.memory
     await classroom.index.open()
     erased = await classroom.erasure.erase(Extent(memory, "ann"))
     await classroom.index.close()
     assert erased.changes > 0
-    async with database.begin() as connection:
-        left = (await connection.execute(select(history.c.namespace, history.c.before))).all()
-    assert not any("/facts/ann/" in (row.before or "") + row.namespace for row in left)
+    async with classroom.database.begin() as connection:
+        left = await read(connection, history, select(history))
+    assert not any("/facts/ann/" in (row["before"] or "") + row["namespace"] for row in left)
     report = await safety.check(memory)
     assert (report.faults, report.erased) == ([], erased.changes)
     moment, _ = writer.moments[OPERATIONS // 2]

@@ -10,7 +10,6 @@ from sqlalchemy import (
     Integer,
     String,
     Table,
-    Text,
     UniqueConstraint,
     and_,
     delete,
@@ -19,11 +18,12 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.engines.store.database import Moment, metadata, upsert
 from innkeeper.services.memory.blocks.model import Block, BlockKey, BlockVersion
+from innkeeper.services.memory.sealing.columns import SealedText, bound_by
+from innkeeper.services.memory.sealing.rows import Row, read, seal, seal_values
 
 _PLACE = ("account", "memory", "actor", "session", "name")
 
@@ -36,13 +36,14 @@ blocks = Table(
     Column("actor", String(255), nullable=False),
     Column("session", String(100), nullable=False),
     Column("name", String(64), nullable=False),
-    Column("text", Text, nullable=False),
-    Column("description", Text, nullable=False),
+    Column("text", SealedText, nullable=False),
+    Column("description", SealedText, nullable=False),
     Column("most", Integer, nullable=False),
     Column("version", Integer, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
     UniqueConstraint(*_PLACE),
+    info=bound_by("actor", "session", "name"),
 )
 
 versions = Table(
@@ -55,15 +56,16 @@ versions = Table(
     Column("session", String(100), nullable=False),
     Column("name", String(64), nullable=False),
     Column("version", Integer, nullable=False),
-    Column("text", Text, nullable=False),
+    Column("text", SealedText, nullable=False),
     Column("written_at", Moment, nullable=False),
     UniqueConstraint(*_PLACE, "version"),
+    info=bound_by("actor", "session", "name", "version"),
 )
 
 
 async def find_block(connection: AsyncConnection, key: BlockKey) -> Block | None:
-    row = (await connection.execute(select(blocks).where(_is(blocks, key)))).mappings().first()
-    return to_block(row) if row else None
+    found = await read(connection, blocks, select(blocks).where(_is(blocks, key)))
+    return to_block(found[0]) if found else None
 
 
 async def list_blocks(
@@ -72,7 +74,7 @@ async def list_blocks(
     """Those of all sessions before those of one; by name."""
     of_actor = blocks.c.account == account, blocks.c.memory == memory, blocks.c.actor == actor
     query = select(blocks).where(*of_actor, blocks.c.session.in_(sessions))
-    rows = (await connection.execute(query.order_by(blocks.c.session, blocks.c.name))).mappings()
+    rows = await read(connection, blocks, query.order_by(blocks.c.session, blocks.c.name))
     return list(map(to_block, rows))
 
 
@@ -86,7 +88,8 @@ async def count_blocks(connection: AsyncConnection, key: BlockKey) -> int:
 
 async def insert_block(connection: AsyncConnection, block: Block) -> bool:
     """False when there is one already."""
-    values = _values(block.key) | _content(block) | {"created_at": block.created_at}
+    row = _values(block.key) | _content(block) | {"created_at": block.created_at}
+    [values] = await seal(connection, blocks, [row])
     statement = upsert(connection, blocks).values(values).on_conflict_do_nothing().returning(blocks.c.id)
     return (await connection.execute(statement)).first() is not None
 
@@ -94,7 +97,8 @@ async def insert_block(connection: AsyncConnection, block: Block) -> bool:
 async def replace_block(connection: AsyncConnection, block: Block) -> bool:
     """False when it is not the version before this one any more."""
     before = and_(_is(blocks, block.key), blocks.c.version == block.version - 1)
-    return bool((await connection.execute(update(blocks).where(before).values(_content(block)))).rowcount)
+    values = await seal_values(connection, blocks, _values(block.key), _content(block))
+    return bool((await connection.execute(update(blocks).where(before).values(values))).rowcount)
 
 
 async def delete_block(connection: AsyncConnection, key: BlockKey, version: int) -> bool:
@@ -109,7 +113,9 @@ async def delete_block(connection: AsyncConnection, key: BlockKey, version: int)
 async def keep_version(connection: AsyncConnection, block: Block, kept: int) -> None:
     """Note what the block says; let go of what it said more than `kept` versions before."""
     values = {"version": block.version, "text": block.text, "written_at": block.updated_at}
-    await connection.execute(insert(versions).values(_values(block.key) | values))
+    await connection.execute(
+        insert(versions), await seal(connection, versions, [_values(block.key) | values])
+    )
     old = versions.c.version <= block.version - kept
     await connection.execute(delete(versions).where(_is(versions, block.key), old))
 
@@ -117,8 +123,8 @@ async def keep_version(connection: AsyncConnection, block: Block, kept: int) -> 
 async def list_versions(connection: AsyncConnection, key: BlockKey) -> list[BlockVersion]:
     """The newest first."""
     query = select(versions).where(_is(versions, key)).order_by(versions.c.version.desc())
-    rows = await connection.execute(query)
-    return [BlockVersion(row.version, row.text, row.written_at) for row in rows]
+    rows = await read(connection, versions, query)
+    return [BlockVersion(row["version"], row["text"], row["written_at"]) for row in rows]
 
 
 def _is(table: Table, key: BlockKey) -> ColumnElement[bool]:
@@ -134,7 +140,7 @@ def _content(block: Block) -> dict[str, Any]:
     return {name: getattr(block, name) for name in names}
 
 
-def to_block(row: RowMapping) -> Block:
+def to_block(row: Row) -> Block:
     return Block(
         key=BlockKey(*(row[name] for name in _PLACE)),
         text=row["text"],

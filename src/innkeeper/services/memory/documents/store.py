@@ -2,17 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
 from sqlalchemy import (
-    JSON,
     BigInteger,
     Column,
     ColumnElement,
     Integer,
     String,
     Table,
-    Text,
     UniqueConstraint,
     and_,
     delete,
@@ -21,12 +18,13 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.engines.store.database import Moment, metadata
 from innkeeper.services.memory.documents import model
 from innkeeper.services.memory.documents.model import Chunk, Section
+from innkeeper.services.memory.sealing.columns import SealedJson, SealedText, bound_by
+from innkeeper.services.memory.sealing.rows import Row, read, seal, seal_values
 
 _RowId = BigInteger().with_variant(Integer, "sqlite")
 
@@ -39,13 +37,14 @@ documents = Table(
     Column("actor", String(255), nullable=False),
     Column("session", String(100), nullable=False),
     Column("document", String(40), nullable=False),
-    Column("title", Text, nullable=False),
-    Column("summary", Text, nullable=False),
-    Column("sections", JSON, nullable=False),
+    Column("title", SealedText, nullable=False),
+    Column("summary", SealedText, nullable=False),
+    Column("sections", SealedJson, nullable=False),
     Column("chunks", Integer, nullable=False),
     Column("tokens", Integer, nullable=False),
     Column("created_at", Moment, nullable=False),
     UniqueConstraint("account", "memory", "actor", "document"),
+    info=bound_by("actor", "document"),
 )
 
 chunks = Table(
@@ -58,10 +57,11 @@ chunks = Table(
     Column("session", String(100), nullable=False),
     Column("document", String(40), nullable=False),
     Column("number", Integer, nullable=False),
-    Column("heading", Text, nullable=False),
-    Column("text", Text, nullable=False),
+    Column("heading", SealedText, nullable=False),
+    Column("text", SealedText, nullable=False),
     UniqueConstraint("account", "memory", "actor", "document", "number"),
     sqlite_autoincrement=True,
+    info=bound_by("actor", "document", "number"),
 )
 
 # A session has a chunk in view: `session` is that session, whatever the document's is.
@@ -82,6 +82,11 @@ Owner = tuple[str, str, str]
 """Account, memory and actor."""
 
 
+def _of(owner: Owner) -> dict[str, str]:
+    account, memory, actor = owner
+    return {"account": account, "memory": memory, "actor": actor}
+
+
 def of_owner(table: Table, owner: Owner) -> ColumnElement[bool]:
     account, memory, actor = owner
     return and_(table.c.account == account, table.c.memory == memory, table.c.actor == actor)
@@ -91,16 +96,17 @@ async def insert_document(connection: AsyncConnection, made: model.Text, pieces:
     values = {"account": made.account, "memory": made.memory, "actor": made.actor, "session": made.session}
     about = {name: getattr(made, name) for name in ("title", "summary", "chunks", "tokens", "created_at")}
     sections = [asdict(one) for one in made.sections]
-    await connection.execute(insert(documents).values(**values, document=made.id, sections=sections, **about))
+    row = {**values, "document": made.id, "sections": sections, **about}
+    await connection.execute(insert(documents), await seal(connection, documents, [row]))
     rows = [{**values, **asdict(one)} for one in pieces]
     if rows:
-        await connection.execute(insert(chunks), rows)
+        await connection.execute(insert(chunks), await seal(connection, chunks, rows))
 
 
 async def find_document(connection: AsyncConnection, owner: Owner, id_: str) -> model.Text | None:
     query = select(documents).where(of_owner(documents, owner), documents.c.document == id_)
-    row = (await connection.execute(query)).mappings().first()
-    return to_document(row) if row else None
+    found = await read(connection, documents, query)
+    return to_document(found[0]) if found else None
 
 
 async def list_documents(
@@ -109,7 +115,7 @@ async def list_documents(
     """Without their sections, of which one may have very many."""
     some = (one for one in documents.c if one is not documents.c.sections)
     query = select(*some).where(of_owner(documents, owner), documents.c.session.in_(sessions))
-    rows = (await connection.execute(query.order_by(documents.c.id))).mappings()
+    rows = await read(connection, documents, query.order_by(documents.c.id))
     return list(map(to_document, rows))
 
 
@@ -124,7 +130,7 @@ async def read_chunks(
     query = select(chunks).where(
         of_owner(chunks, owner), chunks.c.document == id_, chunks.c.number.between(first, last)
     )
-    return list(map(_chunk, await connection.execute(query.order_by(chunks.c.number))))
+    return list(map(_chunk, await read(connection, chunks, query.order_by(chunks.c.number))))
 
 
 async def chunks_by_row(
@@ -132,8 +138,8 @@ async def chunks_by_row(
 ) -> dict[int, Chunk]:
     """Those of them that are there, in documents of these sessions; by number of their row."""
     query = select(chunks).where(of_owner(chunks, owner), chunks.c.session.in_(sessions))
-    found = await connection.execute(query.where(chunks.c.id.in_(rows)))
-    return {row.id: _chunk(row) for row in found}
+    found = await read(connection, chunks, query.where(chunks.c.id.in_(rows)))
+    return {row["id"]: _chunk(row) for row in found}
 
 
 async def delete_document(connection: AsyncConnection, owner: Owner, id_: str) -> bool:
@@ -148,13 +154,16 @@ async def delete_document(connection: AsyncConnection, owner: Owner, id_: str) -
 async def set_chunk(connection: AsyncConnection, owner: Owner, id_: str, number: int, text: str) -> bool:
     """False when there is none."""
     which = of_owner(chunks, owner), chunks.c.document == id_, chunks.c.number == number
-    return bool((await connection.execute(update(chunks).where(*which).values(text=text))).rowcount)
+    place = {**_of(owner), "document": id_, "number": number}
+    values = await seal_values(connection, chunks, place, {"text": text})
+    return bool((await connection.execute(update(chunks).where(*which).values(values))).rowcount)
 
 
 async def set_title(connection: AsyncConnection, owner: Owner, id_: str, title: str) -> bool:
     """False when there is no such document."""
     which = of_owner(documents, owner), documents.c.document == id_
-    return bool((await connection.execute(update(documents).where(*which).values(title=title))).rowcount)
+    values = await seal_values(connection, documents, {**_of(owner), "document": id_}, {"title": title})
+    return bool((await connection.execute(update(documents).where(*which).values(values))).rowcount)
 
 
 async def pull(
@@ -188,14 +197,14 @@ async def in_view(connection: AsyncConnection, owner: Owner, session: str) -> li
         .where(of_owner(pulled, owner), pulled.c.session == session)
         .order_by(chunks.c.id)
     )
-    return list(map(_chunk, await connection.execute(query)))
+    return list(map(_chunk, await read(connection, chunks, query)))
 
 
-def _chunk(row: Any) -> Chunk:
-    return Chunk(row.document, row.number, row.heading, row.text)
+def _chunk(row: Row) -> Chunk:
+    return Chunk(row["document"], row["number"], row["heading"], row["text"])
 
 
-def to_document(row: RowMapping) -> model.Text:
+def to_document(row: Row) -> model.Text:
     names = ("account", "memory", "actor", "session", "title", "summary", "chunks", "tokens", "created_at")
     return model.Text(
         **{name: row[name] for name in names},

@@ -14,9 +14,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     String,
     Table,
-    Text,
     and_,
-    cast,
     delete,
     func,
     literal,
@@ -26,7 +24,6 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.engines.store.database import Moment, metadata
@@ -37,9 +34,12 @@ from innkeeper.services.memory.events.branches import Lineage
 from innkeeper.services.memory.events.model import Event, SessionKey, Turn
 from innkeeper.services.memory.safety.held import HeldKind
 from innkeeper.services.memory.safety.held_store import held
+from innkeeper.services.memory.sealing.columns import SealedJson, SealedText, bound_by
+from innkeeper.services.memory.sealing.rows import Row, read
 
 _RowId = BigInteger().with_variant(Integer, "sqlite")
 _ACTOR, _SESSION, _EVENT = String(255), String(100), String(64)
+_EVENT_PLACE = ("actor", "session", "event_id")
 
 sessions = Table(
     "memory_sessions",
@@ -82,8 +82,8 @@ events = Table(
     Column("happened_at", Moment, nullable=False),
     Column("branch", String(100)),
     Column("root_event_id", _EVENT),
-    Column("payload", JSON, nullable=False),
-    Column("metadata", JSON, nullable=False),
+    Column("payload", SealedJson, nullable=False),
+    Column("metadata", SealedJson, nullable=False),
     Column("request", String(64), unique=True),
     Column("listed", Boolean, nullable=False),
     Column("skip_extraction", Boolean, nullable=False),
@@ -93,6 +93,7 @@ events = Table(
     Index(None, "account", "memory", "actor", "session", "happened_at", "id"),
     Index(None, "event_id", "memory"),
     sqlite_autoincrement=True,
+    info=bound_by(*_EVENT_PLACE),
 )
 
 turns = Table(
@@ -106,11 +107,13 @@ turns = Table(
     Column("event_id", _EVENT, nullable=False),
     Column("position", Integer, nullable=False),
     Column("role", String(16), nullable=False),
-    Column("text", Text, nullable=False),
+    Column("text", SealedText, nullable=False),
+    Column("characters", Integer, nullable=False),
     Column("happened_at", Moment, nullable=False),
     Index(None, "account", "memory", "actor", "session", "position"),
     Index(None, "event_id", "memory"),
     sqlite_autoincrement=True,
+    info=bound_by("actor", "session", "position"),
 )
 
 Place = tuple[datetime, int]
@@ -132,8 +135,8 @@ async def find_event(
     query = select(events).where(
         events.c.event_id == event_id, of_session(events, key), events.c.listed, events.c.expires_at > now
     )
-    row = (await connection.execute(query)).mappings().first()
-    return to_event(row) if row else None
+    found = await read(connection, events, query)
+    return to_event(found[0]) if found else None
 
 
 async def list_events(
@@ -156,7 +159,7 @@ async def list_events(
         last = literal(after[0], Moment), literal(after[1])
         query = query.where(tuple_(events.c.happened_at, events.c.id) < tuple_(*last))
     query = query.order_by(events.c.happened_at.desc(), events.c.id.desc()).limit(limit)
-    rows = (await connection.execute(query)).mappings()
+    rows = await read(connection, events, query)
     return [((row["happened_at"], row["id"]), to_event(row)) for row in rows]
 
 
@@ -164,7 +167,7 @@ async def payload_sizes(
     connection: AsyncConnection, key: SessionKey, rows: Collection[int]
 ) -> dict[int, int]:
     """About how many bytes they have, by row, of those that are still there."""
-    size = func.length(cast(events.c.payload, Text)).label("size")
+    size = func.length(events.c.payload).label("size")
     query = select(events.c.id, size).where(of_session(events, key), events.c.id.in_(rows))
     return {row.id: row.size for row in await connection.execute(query)}
 
@@ -173,8 +176,10 @@ async def payloads_of(
     connection: AsyncConnection, key: SessionKey, rows: Collection[int]
 ) -> dict[int, list[Document]]:
     """By row, of those that are still there."""
-    query = select(events.c.id, events.c.payload).where(of_session(events, key), events.c.id.in_(rows))
-    return {row.id: row.payload for row in await connection.execute(query)}
+    place = (events.c[name] for name in ("account", "memory", *_EVENT_PLACE))
+    query = select(events.c.id, events.c.payload, *place)
+    query = query.where(of_session(events, key), events.c.id.in_(rows))
+    return {row["id"]: row["payload"] for row in await read(connection, events, query)}
 
 
 async def oldest_events(
@@ -198,7 +203,7 @@ async def oldest_events(
         _beyond(ending),
     )
     query = query.order_by(events.c.happened_at, events.c.id).limit(limit)
-    rows = (await connection.execute(query)).mappings()
+    rows = await read(connection, events, query)
     return [((row["happened_at"], row["id"]), to_event(row)) for row in rows]
 
 
@@ -250,10 +255,7 @@ async def turns_by_row(
 ) -> dict[int, Turn]:
     """Those of them that are there, by number."""
     query = select(turns).where(turns.c.account == account, turns.c.memory == memory, turns.c.id.in_(rows))
-    return {
-        row.id: Turn(row.actor, row.session, row.event_id, row.role, row.text, row.happened_at)
-        for row in await connection.execute(query)
-    }
+    return {row["id"]: to_turn(row) for row in await read(connection, turns, query)}
 
 
 async def find_branches(connection: AsyncConnection, key: SessionKey) -> dict[str, Document]:
@@ -335,7 +337,11 @@ async def prune_sessions(connection: AsyncConnection, now: datetime, idle: timed
         await connection.execute(delete(table).where(which, ~kept.exists()))
 
 
-def to_event(row: RowMapping) -> Event:
+def to_turn(row: Row) -> Turn:
+    return Turn(row["actor"], row["session"], row["event_id"], row["role"], row["text"], row["happened_at"])
+
+
+def to_event(row: Row) -> Event:
     return Event(
         key=SessionKey(row["account"], row["memory"], row["actor"], row["session"]),
         id=row["event_id"],

@@ -14,6 +14,7 @@ from innkeeper.kernel.errors import InnkeeperError, NotFound
 from innkeeper.services.memory.events.model import Event, SessionKey
 from innkeeper.services.memory.events.store import branches, events, of_session, sessions, to_event, turns
 from innkeeper.services.memory.model import MemoryStatus, invalid
+from innkeeper.services.memory.sealing.rows import fetch, sealed
 from innkeeper.services.memory.store import memories
 
 # Made once: making a statement takes longer than SQLite takes to carry it out.
@@ -74,7 +75,7 @@ def _requests(connection: Connection, digests: Sequence[str]) -> dict[str | None
     """The events that were written under these tokens before."""
     if not digests:
         return {}
-    rows = connection.execute(_REPEATED, {"requests": digests}).mappings()
+    rows = fetch(connection, events, _REPEATED, {"requests": digests})
     return {row["request"]: to_event(row) for row in rows}
 
 
@@ -139,12 +140,14 @@ def _insert(
                     "position": position,
                     "role": role,
                     "text": text,
+                    "characters": len(text),
                     "happened_at": event.happened_at,
                 }
             )
-    connection.execute(_INSERT_EVENTS, [_row(one, writable, now) for one in accepted])
+    rows = [_row(one, writable, now) for one in accepted]
+    connection.execute(_INSERT_EVENTS, sealed(connection, events, rows))
     if said:
-        connection.execute(_INSERT_TURNS, said)
+        connection.execute(_INSERT_TURNS, sealed(connection, turns, said))
 
 
 def _touch_sessions(

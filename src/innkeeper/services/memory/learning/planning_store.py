@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, tuple_, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from innkeeper.kernel.call import Document
@@ -30,9 +30,11 @@ from innkeeper.services.memory.learning.model import (
 )
 from innkeeper.services.memory.learning.store import job_row, jobs, progress
 from innkeeper.services.memory.model import MemoryStatus
+from innkeeper.services.memory.sealing.rows import fetch, sealed
 from innkeeper.services.memory.store import memories
 
 _KEY = tuple(sessions.primary_key.columns)
+_EVENT = ("account", "memory", "actor", "session")
 _SESSIONS = 16  # in one transaction: events wait as long as it takes
 _TURNS = 200  # of a session, looked at in one go; an event has at most half as many
 _MEMORIES = select(memories).where(
@@ -57,7 +59,7 @@ def make_jobs(connection: Connection, now: datetime, plan: Plan) -> int:
         if present := strategies.get((row.account, row.memory)):
             made += _plan_session(connection, row, present, now, plan)
     if made:
-        connection.execute(insert(jobs), list(map(job_row, made)))
+        connection.execute(insert(jobs), sealed(connection, jobs, list(map(job_row, made))))
     return len(rows)
 
 
@@ -111,14 +113,9 @@ def _advance(connection: Connection, key: SessionKey, strategy: str, made_at: da
 def _unread(connection: Connection, key: SessionKey, position: int) -> tuple[list[Unread], bool]:
     """The turns from a position on that may be learned from, up to a bound, whole events only; and whether
     there are more."""
-    columns = select(
-        turns.c.position,
-        turns.c.event_id,
-        func.length(turns.c.text).label("characters"),
-        events.c.created_at,
-        events.c.namespace_variables,
-        events.c.metadata,
-    )
+    said = turns.c.position, turns.c.characters
+    of_event = (events.c[name] for name in (*_EVENT, "event_id", "created_at", "metadata"))
+    columns = select(*said, *of_event, events.c.namespace_variables)
     query = (
         columns.join(events, (events.c.event_id == turns.c.event_id) & (events.c.memory == turns.c.memory))
         .where(of_session(turns, key), turns.c.position >= position, ~events.c.skip_extraction)
@@ -127,14 +124,14 @@ def _unread(connection: Connection, key: SessionKey, position: int) -> tuple[lis
     )
     found = [
         Unread(
-            row.position,
-            row.event_id,
-            row.characters,
-            row.created_at,
-            row.namespace_variables or {},
-            row.metadata,
+            row["position"],
+            row["event_id"],
+            row["characters"],
+            row["created_at"],
+            row["namespace_variables"] or {},
+            row["metadata"] or {},
         )
-        for row in connection.execute(query)
+        for row in fetch(connection, events, query, strict=False)
     ]
     if len(found) < _TURNS:
         return found, False

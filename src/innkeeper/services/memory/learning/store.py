@@ -14,22 +14,22 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     String,
     Table,
-    Text,
     and_,
     delete,
     or_,
     select,
     update,
 )
-from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.engines.store.database import Moment, metadata
 from innkeeper.kernel.call import Document
 from innkeeper.services.memory.events.model import SessionKey, Turn
-from innkeeper.services.memory.events.store import events, of_session, sessions, turns
+from innkeeper.services.memory.events.store import events, of_session, sessions, to_turn, turns
 from innkeeper.services.memory.learning.model import Found, Job, JobState
 from innkeeper.services.memory.records.model import Trust
+from innkeeper.services.memory.sealing.columns import SealedJson, SealedText, bound_by
+from innkeeper.services.memory.sealing.rows import Row, read, seal, seal_values
 
 progress = Table(
     "memory_learning",
@@ -56,22 +56,23 @@ jobs = Table(
     Column("strategy", String(100), nullable=False),
     Column("kind", String(32), nullable=False),
     Column("namespace", String(1024), nullable=False),
-    Column("metadata", JSON, nullable=False),
+    Column("metadata", SealedJson, nullable=False),
     Column("events", JSON, nullable=False),
     Column("state", String(16), nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
     Column("not_before", Moment, nullable=False),
     Column("attempts", Integer, nullable=False),
-    Column("found", JSON(none_as_null=True)),
+    Column("found", SealedJson),
     Column("applied", Integer, nullable=False),
     Column("dropped", JSON, nullable=False),
-    Column("failure", Text),
+    Column("failure", SealedText),
     Column("owner", String(64)),
     Column("leased_until", Moment),
     Index(None, "state", "not_before"),
     Index(None, "account", "memory", "namespace", "state"),
     sqlite_autoincrement=True,
+    info=bound_by("id"),
 )
 
 SaidTurn = tuple[int, Turn]  # its position in the session, and the turn
@@ -82,7 +83,8 @@ async def claim_jobs(
     connection: AsyncConnection, owner: str, now: datetime, lease: timedelta, limit: int
 ) -> list[Job]:
     """Some that can be done now, the oldest first: of each namespace one at a time, in the order in which
-    they were made. A job whose worker let its lease run out is done by another."""
+    they were made. A job whose worker let its lease run out is done by another. One that was altered in
+    the database begins anew: it must not stand in the way of all others."""
     older = jobs.alias()
     in_line = select(older.c.number).where(
         older.c.account == jobs.c.account,
@@ -102,7 +104,7 @@ async def claim_jobs(
         .values(state=JobState.RUNNING, owner=owner, leased_until=now + lease, attempts=jobs.c.attempts + 1)
         .returning(jobs)
     )
-    rows = (await connection.execute(taken)).mappings().all()
+    rows = await read(connection, jobs, taken, strict=False)
     return [to_job(row) for row in sorted(rows, key=lambda row: row["number"])]
 
 
@@ -133,7 +135,9 @@ async def release_jobs(connection: AsyncConnection, owner: str, now: datetime) -
 async def change_job(connection: AsyncConnection, job: Job, values: Document) -> bool:
     """False when it is another worker's by now, or was erased."""
     mine = jobs.c.id == job.id, jobs.c.owner == job.owner, jobs.c.state == JobState.RUNNING
-    return bool((await connection.execute(update(jobs).where(*mine).values(values))).rowcount)
+    place = {"account": job.key.account, "memory": job.key.memory, "id": job.id}
+    sealed = await seal_values(connection, jobs, place, values)
+    return bool((await connection.execute(update(jobs).where(*mine).values(sealed))).rowcount)
 
 
 async def list_jobs(
@@ -150,7 +154,7 @@ async def list_jobs(
         query = query.where(jobs.c[column] == value)
     if before is not None:
         query = query.where(jobs.c.number < before)
-    rows = (await connection.execute(query.order_by(jobs.c.number.desc()).limit(limit))).mappings()
+    rows = await read(connection, jobs, query.order_by(jobs.c.number.desc()).limit(limit))
     return [(row["number"], to_job(row)) for row in rows]
 
 
@@ -163,7 +167,8 @@ async def restart_jobs(connection: AsyncConnection, failed: Job, now: datetime) 
 
 async def insert_jobs(connection: AsyncConnection, made: Sequence[Job]) -> None:
     if made:
-        await connection.execute(jobs.insert(), [job_row(one) for one in made])
+        rows = await seal(connection, jobs, [job_row(one) for one in made])
+        await connection.execute(jobs.insert(), rows)
 
 
 async def forget_strategies(
@@ -186,7 +191,7 @@ async def prune_jobs(connection: AsyncConnection, done_before: datetime, limit: 
 async def turns_of(connection: AsyncConnection, key: SessionKey, event_ids: Sequence[str]) -> list[SaidTurn]:
     """The turns of these events, in order, each with its position in the session."""
     query = select(turns).where(of_session(turns, key), turns.c.event_id.in_(event_ids))
-    return [_said(row) for row in (await connection.execute(query.order_by(turns.c.position))).mappings()]
+    return [_said(row) for row in await read(connection, turns, query.order_by(turns.c.position))]
 
 
 async def turns_before(
@@ -194,7 +199,7 @@ async def turns_before(
 ) -> list[SaidTurn]:
     """The last ones before a position, in order."""
     query = select(turns).where(of_session(turns, key), turns.c.position < position)
-    rows = (await connection.execute(query.order_by(turns.c.position.desc()).limit(limit))).mappings()
+    rows = await read(connection, turns, query.order_by(turns.c.position.desc()).limit(limit))
     return [_said(row) for row in rows][::-1]
 
 
@@ -203,8 +208,7 @@ async def turns_in(
 ) -> list[Turn]:
     """The turns of events of any session, in the order in which they came."""
     mine = turns.c.account == account, turns.c.memory == memory, turns.c.event_id.in_(event_ids)
-    rows = (await connection.execute(select(turns).where(*mine).order_by(turns.c.id))).mappings()
-    return [_said(row)[1] for row in rows]
+    return list(map(to_turn, await read(connection, turns, select(turns).where(*mine).order_by(turns.c.id))))
 
 
 async def variables_of(connection: AsyncConnection, key: SessionKey, event_id: str) -> dict[str, str]:
@@ -229,7 +233,7 @@ def found_rows(found: Sequence[Found]) -> list[Document]:
     return [{**asdict(one), "at": one.at.isoformat()} for one in found]
 
 
-def to_job(row: RowMapping) -> Job:
+def to_job(row: Row) -> Job:
     key = SessionKey(row["account"], row["memory"], row["actor"], row["session"])
     members = {name: row[name] for name in Job.__slots__ if name not in ("key", "found", "events", "state")}
     return Job(
@@ -237,7 +241,7 @@ def to_job(row: RowMapping) -> Job:
         found=None if row["found"] is None else list(map(_found, row["found"])),
         events=[(event_id, count) for event_id, count in row["events"]],
         state=JobState(row["state"]),
-        **members,
+        **{**members, "metadata": row["metadata"] or {}},
     )
 
 
@@ -245,6 +249,5 @@ def _found(row: Document) -> Found:
     return Found(**{**row, "at": datetime.fromisoformat(row["at"]), "trust": Trust(row["trust"])})
 
 
-def _said(row: RowMapping) -> SaidTurn:
-    turn = Turn(row["actor"], row["session"], row["event_id"], row["role"], row["text"], row["happened_at"])
-    return row["position"], turn
+def _said(row: Row) -> SaidTurn:
+    return row["position"], to_turn(row)

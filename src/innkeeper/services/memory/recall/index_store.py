@@ -13,9 +13,9 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Column,
+    Connection,
     Index,
     Integer,
-    Row,
     Select,
     String,
     Table,
@@ -30,7 +30,9 @@ from innkeeper.engines.store.database import metadata
 from innkeeper.services.memory.documents.store import chunks
 from innkeeper.services.memory.events.store import turns
 from innkeeper.services.memory.records.store import records
+from innkeeper.services.memory.sealing.rows import Row, fetch, opened, read
 
+_BEFORE = "before"
 _RowId = BigInteger().with_variant(Integer, "sqlite")
 
 changes = Table(
@@ -133,11 +135,11 @@ async def forget_changes(connection: AsyncConnection, numbers: Sequence[int]) ->
     await connection.execute(delete(changes).where(changes.c.id.in_(numbers)))
 
 
-async def said(connection: AsyncConnection, shelf: Shelf, rows: Sequence[int]) -> Sequence[Row[Any]]:
-    """Turns, each with the text of the one `before`."""
+async def said(connection: AsyncConnection, shelf: Shelf, rows: Sequence[int]) -> Sequence[Row]:
+    """Turns, each with the text of the one `before`; without those that were altered in the database."""
     earlier = turns.alias()
     query = (
-        select(turns, earlier.c.text.label("before"))
+        select(turns, earlier.c.text.label(_BEFORE))
         .outerjoin(
             earlier,
             (earlier.c.account == turns.c.account)
@@ -148,22 +150,31 @@ async def said(connection: AsyncConnection, shelf: Shelf, rows: Sequence[int]) -
         )
         .where(turns.c.id.in_(rows), turns.c.account == shelf.account, turns.c.memory == shelf.memory)
     )
-    return (await connection.execute(query)).all()
+    return await connection.run_sync(_said, query)
 
 
-async def remembered(connection: AsyncConnection, shelf: Shelf, rows: Sequence[int]) -> Sequence[Row[Any]]:
-    """Records."""
+def _said(connection: Connection, query: Select[Any]) -> list[Row]:
+    found = fetch(connection, turns, query, strict=False)
+    for row in found:
+        # It stands sealed in its own place, which is the one before.
+        earlier = row | {"position": row["position"] - 1, "text": row[_BEFORE]}
+        row[_BEFORE] = opened(connection, turns, earlier, strict=False)["text"]
+    return [row for row in found if row["text"] is not None]
+
+
+async def remembered(connection: AsyncConnection, shelf: Shelf, rows: Sequence[int]) -> Sequence[Row]:
+    """Records, but for those that were altered."""
     query = select(records).where(
         records.c.id.in_(rows), records.c.account == shelf.account, records.c.memory == shelf.memory
     )
-    return (await connection.execute(query)).all()
+    return [row for row in await read(connection, records, query, strict=False) if row["text"] is not None]
 
 
-async def written(connection: AsyncConnection, shelf: Shelf, rows: Sequence[int]) -> Sequence[Row[Any]]:
-    """Chunks that have a text: others wait for review."""
+async def written(connection: AsyncConnection, shelf: Shelf, rows: Sequence[int]) -> Sequence[Row]:
+    """Chunks that have a text: others wait for review, or were altered."""
     query = select(chunks).where(
         chunks.c.id.in_(rows),
         chunks.c.account == shelf.account,
         chunks.c.memory == shelf.memory,
     )
-    return [row for row in await connection.execute(query) if row.text]
+    return [row for row in await read(connection, chunks, query, strict=False) if row["text"]]

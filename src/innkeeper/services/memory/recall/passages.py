@@ -1,40 +1,46 @@
 """Turns, records and chunks as passages of the index: in which scope, beside what, in which words."""
 
 from datetime import datetime
-from typing import Any
 from urllib.parse import quote
-
-from sqlalchemy import Row
 
 from innkeeper.engines.search.search import Passage, Scope
 from innkeeper.services.memory import namespaces
+from innkeeper.services.memory.sealing.rows import Row
 
 _BEFORE_CHARACTERS = 240
 
 
-def of_turn(row: Row[Any]) -> Passage:
+def of_turn(row: Row) -> Passage:
     """`row` is a turn with the text `before` it. Who said it is the actor, or the role of who answered."""
     return Passage(
-        row.id,
-        session_scope(row.actor, row.session).path,
-        row.text,
-        thread=session_scope(row.actor, row.session).path,
-        place=row.position,
-        speaker=row.actor if row.role == "USER" else row.role.lower(),
-        before=_end(row.before or ""),
-        happened=in_words(row.happened_at),
-        role=row.role,
+        row["id"],
+        session_scope(row["actor"], row["session"]).path,
+        row["text"],
+        thread=session_scope(row["actor"], row["session"]).path,
+        place=row["position"],
+        speaker=row["actor"] if row["role"] == "USER" else row["role"].lower(),
+        before=_end(row["before"] or ""),
+        happened=in_words(row["happened_at"]),
+        role=row["role"],
     )
 
 
-def of_record(row: Row[Any]) -> Passage:
-    return Passage(row.id, _path(row.namespace.split("/")), row.text, happened=in_words(row.happened_at))
+def of_record(row: Row) -> Passage:
+    path = _path(row["namespace"].split("/"))
+    return Passage(row["id"], path, row["text"], happened=in_words(row["happened_at"]))
 
 
-def of_chunk(row: Row[Any]) -> Passage:
+def of_chunk(row: Row) -> Passage:
     """Beside it stand the other chunks of its document; before it, its headings."""
-    scope = session_scope(row.actor, row.session).path
-    return Passage(row.id, scope, row.text, thread=row.document, place=row.number, before=row.heading)
+    scope = session_scope(row["actor"], row["session"]).path
+    return Passage(
+        row["id"],
+        scope,
+        row["text"],
+        thread=row["document"],
+        place=row["number"],
+        before=row["heading"] or "",
+    )
 
 
 def meaning_of(passage: Passage) -> str:

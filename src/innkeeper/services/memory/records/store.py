@@ -14,7 +14,6 @@ from sqlalchemy import (
     Integer,
     String,
     Table,
-    Text,
     UniqueConstraint,
     and_,
     delete,
@@ -24,12 +23,13 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.engines.store.database import Moment, metadata
 from innkeeper.services.memory.namespaces import Scope
 from innkeeper.services.memory.records.model import Record, RecordStatus, Trust
+from innkeeper.services.memory.sealing.columns import Likeness, SealedJson, SealedText, bound_by
+from innkeeper.services.memory.sealing.rows import Row, likeness, read, seal, seal_values
 
 records = Table(
     "memory_records",
@@ -40,8 +40,9 @@ records = Table(
     Column("record_id", String(50), nullable=False),
     Column("namespace", String(1024), nullable=False),
     Column("strategy", String(100), nullable=False),
-    Column("text", Text, nullable=False),
-    Column("metadata", JSON, nullable=False),
+    Column("text", SealedText, nullable=False),
+    Column("likeness", Likeness("text")),
+    Column("metadata", SealedJson, nullable=False),
     Column("happened_at", Moment, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
@@ -57,6 +58,7 @@ records = Table(
     Index(None, "account", "memory", "namespace", "id"),
     Index(None, "account", "memory", "superseded_by"),
     sqlite_autoincrement=True,
+    info=bound_by("record_id"),
 )
 
 
@@ -64,7 +66,8 @@ async def insert_records(connection: AsyncConnection, made: Sequence[Record], ro
     """With `row`, a single one gets back the place in lists that it had."""
     place = {} if row is None else {"id": row}
     if made:
-        await connection.execute(insert(records), [asdict(one) | place for one in made])
+        rows = [asdict(one) | place for one in made]
+        await connection.execute(insert(records), await seal(connection, records, rows))
 
 
 async def rows_of(
@@ -72,7 +75,7 @@ async def rows_of(
 ) -> list[tuple[int, Record]]:
     """Each with its number, whether it holds or not."""
     query = select(records).where(_of_memory(account, memory), records.c.record_id.in_(list(ids)))
-    return [(row["id"], to_record(row)) for row in (await connection.execute(query)).mappings()]
+    return [(row["id"], to_record(row)) for row in await read(connection, records, query)]
 
 
 async def find_records(
@@ -80,7 +83,7 @@ async def find_records(
 ) -> dict[str, Record]:
     """Those that hold now, by id."""
     query = select(records).where(_of_memory(account, memory), records.c.record_id.in_(list(ids)), holds(now))
-    return {row["record_id"]: to_record(row) for row in (await connection.execute(query)).mappings()}
+    return {row["record_id"]: to_record(row) for row in await read(connection, records, query)}
 
 
 async def records_by_row(
@@ -88,7 +91,7 @@ async def records_by_row(
 ) -> dict[int, Record]:
     """Those of them that `holds` or `held` lets through, by number."""
     query = select(records).where(_of_memory(account, memory), records.c.id.in_(rows), which)
-    return {row["id"]: to_record(row) for row in (await connection.execute(query)).mappings()}
+    return {row["id"]: to_record(row) for row in await read(connection, records, query)}
 
 
 async def list_records(
@@ -110,16 +113,17 @@ async def list_records(
     if before is not None:
         query = query.where(records.c.id < before)
     query = query.order_by(records.c.id.desc()).limit(limit)
-    return [(row["id"], to_record(row)) for row in (await connection.execute(query)).mappings()]
+    return [(row["id"], to_record(row)) for row in await read(connection, records, query)]
 
 
 async def list_all(
-    connection: AsyncConnection, account: str, memory: str, after: int, limit: int
+    connection: AsyncConnection, account: str, memory: str, after: int, limit: int, *, strict: bool = True
 ) -> list[tuple[int, Record]]:
-    """Whether they hold or not, the oldest first, each with its number."""
+    """Whether they hold or not, the oldest first, each with its number. Unless `strict`, one that was altered
+    has no text."""
     query = select(records).where(_of_memory(account, memory), records.c.id > after)
-    rows = await connection.execute(query.order_by(records.c.id).limit(limit))
-    return [(row["id"], to_record(row)) for row in rows.mappings()]
+    rows = await read(connection, records, query.order_by(records.c.id).limit(limit), strict=strict)
+    return [(row["id"], to_record(row)) for row in rows]
 
 
 async def list_quarantined(
@@ -128,8 +132,8 @@ async def list_quarantined(
     """The oldest first, each with its number."""
     aside = records.c.status == RecordStatus.QUARANTINED
     query = select(records).where(_of_memory(account, memory), aside, records.c.id > after)
-    rows = await connection.execute(query.order_by(records.c.id).limit(limit))
-    return [(row["id"], to_record(row)) for row in rows.mappings()]
+    rows = await read(connection, records, query.order_by(records.c.id).limit(limit))
+    return [(row["id"], to_record(row)) for row in rows]
 
 
 async def count_of_trust(connection: AsyncConnection, like: Record, since: datetime) -> int:
@@ -163,15 +167,16 @@ async def records_in(
     if before is not None:
         query = query.where(records.c.id < before)
     query = query.order_by(records.c.id.desc()).limit(limit)
-    return [(row["id"], to_record(row)) for row in (await connection.execute(query)).mappings()]
+    return [(row["id"], to_record(row)) for row in await read(connection, records, query)]
 
 
 async def find_like(connection: AsyncConnection, like: Record, now: datetime) -> Record | None:
     """One in the same namespace that says the same."""
-    same = records.c.namespace == like.namespace, records.c.text == like.text
+    alike = await likeness(connection, like.account, like.memory, like.text)
+    same = records.c.namespace == like.namespace, records.c.likeness == alike
     query = select(records).where(_of_memory(like.account, like.memory), *same, holds(now))
-    row = (await connection.execute(query.limit(1))).mappings().first()
-    return None if row is None else to_record(row)
+    found = await read(connection, records, query.limit(1))
+    return to_record(found[0]) if found else None
 
 
 async def any_namespace(
@@ -186,8 +191,10 @@ async def any_namespace(
 async def update_record(
     connection: AsyncConnection, account: str, memory: str, record_id: str, values: Mapping[str, Any]
 ) -> None:
+    place = {"account": account, "memory": memory, "record_id": record_id}
     same = _of_memory(account, memory), records.c.record_id == record_id
-    await connection.execute(update(records).where(*same).values(values))
+    sealed = await seal_values(connection, records, place, values)
+    await connection.execute(update(records).where(*same).values(sealed))
 
 
 async def history(connection: AsyncConnection, account: str, memory: str, record_id: str) -> list[Record]:
@@ -196,7 +203,7 @@ async def history(connection: AsyncConnection, account: str, memory: str, record
     asked, asking = set[str](), {record_id}
     while asking:
         near = or_(records.c.record_id.in_(asking), records.c.superseded_by.in_(asking))
-        rows = (await connection.execute(select(records).where(_of_memory(account, memory), near))).mappings()
+        rows = await read(connection, records, select(records).where(_of_memory(account, memory), near))
         asked |= asking
         asking = set()
         for one in map(to_record, rows):
@@ -253,6 +260,6 @@ def _of_memory(account: str, memory: str) -> ColumnElement[bool]:
     return and_(records.c.account == account, records.c.memory == memory)
 
 
-def to_record(row: RowMapping) -> Record:
-    members = {name: value for name, value in row.items() if name != "id"}
+def to_record(row: Row) -> Record:
+    members = {name: value for name, value in row.items() if name not in ("id", "likeness")}
     return Record(**{**members, "trust": Trust(row["trust"]), "status": RecordStatus(row["status"])})

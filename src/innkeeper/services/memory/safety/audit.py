@@ -69,7 +69,7 @@ class Audit:
         while last.sequence < head.sequence:
             async with self._database.begin() as connection:
                 piece = await history_store.changes_after(
-                    connection, memory.account, memory.id, last.sequence, _PIECE
+                    connection, memory.account, memory.id, last.sequence, _PIECE, strict=False
                 )
             for change in piece:
                 if change.sequence <= head.sequence:
@@ -92,7 +92,7 @@ class Audit:
         left, last = {id_ for id_, one in latest.items() if one.became and not one.erased}, 0
         while True:
             async with self._database.begin() as connection:
-                rows = await list_all(connection, memory.account, memory.id, last, _PIECE)
+                rows = await list_all(connection, memory.account, memory.id, last, _PIECE, strict=False)
             last = rows[-1][0] if rows else last
             for _, record in rows:
                 report.records += 1

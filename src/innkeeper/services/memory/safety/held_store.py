@@ -11,7 +11,6 @@ from sqlalchemy import (
     Integer,
     String,
     Table,
-    Text,
     UniqueConstraint,
     and_,
     delete,
@@ -19,11 +18,12 @@ from sqlalchemy import (
     insert,
     select,
 )
-from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.engines.store.database import Moment, metadata
 from innkeeper.services.memory.safety.held import Held, HeldKind
+from innkeeper.services.memory.sealing.columns import SealedJson, SealedText, bound_by
+from innkeeper.services.memory.sealing.rows import Row, read, seal
 
 held = Table(
     "memory_held",
@@ -37,12 +37,13 @@ held = Table(
     Column("session", String(100), nullable=False),
     Column("name", String(100), nullable=False),
     Column("number", Integer, nullable=False),
-    Column("text", Text, nullable=False),
-    Column("detail", JSON, nullable=False),
+    Column("text", SealedText, nullable=False),
+    Column("detail", SealedJson, nullable=False),
     Column("concerns", JSON, nullable=False),
     Column("created_at", Moment, nullable=False),
     UniqueConstraint("account", "memory", "held"),
     sqlite_autoincrement=True,
+    info=bound_by("actor", "held"),
 )
 
 Owner = tuple[str, str, str]
@@ -51,7 +52,8 @@ Owner = tuple[str, str, str]
 
 async def hold(connection: AsyncConnection, texts: Sequence[Held]) -> None:
     if texts:
-        await connection.execute(insert(held), [_values(one) for one in texts])
+        rows = await seal(connection, held, [_values(one) for one in texts])
+        await connection.execute(insert(held), rows)
 
 
 async def list_held(
@@ -59,15 +61,15 @@ async def list_held(
 ) -> list[tuple[int, Held]]:
     """The oldest first, each with its number."""
     query = select(held).where(_of_memory(account, memory), held.c.id > after)
-    rows = await connection.execute(query.order_by(held.c.id).limit(limit))
-    return [(row["id"], _held(row)) for row in rows.mappings()]
+    rows = await read(connection, held, query.order_by(held.c.id).limit(limit))
+    return [(row["id"], _held(row)) for row in rows]
 
 
 async def take(connection: AsyncConnection, account: str, memory: str, id_: str) -> Held | None:
     """It waits no more. None when it does not."""
     gone = delete(held).where(_of_memory(account, memory), held.c.held == id_).returning(held)
-    row = (await connection.execute(gone)).mappings().first()
-    return _held(row) if row else None
+    found = await read(connection, held, gone)
+    return _held(found[0]) if found else None
 
 
 async def count_names(connection: AsyncConnection, owner: Owner, kind: HeldKind) -> int:
@@ -104,6 +106,6 @@ def _values(one: Held) -> dict[str, object]:
     return {"held": values.pop("id"), **values, "concerns": list(one.concerns)}
 
 
-def _held(row: RowMapping) -> Held:
+def _held(row: Row) -> Held:
     members = {name: value for name, value in row.items() if name not in ("id", "held")}
     return Held(**{**members, "id": row["held"], "kind": HeldKind(row["kind"])})

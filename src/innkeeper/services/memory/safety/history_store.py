@@ -22,12 +22,13 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.engines.store.database import Moment, metadata, upsert
 from innkeeper.services.memory.records.store import records
 from innkeeper.services.memory.safety.model import Action, Change
+from innkeeper.services.memory.sealing.columns import SealedText, bound_by
+from innkeeper.services.memory.sealing.rows import Row, read, seal
 
 _MAC = String(64)
 
@@ -43,7 +44,7 @@ history = Table(
     Column("at", Moment, nullable=False),
     Column("by", Text, nullable=False),
     Column("action", String(16), nullable=False),
-    Column("before", Text),
+    Column("before", SealedText),
     Column("was", _MAC),
     Column("became", _MAC),
     Column("mac", _MAC, nullable=False),
@@ -51,6 +52,7 @@ history = Table(
     Column("shortened", _MAC),
     PrimaryKeyConstraint("account", "memory", "sequence"),
     Index(None, "account", "memory", "record_id", "sequence"),
+    info=bound_by("record_id", "sequence"),
 )
 
 heads = Table(
@@ -105,7 +107,8 @@ async def find_head(connection: AsyncConnection, account: str, memory: str) -> H
 async def append(connection: AsyncConnection, changes: Sequence[Change]) -> None:
     """Also moves the head."""
     last = changes[-1]
-    await connection.execute(insert(history), [asdict(one) for one in changes])
+    rows = await seal(connection, history, [asdict(one) for one in changes])
+    await connection.execute(insert(history), rows)
     await connection.execute(
         update(heads)
         .where(heads.c.account == last.account, heads.c.memory == last.memory)
@@ -114,12 +117,12 @@ async def append(connection: AsyncConnection, changes: Sequence[Change]) -> None
 
 
 async def changes_after(
-    connection: AsyncConnection, account: str, memory: str, sequence: int, limit: int
+    connection: AsyncConnection, account: str, memory: str, sequence: int, limit: int, *, strict: bool = True
 ) -> list[Change]:
-    """In their order."""
+    """In their order. Unless `strict`, of one that was altered the state before is missing."""
     query = select(history).where(_of_memory(account, memory), history.c.sequence > sequence)
-    rows = await connection.execute(query.order_by(history.c.sequence).limit(limit))
-    return list(map(_change, rows.mappings()))
+    query = query.order_by(history.c.sequence).limit(limit)
+    return list(map(_change, await read(connection, history, query, strict=strict)))
 
 
 async def changes_since(
@@ -129,8 +132,8 @@ async def changes_since(
     query = select(history).where(_of_memory(account, memory), history.c.at > moment)
     if before is not None:
         query = query.where(history.c.sequence < before)
-    rows = await connection.execute(query.order_by(history.c.sequence.desc()).limit(limit))
-    return list(map(_change, rows.mappings()))
+    rows = await read(connection, history, query.order_by(history.c.sequence.desc()).limit(limit))
+    return list(map(_change, rows))
 
 
 async def changes_of(
@@ -140,8 +143,8 @@ async def changes_of(
     query = select(history).where(
         _of_memory(account, memory), history.c.record_id == record_id, history.c.sequence > after
     )
-    rows = await connection.execute(query.order_by(history.c.sequence).limit(limit))
-    return list(map(_change, rows.mappings()))
+    rows = await read(connection, history, query.order_by(history.c.sequence).limit(limit))
+    return list(map(_change, rows))
 
 
 async def changed_after(
@@ -266,12 +269,12 @@ async def rootless(connection: AsyncConnection, account: str, memory: str) -> li
         .join(begun, and_(in_memory, begun.c.sequence == spans.c.first))
         .where(_of_memory(account, memory), begun.c.was.is_not(None))
     )
-    return list(map(_change, (await connection.execute(query)).mappings()))
+    return list(map(_change, await read(connection, history, query)))
 
 
 def _of_memory(account: str, memory: str) -> ColumnElement[bool]:
     return and_(history.c.account == account, history.c.memory == memory)
 
 
-def _change(row: RowMapping) -> Change:
+def _change(row: Row) -> Change:
     return Change(**{**row, "action": Action(row["action"])})

@@ -1,0 +1,93 @@
+"""The keyring: the memories' keys, unwrapped. A connection of the database carries it, so that what it reads
+is opened, and what it writes is sealed, in the same transaction."""
+
+import secrets
+from collections import OrderedDict
+from threading import Lock
+
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from innkeeper.engines.store.database import Database
+from innkeeper.engines.vault.vault import Vault
+from innkeeper.kernel.errors import InnkeeperError, NotFound
+from innkeeper.services.memory.sealing import store
+from innkeeper.services.memory.sealing.key import KEY_BYTES, MemoryKey
+
+_KEPT = 4096  # keys, unwrapped: some 3 MB
+_OPTION = "keyring"
+
+
+class Unreadable(InnkeeperError):
+    """What is stored does not open. The message names no text."""
+
+
+class Keyring:
+    """Used by threads as well. A key never changes; one of a memory that is gone is asked for by nobody."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+        self._keys: OrderedDict[tuple[str, str], MemoryKey] = OrderedDict()
+        self._lock = Lock()
+
+    def new(self, account: str, memory: str) -> bytes:
+        """A key for a memory, wrapped."""
+        return self._vault.seal(secrets.token_bytes(KEY_BYTES), _context(account, memory))
+
+    def key(self, connection: Connection, account: str, memory: str) -> MemoryKey:
+        """Raises NotFound when the memory is gone; Unreadable when the vault can't unwrap its key."""
+        place = account, memory
+        with self._lock:
+            if (known := self._keys.get(place)) is not None:
+                self._keys.move_to_end(place)
+                return known
+        wrapped = store.find_key(connection, account, memory)
+        if wrapped is None:
+            raise NotFound(f"Memory {memory} does not exist")
+        try:
+            key = MemoryKey(self._vault.open(wrapped, _context(account, memory)))
+        except ValueError as error:
+            raise Unreadable(
+                f"The key of memory {memory} can't be unwrapped: the vault's master key is not the one that "
+                "wrapped it. Restore the file master.key that belongs to this database into the data folder"
+            ) from error
+        with self._lock:
+            self._keys[place] = key
+            while len(self._keys) > _KEPT:
+                self._keys.popitem(last=False)
+        return key
+
+    def forget(self, account: str, memory: str) -> None:
+        with self._lock:
+            self._keys.pop((account, memory), None)
+
+
+def with_keys(database: Database, vault: Vault) -> Database:
+    """The database, whose connections carry a keyring."""
+    return database.carrying(**{_OPTION: Keyring(vault)})
+
+
+def key_of(connection: Connection, account: str, memory: str) -> MemoryKey:
+    """By the keyring that the connection carries. Raises NotFound, Unreadable."""
+    return keyring_of(connection).key(connection, account, memory)
+
+
+def keyring_of(connection: Connection) -> Keyring:
+    keyring: Keyring = connection.get_execution_options()[_OPTION]
+    return keyring
+
+
+async def make_key(connection: AsyncConnection, account: str, memory: str) -> None:
+    """Of a new memory."""
+    wrapped = (await connection.run_sync(keyring_of)).new(account, memory)
+    await store.insert_key(connection, account, memory, wrapped)
+
+
+async def destroy_key(connection: AsyncConnection, account: str, memory: str) -> None:
+    """Nothing that was sealed under it opens from now on."""
+    await store.delete_key(connection, account, memory)
+    (await connection.run_sync(keyring_of)).forget(account, memory)
+
+
+def _context(account: str, memory: str) -> str:
+    return f"memory-key/{account}/{memory}"
