@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _FOLDER = Path(__file__).parent
+_OTHERS = ("open", "third")  # with slots of their own
 
 
 @dataclass(slots=True)
@@ -28,17 +29,24 @@ class Lexicon:
 
 
 def lexicon(half: str) -> Lexicon:
-    """`half` is "seen", the phrasings that the product was made with in view, or "held"."""
-    slots = _slots(_lines("seen.txt"))
-    if half != "seen":
+    """`half` is "seen" or "held", two ways of telling the same slots, or "open" or "third", with others."""
+    slots = _slots(_lines(f"{half}.txt" if half in _OTHERS else "seen.txt"))
+    if half == "held":
         for slot in slots.values():
             slot.statements, slot.changes, slot.echoes = [], [], []
         _phrase(slots, _lines(f"{half}.txt"))
+    half = "held" if half == "open" else half
     prompts = _paragraphs(f"prompts_{half}.txt")
     echoes = [line.replace("\\n", "\n") for line in _lines(f"echoes_{half}.txt")]
     return Lexicon(
         list(slots.values()), echoes, prompts, [one.replace("\\n", "\n") for one in _lines("talk.txt")]
     )
+
+
+def pairs(half: str) -> list[tuple[str, str]]:
+    """Sentences that are both true, in either order; of "seen" or "third"."""
+    read = [line.split(" | ") for line in _lines(f"beside_{half}.txt")]
+    return [pair for one, other in read for pair in ((one, other), (other, one))]
 
 
 def _lines(file: str) -> list[str]:

@@ -50,7 +50,7 @@ class Shelf:
 
     async def _apply(self, finding: Finding) -> None:
         known = [
-            Known(str(number), one.text, one.at)
+            Known(str(number), one.text, one.at, self._before(number))
             for number, one in enumerate(self.kept)
             if one.superseded_by is None
         ]
@@ -63,6 +63,15 @@ class Shelf:
         for one in named:
             one.superseded_by = len(self.kept)
         self.kept.append(Kept(finding.text, finding.at, set(finding.sources), set(finding.sources)))
+
+    def _before(self, number: int) -> list[str]:
+        """What it took the place of, the latest first."""
+        found, asked = list[str](), {number}
+        for place in range(number - 1, -1, -1):
+            if self.kept[place].superseded_by in asked:
+                asked.add(place)
+                found.append(self.kept[place].text)
+        return found
 
 
 @dataclass(slots=True)
@@ -77,12 +86,14 @@ class Outcome:
     kept_echoes: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
+    retired: list[str] = field(default_factory=list)
 
     def shares(self) -> dict[str, float]:
         return {
             "echoes rejected": 1 - len(self.kept_echoes) / self.echoes,
             "facts with a record": 1 - len(self.lost) / self.facts,
             "changes answered by the newer fact": 1 - len(self.stale) / self.changes,
+            "facts retired that hold": len(self.retired) / self.facts,
         }
 
 
@@ -105,6 +116,8 @@ def judged(week: Week, kept: Sequence[Kept]) -> Outcome:
         records = _records_of(fact, kept, by_turn)
         if not records:
             out.lost.append(f"{fact.slot.name}: {fact.texts}")
+        elif wrong := _retired(fact, records, kept, week, by_turn):
+            out.retired.append(f"{fact.slot.name}: {fact.texts}: {wrong}")
         active += sum(kept[number].superseded_by is None for number in records)
         if fact.before:
             out.changes += 1
@@ -123,6 +136,24 @@ def _tells(turn: Turn, text: str) -> bool:
 def _records_of(fact: Fact, kept: Sequence[Kept], by_turn: dict[str, list[int]]) -> list[int]:
     found = {number for turn in fact.turns for number in by_turn[turn]}
     return sorted(number for number in found if fact.value.lower() in kept[number].text.lower())
+
+
+def _retired(
+    fact: Fact, records: Sequence[int], kept: Sequence[Kept], week: Week, by_turn: dict[str, list[int]]
+) -> str:
+    """What took the place of a record of it without telling of it or of what came after it."""
+    later = {id(fact)}
+    for one in week.facts:
+        if one.before and id(one.before) in later:
+            later.add(id(one))
+    rightly = {
+        number for one in week.facts if id(one) in later for turn in one.turns for number in by_turn[turn]
+    }
+    for number in records:
+        successor = kept[number].superseded_by
+        if successor is not None and successor not in rightly:
+            return f"{kept[number].text!r} by {kept[successor].text!r}"
+    return ""
 
 
 def _stale(old: Fact, new: Fact, kept: Sequence[Kept], by_turn: dict[str, list[int]]) -> str:

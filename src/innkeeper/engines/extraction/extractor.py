@@ -92,11 +92,13 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A record that is near to a finding, in the namespace that the finding is for."""
+    """A record that is near to a finding, in the namespace that the finding is for. `before` are the texts of
+    those that it took the place of, the latest first."""
 
     id: str
     text: str
     at: datetime
+    before: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

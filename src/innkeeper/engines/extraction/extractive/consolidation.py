@@ -10,7 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from innkeeper.engines.extraction.extractive.claims import ENDED, ME, YOU, Claim, Claims, claims_of
+from innkeeper.engines.extraction.extractive.frames import frame_of, is_best
 from innkeeper.engines.extraction.extractive.measures import happened
+from innkeeper.engines.extraction.extractive.succession import follows, of_one, recalls
 from innkeeper.engines.extraction.extractor import Action, Finding, Known, Verdict
 from innkeeper.engines.extraction.language.patterns import CHINESE, plain
 from innkeeper.engines.extraction.language.words import content, normalised, stem
@@ -37,6 +39,20 @@ def verdict(finding: Finding, known: Sequence[Known]) -> Verdict:
     if repeated := [one.id for one in known if _says_already(told, one.text, room)]:
         return Verdict(Action.SKIP, repeated)
     opposed = [one for one in known if _contradicts(told, finding.text, one.text)]
+    opposed = [
+        one
+        for one in opposed
+        if _of_the_same_name(told, claims_of(one.text), finding.text, one.text)
+        or of_one(finding.text, one.text)
+    ]
+    if recalled and any(recalls(finding.text, one.text) for one in known):
+        return Verdict(Action.SKIP)
+    if not opposed or not recalled:
+        opposed += [
+            one
+            for one in known
+            if one not in opposed and one.at <= finding.at and _takes_the_place(finding.text, one)
+        ]
     if opposed and recalled and not told.changed:
         return Verdict(
             Action.SKIP
@@ -44,6 +60,23 @@ def verdict(finding: Finding, known: Sequence[Known]) -> Verdict:
     contained = [one for one in known if told.claims and _says_already(claims_of(one.text), finding.text)]
     named = [one.id for one in (*opposed, *contained) if one in opposed or one.at <= finding.at]
     return Verdict(Action.UPDATE, list(dict.fromkeys(named))) if named else Verdict(Action.ADD)
+
+
+def _of_the_same_name(told: Claims, theirs: Claims, text: str, other: str) -> bool:
+    named = {*_names(text)} & {*_names(other)}
+    return bool(named & {one.subject for one in told.claims} & {one.subject for one in theirs.claims})
+
+
+def _takes_the_place(text: str, other: Known) -> bool:
+    """Of what no pattern knows; what is one of many takes nobody's place."""
+    many = any(_is_of_many(claims_of(one).claims, one) for one in (text, other.text))
+    return not many and follows(text, other.text, other.before)
+
+
+def _is_of_many(claims: Sequence[Claim], text: str) -> bool:
+    free = (ENDED, "switched", "own") if frame_of(text).named else (ENDED, "switched")
+    held = [one for one in claims if one.slot not in free]
+    return bool(held) and not any(one.single for one in held) and not is_best(text)
 
 
 def _to_the_user(told: Claims) -> Claims:

@@ -10,7 +10,8 @@ from innkeeper.engines.extraction.extractive.digest import digest
 from innkeeper.engines.extraction.extractive.episodes import episodes
 from innkeeper.engines.extraction.extractive.moments import moment
 from innkeeper.engines.extraction.extractive.preferences import is_preference
-from innkeeper.engines.extraction.extractive.salience import WORTH_KEEPING, asks, salience
+from innkeeper.engines.extraction.extractive.salience import WORTH_KEEPING, asks, requests, salience
+from innkeeper.engines.extraction.extractive.succession import tells
 from innkeeper.engines.extraction.extractor import (
     Action,
     Finding,
@@ -80,9 +81,11 @@ def _most_telling(spans: Sequence[str], role: str) -> list[str]:
 def _worth(span: str, role: str) -> float:
     """A person's claim is worth keeping, in however few words."""
     score = salience(span, role)
-    if role != "USER" or score >= WORTH_KEEPING or asks(span) or not claims_of(span).claims:
+    if role != "USER" or score >= WORTH_KEEPING or asks(span):
         return score
-    return WORTH_KEEPING
+    if claims_of(span).claims or (tells(span) and not requests(span)):
+        return WORTH_KEEPING
+    return score
 
 
 def _time_of(span: str, turn: Said) -> datetime:

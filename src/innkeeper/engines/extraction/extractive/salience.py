@@ -25,8 +25,18 @@ def salience(text: str, role: str) -> float:
     text = plain(text)
     score = min(words, 6) / 6 + 0.5 * sum(_MARKS[mark].search(text) is not None for mark in _TELLING)
     against = _WEIGHTS if role in ("USER", "OTHER") else {**_WEIGHTS, **_OF_OTHERS}
-    return score - sum(weight for mark, weight in against.items() if _MARKS[mark].search(text))
+    return score - sum(weight for mark, weight in against.items() if _is(mark, text))
 
 
 def asks(text: str) -> bool:
-    return _MARKS["question"].search(plain(text)) is not None
+    return _is("question", plain(text))
+
+
+def requests(text: str) -> bool:
+    return _is("request", plain(text))
+
+
+def _is(mark: str, text: str) -> bool:
+    if mark == "question" and _MARKS["tells"].search(text):
+        return False
+    return _MARKS[mark].search(text) is not None

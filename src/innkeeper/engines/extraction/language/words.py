@@ -10,7 +10,7 @@ from innkeeper.engines.extraction.language.patterns import CHINESE, plain
 _RUN = re.compile("[\u4e00-\u9fff]+|[^\\W_\u4e00-\u9fff]+")
 _SHORTENED = re.compile(r"n't\b|'(?:m|re|s|ve|ll|d|t)\b", re.IGNORECASE)
 _LINES = Path(__file__).with_name("words.txt").read_text("utf-8").splitlines()
-_AROUND = frozenset(word for line in _LINES if not line.startswith("#") for word in line.split())
+AROUND = frozenset(word for line in _LINES if not line.startswith("#") for word in line.split())
 
 
 def normalised(text: str) -> str:
@@ -22,7 +22,7 @@ def normalised(text: str) -> str:
 def content(text: str) -> frozenset[str]:
     """What the text speaks of: its words without those that are in every sentence."""
     runs = _RUN.findall(_SHORTENED.sub("", plain(text)).lower())
-    return frozenset(stem(word) for run in runs for word in _words(run) if word not in _AROUND)
+    return frozenset(stem(word) for run in runs for word in _words(run) if word not in AROUND)
 
 
 def _words(run: str) -> list[str]:
