@@ -27,18 +27,24 @@ def add(
     actor: Actor,
     title: Annotated[str | None, typer.Option(help="What it is called; else the file's name.")] = None,
     session: Session = None,
+    own: Annotated[
+        bool, typer.Option("--own", help="Its words are trusted like a program's own, not like a tool's.")
+    ] = False,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
     """Add a document and print its id."""
     text = _read(file)
     wanted = {"actor": actor, "title": title or file.name, "text": text, "session": session}
+    wanted["by"] = "program" if own else None
     members = {member: value for member, value in wanted.items() if value is not None}
     made = Api.connect(data_dir).call("POST", f"{memory_path(name)}/documents", members)
     if as_json:
         print_json(made)
         return
     say(f"{made['title']} has {made['chunks']} chunks, about {made['tokens']} tokens.")
+    if made["held"]:
+        say(f"{made['held']} of its texts wait for review: innkeeper memory quarantine {name}")
     typer.echo(made["id"])
 
 

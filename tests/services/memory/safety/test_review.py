@@ -106,6 +106,10 @@ def test_a_document(desk: Desk) -> None:
     assert "".join(one["text"] for one in desk.ask("GET", f"{path}/chunks?actor=ann")["chunks"]) == PAPER
     assert found(desk, "Where does the pelican sleep?", "pelican")
 
+    own = desk.ask("POST", "documents", actor="ann", title="Rules", text=ATTACK, by="program")
+    assert (own["held"], desk.waiting()) == (0, [])
+    desk.refused(400, "POST", "documents", actor="ann", title="Rules", text=ATTACK, by="agent")
+
     # What waits goes with its document, its actor, and to nobody else.
     other = desk.ask("POST", "documents", actor="ann", title="Second", text=ATTACK)
     (held,) = desk.waiting()

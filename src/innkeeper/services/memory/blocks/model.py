@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from innkeeper.kernel.call import Document
-from innkeeper.kernel.caller import Caller
 from innkeeper.services.memory.model import check_text, invalid
 from innkeeper.services.memory.safety.held import Held
 
@@ -44,14 +43,6 @@ class BlockVersion:
     version: int
     text: str
     written_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Writer:
-    """Who writes a block: an agent, whose word it is, unless it is the caller's own program."""
-
-    caller: Caller
-    program: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from innkeeper.kernel.call import Document
-from innkeeper.services.memory.blocks.model import Block, BlockKey, Writer, Written
+from innkeeper.services.memory.blocks.model import Block, BlockKey, Written
 from innkeeper.services.memory.blocks.service import Blocks
 from innkeeper.services.memory.members import check_known, members_of, number, optional_text, text
 from innkeeper.services.memory.model import check_text, invalid
+from innkeeper.services.memory.records.model import Trust
+from innkeeper.services.memory.safety.writer import writer_of
 from innkeeper.services.memory.service import Memories
 
 _VERSION_MAX = 2**31 - 1
@@ -17,7 +19,6 @@ _DESCRIPTION_MAX = 1000
 _PLACE = frozenset({"actor", "session"})
 _PUT = _PLACE | {"text", "description", "limit", "ifVersion", "by"}
 _EDIT = _PLACE | {"append", "replace", "ifVersion", "by"}
-_WRITERS = ("agent", "program")
 
 
 def block_routes(memories: Memories, blocks: Blocks) -> list[Route]:
@@ -41,14 +42,16 @@ def block_routes(memories: Memories, blocks: Blocks) -> list[Route]:
             raise invalid("text", "must be a text; it may be empty")
         most = number(members, "limit", 1, _TEXT_MAX) if "limit" in members else None
         description = _any_text(members, "description", _DESCRIPTION_MAX)
-        writer, version = _writer(request, members), _version(members)
+        writer = writer_of(request.state.caller, members, Trust.ASSISTANT)
+        version = _version(members)
         return _written(await blocks.put(writer, key, members["text"], description, most, version))
 
     async def edit(request: Request) -> Response:
         members = members_of(await request.body())
         check_known(members, _EDIT)
         key = await _key(request, members)
-        writer, version = _writer(request, members), _version(members)
+        writer = writer_of(request.state.caller, members, Trust.ASSISTANT)
+        version = _version(members)
         return _written(await blocks.edit(writer, key, _change(members), version))
 
     async def delete(request: Request) -> Response:
@@ -86,13 +89,6 @@ def block_routes(memories: Memories, blocks: Blocks) -> list[Route]:
         Route(f"{path}/{{name}}", delete, methods=["DELETE"]),
         Route(f"{path}/{{name}}/history", history, methods=["GET"]),
     ]
-
-
-def _writer(request: Request, members: Document) -> Writer:
-    by = members.get("by", "agent")
-    if by not in _WRITERS:
-        raise invalid("by", f"must be one of: {', '.join(_WRITERS)}")
-    return Writer(request.state.caller, by == "program")
 
 
 def _written(written: Written) -> Response:

@@ -15,18 +15,16 @@ from innkeeper.services.memory.blocks.model import (
     BlockKey,
     BlockLimits,
     BlockVersion,
-    Writer,
     Written,
     check_name,
     checked,
     edited,
 )
 from innkeeper.services.memory.model import Memory, invalid
-from innkeeper.services.memory.records.model import Trust
 from innkeeper.services.memory.safety import held_store
 from innkeeper.services.memory.safety.held import Held, HeldKind, new_held_id
-from innkeeper.services.memory.safety.policy import Policy
 from innkeeper.services.memory.safety.vetter import Vetter
+from innkeeper.services.memory.safety.writer import Writer
 
 _DEFAULT_CHARACTERS = 5000
 _ATTEMPTS = 40
@@ -152,7 +150,7 @@ class Blocks:
                     if await self._write(connection, found, after):
                         return Written(after)
             judged = _told(after)
-            (concerns,) = await self._vetter.held_back(policy, [judged], _trust(policy, writer))
+            (concerns,) = await self._vetter.held_back(policy, [judged], writer.trust(policy))
         raise _busy(key)
 
     async def _write(self, connection: AsyncConnection, found: Block | None, after: Block) -> bool:
@@ -196,10 +194,6 @@ class Blocks:
             count += await held_store.count_names(connection, _owner(key), HeldKind.BLOCK)
         if count >= self._limits.per_actor:
             raise QuotaExceeded(f"An actor may have at most {self._limits.per_actor} blocks")
-
-
-def _trust(policy: Policy, writer: Writer) -> Trust:
-    return policy.trust_of(writer.caller) if writer.program else Trust.ASSISTANT
 
 
 def _told(block: Block) -> str:

@@ -11,6 +11,8 @@ from innkeeper.services.memory.documents.model import Chunk, Text
 from innkeeper.services.memory.documents.service import Documents
 from innkeeper.services.memory.members import check_known, members_of, number, optional_text, text
 from innkeeper.services.memory.model import Memory, invalid
+from innkeeper.services.memory.records.model import Trust
+from innkeeper.services.memory.safety.writer import writer_of
 from innkeeper.services.memory.service import Memories
 
 _NUMBER_MAX = 2**31 - 1
@@ -25,14 +27,15 @@ def document_upload(memories: Memories, documents: Documents, bytes_max: int) ->
     """By itself, for its body may be large."""
 
     async def add(request: Request) -> Response:
-        """A body with `actor`, `title` and `text`, and perhaps `session`."""
+        """A body with `actor`, `title` and `text`, and perhaps `session` and `by`."""
         members = members_of(await request.body())
-        check_known(members, (*_PLACE, "title", "text"))
+        check_known(members, (*_PLACE, "title", "text", "by"))
         actor, session = text(members, "actor", 255), optional_text(members, "session", 100)
         title, content = text(members, "title", _TITLE_MAX), text(members, "text", bytes_max)
         named = await memories.named(request.state.caller, request.path_params["memory"])
         memory = await memories.active(request.state.caller, named.id)
-        made = await documents.add(memory, actor, session, title, content)
+        writer = writer_of(request.state.caller, members, Trust.TOOL)
+        made = await documents.add(writer, memory, actor, session, title, content)
         return JSONResponse({**_whole(made.document), "held": made.held}, 201)
 
     return Route(_PATH, add, methods=["POST"])

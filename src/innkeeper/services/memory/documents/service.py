@@ -17,10 +17,10 @@ from innkeeper.services.memory.documents.intake import taken_in
 from innkeeper.services.memory.documents.model import Added, Chunk, DocumentLimits, Text, new_document_id
 from innkeeper.services.memory.model import Memory, invalid
 from innkeeper.services.memory.recall.service import Recall
-from innkeeper.services.memory.records.model import Trust
 from innkeeper.services.memory.safety import held_store
 from innkeeper.services.memory.safety.held import Held, HeldKind
 from innkeeper.services.memory.safety.vetter import Vetter
+from innkeeper.services.memory.safety.writer import Writer
 
 
 class Documents:
@@ -33,7 +33,9 @@ class Documents:
         self._limits = limits
         self._clock = clock
 
-    async def add(self, memory: Memory, actor: str, session: str | None, title: str, text: str) -> Added:
+    async def add(
+        self, writer: Writer, memory: Memory, actor: str, session: str | None, title: str, text: str
+    ) -> Added:
         """Durable on return; found a little later. What would steer the agent waits for review, and what was
         taken from it is left out. Raises InvalidRequest, QuotaExceeded."""
         if len(text.encode()) > self._limits.bytes_:
@@ -58,7 +60,9 @@ class Documents:
             for number, (heading, piece) in enumerate(zip(parts.headings, parts.texts, strict=True))
         ]
         policy = await self._vetter.policy(memory)
-        intake = await taken_in(partial(self._vetter.held_back, policy, trust=Trust.TOOL), made, pieces)
+        intake = await taken_in(
+            partial(self._vetter.held_back, policy, trust=writer.trust(policy)), made, pieces
+        )
         async with self._database.begin() as connection:
             owner = _owner(memory, actor)
             if await store.count_documents(connection, owner) >= self._limits.per_actor:
