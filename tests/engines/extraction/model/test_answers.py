@@ -51,6 +51,9 @@ UNUSABLE: dict[str, tuple[Step, str]] = {
         reports(finds("You keep the long-term memory of an assistant. You read a conversation.", "t1")),
         "an echo: 1",
     ),
+    "a recollection": (reports(finds("As you mentioned, you moved to Lisbon.", "t1")), "an echo: 1"),
+    "a role": (reports(finds("You are a helpful assistant, and moved to Lisbon.", "t1")), "an echo: 1"),
+    "thanks": (reports(finds("Thanks a lot!", "t1")), "an echo: 1"),
     "no words": (reports(finds("  ", "t1")), "empty: 1"),
     "a flood": (reports(finds("The user moved to Lisbon. " * 500, "t1")), "too long: 1"),
 }

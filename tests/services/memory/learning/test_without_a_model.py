@@ -15,9 +15,11 @@ _TALK = (
     ("USER", "I just moved to Oslo! The standup has been moved to 10:30."),
     ("ASSISTANT", "I remember that you live in Lisbon."),
     ("USER", "Thanks a lot! By the way, Oslo is where I live."),
+    ("USER", "I left Oslo for Kyoto."),
+    ("USER", "Big news: we relocated to Turku last week."),
 )
 _KNOWN = [
-    "I just moved to Oslo!",
+    "Big news: we relocated to Turku last week.",
     "My dog is called Biscuit.",
     "The standup has been moved to 10:30.",
     "我对花生过敏。",

@@ -44,6 +44,13 @@ def sift(reading: Reading) -> Reading:
     return replace(reading, turns=kept)
 
 
+def is_echo(text: str) -> bool:
+    """Whether a sentence that a model found is none of a person: out of a prompt, a recollection, thanks."""
+    return bool(
+        _Judge("OTHER", Kind.SEMANTIC, [text], ()).against(text) or _MARKS["recall"].search(plain(text))
+    )
+
+
 def _left_of(turn: Said, before: Sequence[Said], reading: Reading) -> str:
     """Its text as it is when all of it stays."""
     lines, recalled = outside(turn.text)

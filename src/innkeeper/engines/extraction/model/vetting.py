@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 from innkeeper.engines.extraction.extractor import Finding, Kind, Reading, Said
-from innkeeper.engines.extraction.hygiene.sieve import sift
+from innkeeper.engines.extraction.hygiene.sieve import is_echo, sift
 from innkeeper.engines.extraction.model import metadata
 from innkeeper.engines.extraction.model.answer import BadAnswer, Draft
 from innkeeper.engines.extraction.model.dates import day_meant
@@ -130,6 +130,8 @@ class Vetting:
             return "too long"
         if kind not in _IN_LINES and is_order(text):
             return "an order"
+        if kind not in _IN_LINES and any(map(is_echo, sentences(text))):
+            return "an echo"
         if self._echo.of(text) or (kind not in _WHOLE and not any(map(self._news_in, sources))):
             return "an echo"
         if not own and (kind is Kind.USER_PREFERENCE or _WILL.search(text)):
@@ -145,7 +147,8 @@ class Vetting:
         lines = []
         for line in text.splitlines():
             parts = sentences(line)
-            stand = [one for one in parts if not is_order(one) and ground.bears(_LABEL.sub("", one), share)]
+            bare = [(one, _LABEL.sub("", one)) for one in parts if not is_order(one)]
+            stand = [one for one, words in bare if not is_echo(words) and ground.bears(words, share)]
             if len(stand) == len(parts):
                 lines.append(line)
             elif stand:

@@ -1,6 +1,6 @@
 """A batch: findings of a job that become records in one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,12 +20,13 @@ class Decision:
 
 class Batch:
     """Each finding is decided on as if those before it were written already. `newest` are records of the
-    job's namespace as it is."""
+    job's namespace as it is, `replaced` those that they took the place of, by id."""
 
-    def __init__(self, newest: Sequence[Record]) -> None:
+    def __init__(self, newest: Sequence[Record], replaced: Mapping[str, Sequence[Record]]) -> None:
         self.decisions: list[Decision] = []
         self._standing = {one.record_id: one for one in newest}
         self._retired: set[str] = set()
+        self._before = {id_: [one.text for one in older] for id_, older in replaced.items()}
 
     @property
     def made(self) -> Sequence[Record]:
@@ -36,6 +37,10 @@ class Batch:
     def standing(self) -> Sequence[Record]:
         """What holds, the newest first."""
         return list(self._standing.values())
+
+    def before(self, record_id: str) -> Sequence[str]:
+        """The texts of what it took the place of, the latest first."""
+        return self._before.get(record_id, ())
 
     def near(self, found: Sequence[Record]) -> dict[str, Record]:
         """By id: of what a search found what holds still, and then all that stands."""
@@ -52,5 +57,6 @@ class Batch:
         for one in retired:
             self._standing.pop(one.record_id, None)
             self._retired.add(one.record_id)
+            self._before.setdefault(record.record_id, []).extend([one.text, *self.before(one.record_id)])
         if record.holds(now):
             self._standing = {record.record_id: record} | self._standing

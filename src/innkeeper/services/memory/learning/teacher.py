@@ -141,7 +141,8 @@ class Teacher:
         job, memory = lesson.job, lesson.memory
         policy, begun = await self._vetter.policy(memory), self._clock.monotonic()
         scope = Scope(job.namespace, subtree=False)
-        batch = Batch([] if job.kind == SUMMARY else await self._records.newest(memory, scope, _NEWEST))
+        newest = [] if job.kind == SUMMARY else await self._records.newest(memory, scope, _NEWEST)
+        batch = Batch(newest, await self._records.replaced(memory, [one.record_id for one in newest]))
         for number in range(job.applied, min(len(job.found or ()), job.applied + _BATCH)):
             await self._decide(replace(lesson, job=replace(job, applied=number)), policy, batch)
             if self._clock.monotonic() - begun > _BATCH_SECONDS:
@@ -160,7 +161,7 @@ class Teacher:
             present = await self._records.find(memory, record.record_id)
             record = replace(record, source_event_ids=lessons.sources(found, present))
         elif near := await self._near(memory, record, batch):
-            verdict = await self._verdict(lesson, found, record, near)
+            verdict = await self._verdict(lesson, found, record, near, batch)
         batch.decide(Decision(found, record, verdict), near, self._clock.now())
 
     async def _write(self, lesson: Lesson, batch: Batch) -> int:
@@ -193,9 +194,9 @@ class Teacher:
         await store.insert_jobs(entry.connection, [job] if job else [])
 
     async def _verdict(
-        self, lesson: Lesson, found: Found, record: Record, near: Mapping[str, Record]
+        self, lesson: Lesson, found: Found, record: Record, near: Mapping[str, Record], batch: Batch
     ) -> Verdict:
-        known = [Known(one.record_id, one.text, one.happened_at) for one in near.values()]
+        known = [Known(id_, one.text, one.happened_at, batch.before(id_)) for id_, one in near.items()]
         finding = Finding(found.text, found.event_ids, found.at, found.metadata)
         kind = Kind(lesson.job.kind)
         guidance = lesson.guidance("consolidation")

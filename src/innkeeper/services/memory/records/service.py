@@ -1,7 +1,7 @@
 """Records by hand: made, changed and deleted in batches, read, listed by namespace."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -222,6 +222,11 @@ class Records:
                 connection, memory.account, memory.id, scope, strategy, None, limit, self._clock.now()
             )
         return [record for _, record in rows]
+
+    async def replaced(self, memory: Memory, ids: Iterable[str]) -> Mapping[str, Sequence[Record]]:
+        """By id, what it took the place of, the latest first; of the last few changes."""
+        async with self._database.begin() as connection:
+            return await store.replaced(connection, memory.account, memory.id, ids)
 
     async def history(self, memory: Memory, record_id: str) -> Sequence[Record]:
         """With all that it replaced and all that replaced it, the oldest first. Raises NotFound."""

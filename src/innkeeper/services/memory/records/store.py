@@ -31,6 +31,8 @@ from innkeeper.services.memory.records.model import Record, RecordStatus, Trust
 from innkeeper.services.memory.sealing.columns import Likeness, SealedJson, SealedText, bound_by
 from innkeeper.services.memory.sealing.rows import Row, likeness, read, seal, seal_values
 
+_GENERATIONS = 8  # of what records took the place of
+
 records = Table(
     "memory_records",
     metadata,
@@ -210,6 +212,25 @@ async def history(connection: AsyncConnection, account: str, memory: str, record
             found[one.record_id] = one
             asking |= {one.record_id, one.superseded_by or one.record_id} - asked
     return sorted(found.values(), key=lambda one: (one.valid_from, one.created_at))
+
+
+async def replaced(
+    connection: AsyncConnection, account: str, memory: str, ids: Iterable[str]
+) -> dict[str, list[Record]]:
+    """By id, the records that it took the place of and those whose place they took, the latest first."""
+    found: dict[str, list[Record]] = {}
+    ends = {id_: id_ for id_ in ids}
+    asking = list(ends)
+    for _ in range(_GENERATIONS):
+        if not asking:
+            break
+        query = select(records).where(_of_memory(account, memory), records.c.superseded_by.in_(asking))
+        older = [to_record(row) for row in await read(connection, records, query)]
+        asking = [one.record_id for one in older if one.record_id not in ends]
+        for one in older:
+            end = ends.setdefault(one.record_id, ends[one.superseded_by or ""])
+            found.setdefault(end, []).append(one)
+    return found
 
 
 async def delete_records(connection: AsyncConnection, account: str, memory: str, ids: Sequence[str]) -> None:
