@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from botocore.model import Shape
@@ -98,8 +99,13 @@ def texts(shape: Shape, plain: bool) -> Strategy:
     if shape.metadata.get("enum"):
         return st.sampled_from(shape.metadata["enum"])
     least, most = shape.metadata.get("min", 0), shape.metadata.get("max", 1_000_000)
+    return _fitting(shape.metadata.get("pattern"), least, most, plain)
+
+
+@cache
+def _fitting(pattern: str | None, least: int, most: int, plain: bool) -> Strategy:
+    """Kept, as to work out all characters of a pattern takes far longer than to draw from them."""
     alphabet = _VISIBLE if plain else _ANY
-    pattern = shape.metadata.get("pattern")
     expression = compiled(pattern) if pattern else None
     if pattern is None or expression is None:
         return st.text(alphabet, min_size=max(least, 1 if plain else 0), max_size=min(most, least + 20))
