@@ -37,7 +37,7 @@ PROTOCOLS = {
     "images": {"image", "roots"},
     "models": {"model"},
     "embedders": {"embedder", "minilm_install"},
-    "search": {"search", "ranking", "words"},
+    "search": {"search", "ranking", "veil", "words"},
     "extraction": {"extractor"},
     "blobs": {"blobs"},
     "vault": {"vault"},

@@ -15,6 +15,8 @@ from innkeeper.engines.store.database import Database
 from innkeeper.engines.vault.local import LocalVault
 from innkeeper.engines.vetting.vetting import Vetting
 from innkeeper.kernel.clock import SystemClock
+from innkeeper.services.memory.recall.veils import MemoryVeils
+from innkeeper.services.memory.sealing.keyring import with_keys
 from innkeeper.services.model_gateway.providers import api_key
 from innkeeper.settings import Settings
 
@@ -28,10 +30,11 @@ class Engines:
         self.clock = SystemClock()
         self.database = Database(settings.database)
         self.vault = LocalVault(data / "master.key")
+        self.memory_database = with_keys(self.database, self.vault)
         self.blobs = FolderBlobs(data / "blobs")
         self.jobs = _jobs(settings, host)
         self.sandboxes = _sandbox_driver(settings)
-        self.search = _search(settings, self.database)
+        self.search = _search(settings, self.memory_database)
         self.embedder = _embedder(settings)
         self.vetting = _vetting(settings)
 
@@ -56,13 +59,14 @@ def _jobs(settings: Settings, host: str) -> Jobs:
 
 
 def _search(settings: Settings, database: Database) -> Search:
+    veils = MemoryVeils(database).of
     if settings.database.startswith("postgresql"):
         from innkeeper.engines.search.postgres import PostgresSearch
 
-        return PostgresSearch(database)
+        return PostgresSearch(database, veils)
     from innkeeper.engines.search.sqlite.driver import SqliteSearch
 
-    return SqliteSearch(settings.data_dir / "search")
+    return SqliteSearch(settings.data_dir / "search", veils)
 
 
 def _embedder(settings: Settings) -> Embedder:

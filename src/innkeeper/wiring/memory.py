@@ -54,7 +54,6 @@ from innkeeper.services.memory.safety.routes import safety_routes
 from innkeeper.services.memory.safety.service import Safety
 from innkeeper.services.memory.safety.vetter import Vetter
 from innkeeper.services.memory.sealing.conversion import Conversion
-from innkeeper.services.memory.sealing.keyring import with_keys
 from innkeeper.services.memory.service import Memories
 from innkeeper.services.memory.stream.routes import stream_routes
 from innkeeper.services.memory.stream.service import Stream
@@ -71,8 +70,8 @@ from innkeeper.wiring.office import Office
 class Memory:
     def __init__(self, office: Office, settings: Settings, models: ModelGateway) -> None:
         engines = office.engines
-        database = with_keys(engines.database, engines.vault)
-        clock = self.clock = engines.clock
+        database, clock = engines.memory_database, engines.clock
+        self.clock = clock
         self._conversion = Conversion(database)
         limits = Limits(
             memories=settings.memory_max_count,

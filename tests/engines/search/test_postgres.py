@@ -14,7 +14,7 @@ from innkeeper.engines.search.sqlite.driver import SqliteSearch
 from innkeeper.engines.store.database import Database
 from tests.postgres import PostgresServer
 
-_TEXTS = (
+TEXTS = (
     "Ann moved to Oslo in May.",
     "The weather in Oslo was cold.",
     "Bob paints houses.",
@@ -42,7 +42,7 @@ class TestPostgresSearch(SearchContract):
 
 async def test_words_score_as_on_sqlite(search: Search, tmp_path: Path) -> None:
     other = SqliteSearch(tmp_path)
-    passages = [Passage(number, "/", text) for number, text in enumerate(_TEXTS, start=1)]
+    passages = [Passage(number, "/", text) for number, text in enumerate(TEXTS, start=1)]
     for one in (search, other):
         await one.put("shelf", passages)
     for query in (

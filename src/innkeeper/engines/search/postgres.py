@@ -1,6 +1,6 @@
 """Search on PostgreSQL with pgvector 0.8 or later: one table for all shelves, made on first use.
 
-The words are a `tsvector`; PostgreSQL's own ranks know nothing of how rare a word is, so that BM25 is
+The words are a `tsvector`, veiled; PostgreSQL's own ranks know nothing of how rare a word is, so that BM25 is
 computed here, over the scope that is searched. Small scopes are searched exactly; for large ones the planner
 takes the HNSW index, which goes on (`iterative_scan`) until enough of what it finds lies in the scope.
 """
@@ -16,7 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.engines.search.search import Candidates, Passage, Scope
-from innkeeper.engines.search.words import asked, told
+from innkeeper.engines.search.veil import Veil, Veils, unveiled
 from innkeeper.engines.store.database import Database
 
 # Any constant will do, as long as no other program uses it in the same database.
@@ -102,16 +102,18 @@ _BRINGING_NEIGHBOURS = 60
 class PostgresSearch:
     """Raises sqlalchemy.exc.DBAPIError where the extension is missing and may not be made."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, veils: Veils = unveiled) -> None:
         self._database = database
+        self._veils = veils
         self._made: set[int] = set()
         self._making = asyncio.Lock()
 
     async def put(self, shelf: str, passages: Sequence[Passage]) -> None:
         await self._make({len(passage.vector) for passage in passages if passage.vector is not None})
+        veil = await self._veils(shelf)
         async with self._database.begin() as connection:
             # In one order, or two that put the same ids would wait for each other.
-            rows = [_row(shelf, passage) for passage in sorted(passages, key=lambda one: one.id)]
+            rows = [_row(shelf, passage, veil) for passage in sorted(passages, key=lambda one: one.id)]
             if rows:
                 await connection.execute(text(_PUT), rows)
 
@@ -124,12 +126,13 @@ class PostgresSearch:
         self, shelf: str, scope: Scope, query: str, vector: NDArray[np.float32] | None, limit: int
     ) -> Candidates:
         await self._make(set())
+        veil = await self._veils(shelf)
         where = {"shelf": shelf, "first": scope.path, "last": scope.path[:-1] + "0"}
         async with self._database.begin() as connection:
-            words, whole = await _by_words(connection, scope, where, query, limit)
+            words, whole = await _by_words(connection, scope, where, veil.asked(query), limit)
             meaning: dict[int, float] = {}
             if vector is not None:
-                meaning = await _by_meaning(connection, scope, where, vector, limit)
+                meaning = await _by_meaning(connection, scope, where, veil.turned(vector), limit)
             best = [*list(words)[:_BRINGING_NEIGHBOURS], *list(meaning)[:_BRINGING_NEIGHBOURS]]
             statement = _WITH_NEIGHBOURS.replace(
                 "{scope}", _IN_SCOPE[scope.below].replace("AND ", "AND other.")
@@ -180,10 +183,13 @@ class PostgresSearch:
 
 
 async def _by_words(
-    connection: AsyncConnection, scope: Scope, where: Mapping[str, str], query: str, limit: int
+    connection: AsyncConnection,
+    scope: Scope,
+    where: Mapping[str, str],
+    words: Mapping[str, float],
+    limit: int,
 ) -> tuple[dict[int, float], float]:
     """Scores by id, the best first, and what one of all words would have."""
-    words = asked(query)
     if not words:
         return {}, 0.0
     wanted = " | ".join(f"'{word}'" for word in words)
@@ -213,12 +219,12 @@ async def _by_meaning(
     return {row.id: row.cosine for row in rows if row.cosine > 0}
 
 
-def _row(shelf: str, passage: Passage) -> dict[str, object]:
+def _row(shelf: str, passage: Passage, veil: Veil) -> dict[str, object]:
     own = f"{passage.text}\n{passage.speaker}"
     words = [
         (word, weight)
         for part, weight in ((own, "A"), (passage.before, "C"), (passage.happened, "D"))
-        for word in told(part)
+        for word in veil.told(part)
     ]
     vector = passage.vector
     return {
@@ -232,7 +238,7 @@ def _row(shelf: str, passage: Passage) -> dict[str, object]:
         "words": _weighed(words),
         "length": len(words),
         "width": None if vector is None else len(vector),
-        "vector": None if vector is None else _literal(vector),
+        "vector": None if vector is None else _literal(veil.turned(vector)),
     }
 
 

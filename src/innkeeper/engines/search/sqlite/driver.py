@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from innkeeper.engines.search.search import Candidates, Passage, Scope
 from innkeeper.engines.search.sqlite.shelf import SqliteShelf
+from innkeeper.engines.search.veil import Veils, unveiled
 
 _Result = TypeVar("_Result")
 
@@ -35,14 +36,22 @@ class _Place:
 class SqliteSearch:
     """`open_most` shelves are kept open, with up to `view_bytes` of each in memory."""
 
-    def __init__(self, folder: Path, open_most: int = _OPEN_MOST, view_bytes: int = _VIEW_BYTES) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        veils: Veils = unveiled,
+        open_most: int = _OPEN_MOST,
+        view_bytes: int = _VIEW_BYTES,
+    ) -> None:
         self._folder = folder
+        self._veils = veils
         self._open_most = open_most
         self._view_bytes = view_bytes
         self._places: OrderedDict[str, _Place] = OrderedDict()
 
     async def put(self, shelf: str, passages: Sequence[Passage]) -> None:
-        await self._on(shelf, lambda open_: open_.put(passages))
+        veil = await self._veils(shelf)
+        await self._on(shelf, lambda open_: open_.put(passages, veil))
 
     async def remove(self, shelf: str, ids: Collection[int]) -> None:
         await self._on(shelf, lambda open_: open_.remove(ids))
@@ -50,7 +59,8 @@ class SqliteSearch:
     async def candidates(
         self, shelf: str, scope: Scope, query: str, vector: NDArray[np.float32] | None, limit: int
     ) -> Candidates:
-        return await self._on(shelf, lambda open_: open_.candidates(scope, query, vector, limit))
+        veil = await self._veils(shelf)
+        return await self._on(shelf, lambda open_: open_.candidates(scope, query, vector, limit, veil))
 
     async def forget_vectors(self, shelf: str) -> None:
         await self._on(shelf, SqliteShelf.forget_vectors)

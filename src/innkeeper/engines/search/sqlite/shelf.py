@@ -1,4 +1,4 @@
-"""One shelf: a SQLite file of its own, with the words and the vectors of each passage as blobs.
+"""One shelf: a SQLite file of its own, with the words and the vectors of each passage as blobs, veiled.
 
 What is searched is in memory: a view of each scope, made when it is first asked for.
 All methods block, and are called by one thread at a time.
@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from innkeeper.engines.search.search import Candidates, Passage, Scope
 from innkeeper.engines.search.sqlite.postings import key
 from innkeeper.engines.search.sqlite.view import Lines, Numbers, View
-from innkeeper.engines.search.words import asked, told
+from innkeeper.engines.search.veil import Veil
 
 # Another version is made anew: its owner has what was in it, and puts it again.
-_VERSION = 2
+_VERSION = 3
 _SCHEMA = (
     "DROP TABLE IF EXISTS words",
     "DROP TABLE IF EXISTS passages",
@@ -59,16 +59,19 @@ class SqliteShelf:
         )
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
             self._connection.execute(f"PRAGMA {pragma}")
+        before = self._number("PRAGMA user_version")
         with self._writing():
             if self._number("PRAGMA user_version") != _VERSION:
                 for statement in _SCHEMA:
                     self._connection.execute(statement)
+        if before not in (0, _VERSION):
+            self.erase()
         self._threads, self._names = Numbers(), Numbers()
         self._views: OrderedDict[Scope, View] = OrderedDict()
         self._seen = self._number("PRAGMA data_version")
 
-    def put(self, passages: Sequence[Passage]) -> None:
-        rows = list(map(_row, passages))
+    def put(self, passages: Sequence[Passage], veil: Veil) -> None:
+        rows = [_row(passage, veil) for passage in passages]
         with self._writing():
             self._connection.executemany(
                 "INSERT OR REPLACE INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows
@@ -87,14 +90,14 @@ class SqliteShelf:
                 view.remove(id_)
 
     def candidates(
-        self, scope: Scope, query: str, vector: NDArray[np.float32] | None, limit: int
+        self, scope: Scope, query: str, vector: NDArray[np.float32] | None, limit: int, veil: Veil
     ) -> Candidates:
         view = self._view(scope)
-        scores, whole = view.postings.scores(asked(query))
+        scores, whole = view.postings.scores(veil.asked(query))
         by_words = _best(scores, limit)
         by_meaning, near = np.zeros(0, np.int64), np.zeros(0)
         if vector is not None:
-            by_meaning, near = view.nearest(vector, limit)
+            by_meaning, near = view.nearest(veil.turned(vector), limit)
         beside = view.beside(np.union1d(by_words[:_WITH_NEIGHBOURS], by_meaning[:_WITH_NEIGHBOURS]))
         chosen = np.unique(np.concatenate([by_words, by_meaning, beside]))
         cosines = np.full(len(chosen), np.nan)
@@ -183,7 +186,7 @@ class SqliteShelf:
         return int(self._connection.execute(statement).fetchone()[0])
 
 
-def _row(passage: Passage) -> _Row:
+def _row(passage: Passage, veil: Veil) -> _Row:
     times: dict[int, float] = defaultdict(float)
     parts = (
         (passage.text, 1.0),
@@ -192,9 +195,9 @@ def _row(passage: Passage) -> _Row:
         (passage.happened, _HAPPENED),
     )
     for text, weight in parts:
-        for word in told(text):
+        for word in veil.told(text):
             times[key(word)] += weight
-    vector = None if passage.vector is None else passage.vector.astype(_HALF).tobytes()
+    vector = None if passage.vector is None else veil.turned(passage.vector).astype(_HALF).tobytes()
     return (
         *(passage.id, passage.scope, passage.thread, passage.place, passage.speaker, passage.role),
         np.array(list(times.items()), _WORDS).tobytes(),

@@ -69,6 +69,11 @@ class Shelf:
     def name(self) -> str:
         return f"{self.account}/{self.memory}/{self.kind}"
 
+    @classmethod
+    def named(cls, name: str) -> "Shelf":
+        account, memory, kind = name.split("/")
+        return cls(account, memory, Kind(kind))
+
 
 async def watch(connection: AsyncConnection) -> None:
     """Set the triggers up; again at every start, for a migration that rebuilds a table drops its own."""
