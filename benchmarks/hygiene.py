@@ -5,6 +5,8 @@ phrasings that it was made with in view, "held" others for the same things, whos
 "open" are things of which no pattern speaks, looked at while the general rule was made; "third" are such
 things that were written before it and set aside. Then pairs of sentences that are alike and both true, told
 one after the other: how many were not kept apart.
+
+`--served` tells one week of each kind to a running server, waits until it is learned, and asks what changed.
 """
 
 import asyncio
@@ -13,8 +15,10 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from benchmarks.inn import opened
 from benchmarks.week.lexicon import lexicon, pairs
 from benchmarks.week.outcome import Outcome, Shelf, judged
+from benchmarks.week.served import served
 from benchmarks.week.week import Week
 from innkeeper.engines.extraction.extractive.extractive import Extractive
 from innkeeper.engines.extraction.extractor import Action, Finding, Guidance, Kind, Known
@@ -63,5 +67,17 @@ def main(seeds: Sequence[int]) -> None:
         print(f"{half:5}  {len(asyncio.run(not_kept_apart(half)))} of {len(pairs(half))} not kept apart")
 
 
+def through_a_server() -> None:
+    print("half   echoes rejected  facts kept  changes answered  facts retired that hold  asked  answered  s")
+    for half in HALVES:
+        with opened(quick=False, settings={}) as inn:
+            told = served(inn, Week(lexicon(half), TURNS, 1))
+        shares = "  ".join(f"{share:15.1%}" for share in told.outcome.shares().values())
+        print(f"{half:5}  {shares}  {told.asked:5}  {told.answered:8}  {told.seconds:.0f}")
+
+
 if __name__ == "__main__":
-    main([int(seed) for seed in sys.argv[1:]] or [1, 2, 3])
+    if "--served" in sys.argv:
+        through_a_server()
+    else:
+        main([int(seed) for seed in sys.argv[1:]] or [1, 2, 3])
