@@ -7,8 +7,8 @@ SHELL := /bin/sh
 BIN := .venv/bin
 READY := .venv/.ready
 RUN_PACKAGES := bubblewrap slirp4netns iproute2 nftables runsc
-# Most of the tests' time is waiting: two workers, a file of tests to each at a time, in our order.
-SPREAD := -m "not alone" -n 2 --dist loadfile --no-loadscope-reorder
+# Much of the tests' time is waiting: three workers, a file of tests to each at a time, in our order.
+SPREAD := -m "not alone" -n 3 --dist loadfile --no-loadscope-reorder
 TEST_PACKAGES := $(RUN_PACKAGES) skopeo zip
 
 export PYTHON

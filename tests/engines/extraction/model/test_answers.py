@@ -165,7 +165,7 @@ async def test_a_day_is_believed_when_the_turn_leads_to_it(asking: Asking) -> No
 @pytest.mark.parametrize(
     ("step", "limits", "reason", "questions"),
     [
-        (Says(fault=Fault.SILENT), {"timeout_seconds": 0.2}, "did not come within 0.2 s", 3),
+        (Says(fault=Fault.SILENT), {"timeout_seconds": 1}, "did not come within 1 s", 3),
         (Raw(b"{}"), {}, "its provider failed", 3),
         (Fails(418, "swordfish"), {}, "its provider failed", 3),
         (Fails(401, "swordfish"), {}, "refused the server's credentials", 1),
