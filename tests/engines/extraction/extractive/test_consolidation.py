@@ -45,11 +45,24 @@ def judged(text: str, *known: str, age: timedelta = DAY, speaker: str = "") -> V
         ("我喜欢咖啡。", "我不喜欢咖啡了。"),
         ("请叫我小安。", "以后请叫我安姐,别再叫我小安。"),
         ("I live in Lisbon.", "我搬到杭州了。"),
+        ("My landlord is Mr Abel.", "My landlord is Mrs Quist now."),
+        ("The skipper of the Petrel is Renzo.", "The Petrel is skippered by Ylva now."),
+        ("Saskia's tutor is Pernille.", "Saskia has a new tutor called Colette."),
+        ("I'm insured with Zurich.", "I dumped Zurich; Axa insures me now."),
+        ("Pilates is on Mondays.", "Pilates switched from Mondays to Thursdays."),
+        ("城南店的店长是郭强。", "城南店的店长换成何敏了。"),
     ],
 )
 def test_a_newer_fact_takes_the_place_of_the_older(older: str, newer: str) -> None:
     unrelated = ("My cat is called Tom.", "I like green tea.")
     assert judged(newer, older, *unrelated) == Verdict(Action.UPDATE, ["0"])
+
+
+def test_a_change_that_names_nothing_is_of_what_it_replaced() -> None:
+    now = Known("1", "I replaced my Peugeot with a Skoda.", NOW - DAY, ["I drive a Peugeot."])
+    finding = Finding("My new car is a Subaru.", ["turn"], NOW)
+    assert verdict(finding, [now]) == Verdict(Action.UPDATE, ["1"])
+    assert verdict(finding, [Known("1", now.text, now.at)]).action is Action.ADD
 
 
 def test_what_came_late_is_told_from_what_is_new_by_its_time() -> None:
@@ -75,6 +88,11 @@ def test_what_came_late_is_told_from_what_is_new_by_its_time() -> None:
         ("I live in Oslo and my dog has three legs.", "I moved to Bergen."),
         ("Ann gave Bob 20 euros.", "Bob gave Ann 20 euros."),
         ("I drink coffee.", "I don't drink coffee on Sundays."),
+        ("Saskia's tutor is Pernille.", "Bram switched tutors from Pernille to Colette."),
+        ("I used to live in Lyon.", "I used to live in Graz."),
+        ("I have a cat called Olive.", "I have a cat called Pippin."),
+        ("Gaspard is in command of the Heron.", "Gaspard is in command of the Petrel now."),
+        ("江北店的店长是郭强。", "城南店的店长换成何敏了。"),
         ("我喜欢爬山。", "我喜欢摄影。"),
         ("我住在杭州。", "我妹妹住在成都。"),
     ],

@@ -16,6 +16,7 @@ from innkeeper.engines.extraction.language.patterns import CHINESE, patterns, pl
 from innkeeper.engines.extraction.language.words import AROUND, stem
 
 _FOLDER = Path(__file__).parent
+_LONGEST = 500  # characters
 _TOKEN = re.compile(r"[\u4e00-\u9fff]+|[^\W\u4e00-\u9fff](?:[\w'.&+@-]*[^\W\u4e00-\u9fff]|\+)?|[^\w\s]")
 _UNIT_WORDS = (
     "kg|kilos?|pounds|lbs|stone|km|kilometers|kilometres|miles|metres|meters|cm|m|percent|hours?"
@@ -79,7 +80,8 @@ class Frame:
 
 @lru_cache(maxsize=4_000)
 def frame_of(text: str) -> Frame:
-    text = plain(text)
+    """Of a long text nothing: it says too much to be held against others."""
+    text = plain(text) if len(text) <= _LONGEST else ""
     words = _words()
     runs, named, weak = list[Run](), Counter[str](), Counter[str]()
     people, verbs = set[str](), set[str]()

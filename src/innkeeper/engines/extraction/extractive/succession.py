@@ -17,6 +17,7 @@ _DOES = re.compile(
     r"'s|[\u4e00-\u9fff]"
     r"| (?:is|are|was|were|has|have|had|will|now|no|went|took|left|got|fell|rose|\w+(?:s|ed))\b"
 )
+_NEW = re.compile(r"\bnew\b|新", re.IGNORECASE)
 _NEGATED = re.compile(r"\bnot\b|n't\b")
 
 
@@ -57,7 +58,7 @@ def _renews(new: Layout, old: Layout) -> bool:
     """Whether it says of the same what is something else by now."""
     if new.over or new.frame.many or old.frame.many or _is_past(new) or _is_past(old):
         return False
-    if _marked("besides", new) or _marked("one_more", new) or not _marked("turn", new):
+    if _marked("besides", new) or _is_one_more(new) or not _marked("turn", new):
         return False
     shared = [run for run in new.live if among(run, old.live)]
     fresh = [run for run in new.live if not among(run, old.live)]
@@ -102,7 +103,7 @@ def tells(text: str) -> bool:
 def of_one(text: str, other: str) -> bool:
     """Whether they can be about the same person."""
     new, old = laid_out(text), laid_out(other)
-    if _marked("one_more", new) and _marked("one_more", old):
+    if _is_one_more(new) and _is_one_more(old):
         return False
     if _is_past(new) or _is_past(old):
         return False
@@ -122,6 +123,12 @@ def _is_firm(layout: Layout, run: Run) -> bool:
     if owns(layout.frame, run):
         return True
     return opens(layout.frame, run) and _DOES.match(layout.frame.text, run.end) is not None
+
+
+def _is_one_more(layout: Layout) -> bool:
+    """A new tutor comes instead of the old one, a new cat perhaps besides."""
+    new = _NEW.search(layout.frame.text) and not layout.frame.people
+    return not new and _marked("one_more", layout)
 
 
 def _is_past(layout: Layout) -> bool:
