@@ -24,6 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.engines.store.database import Moment, metadata
 from innkeeper.kernel.call import Document
+from innkeeper.kernel.errors import NotFound
 from innkeeper.services.memory.events.model import SessionKey, Turn
 from innkeeper.services.memory.events.store import events, of_session, sessions, to_turn, turns
 from innkeeper.services.memory.learning.model import Found, Job, JobState
@@ -136,7 +137,10 @@ async def change_job(connection: AsyncConnection, job: Job, values: Document) ->
     """False when it is another worker's by now, or was erased."""
     mine = jobs.c.id == job.id, jobs.c.owner == job.owner, jobs.c.state == JobState.RUNNING
     place = {"account": job.key.account, "memory": job.key.memory, "id": job.id}
-    sealed = await seal_values(connection, jobs, place, values)
+    try:
+        sealed = await seal_values(connection, jobs, place, values)
+    except NotFound:  # erased with all of its memory
+        return False
     return bool((await connection.execute(update(jobs).where(*mine).values(sealed))).rowcount)
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Executable, Table
@@ -79,19 +80,25 @@ async def likeness(connection: AsyncConnection, account: str, memory: str, text:
 
 def _sealed_row(connection: Connection, table: Table, row: Mapping[str, Any]) -> Row:
     whole = dict(row)
+    key = key_of(connection, row["account"], row["memory"])
     for name, kind in _sealed(table):
         if row.get(name) is not None:
-            key = key_of(connection, row["account"], row["memory"])
             whole[name] = key.seal(kind.encoded(row[name]), place_of(table, name, row))
-    for column in table.c:
-        if isinstance(column.type, Likeness) and row.get(column.type.of) is not None:
-            key = key_of(connection, row["account"], row["memory"])
-            whole[column.name] = key.likeness(row[column.type.of])
+    for name, of in _likenesses(table):
+        if row.get(of) is not None:
+            whole[name] = key.likeness(row[of])
     return whole
 
 
+@cache
 def _sealed(table: Table) -> list[tuple[str, Sealed]]:
     return [(column.name, column.type) for column in table.c if isinstance(column.type, Sealed)]
+
+
+@cache
+def _likenesses(table: Table) -> list[tuple[str, str]]:
+    """Columns, and those whose text they are of."""
+    return [(column.name, column.type.of) for column in table.c if isinstance(column.type, Likeness)]
 
 
 def _unreadable(error: Exception, memory: str) -> InnkeeperError:
