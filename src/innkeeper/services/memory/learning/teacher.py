@@ -42,7 +42,7 @@ _NEWEST = 500
 _EPISODES = 20
 # Findings of one transaction: others who write wait for it. What a model took long to judge is kept at once.
 _BATCH = 16
-_BATCH_SECONDS = 0.5
+_BATCH_SECONDS = 1.0
 _DONE: Document = {"state": JobState.DONE, "found": None}
 
 
