@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from innkeeper.engines.extraction.extractive.frames import Run, frame_of
 from innkeeper.engines.extraction.extractive.layout import MARKS, Layout, among, is_of, laid_out, opens, owns
@@ -43,9 +44,11 @@ def _inherited(layout: Layout, before: Sequence[str]) -> Layout:
 def _ends(new: Layout, old: Layout) -> bool:
     """Whether it says that the other's value is over."""
     gone = [run for run in old.live if among(run, new.over)]
+    if not gone:
+        return False
     kept = [run for run in old.live if run not in gone]
     fresh = [run for run in new.live if not among(run, old.live)]
-    if not gone or (not kept and any(run in new.topics for run in fresh)):
+    if not kept and any(run in new.topics for run in fresh):
         return False
     if not fresh and not _marked("now", new) and _NEGATED.search(new.frame.text):
         return False
@@ -136,4 +139,9 @@ def _is_past(layout: Layout) -> bool:
 
 
 def _marked(mark: str, layout: Layout) -> bool:
-    return MARKS[mark].search(layout.frame.text) is not None
+    return _has(mark, layout.frame.text)
+
+
+@lru_cache(maxsize=20_000)
+def _has(mark: str, text: str) -> bool:
+    return MARKS[mark].search(text) is not None

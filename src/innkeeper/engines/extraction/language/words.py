@@ -13,6 +13,7 @@ _LINES = Path(__file__).with_name("words.txt").read_text("utf-8").splitlines()
 AROUND = frozenset(word for line in _LINES if not line.startswith("#") for word in line.split())
 
 
+@lru_cache(maxsize=20_000)
 def normalised(text: str) -> str:
     """The text without case, width, marks and space: equal for what is the same but for its looks."""
     return " ".join(_RUN.findall(unicodedata.normalize("NFKC", plain(text)).casefold()))
