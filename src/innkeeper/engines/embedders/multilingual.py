@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from innkeeper.engines.embedders.embedder import EmbedderError
+
 # Chinese, Japanese, Korean, Cyrillic, Arabic and Thai letters.
 _READ = re.compile(
     "[\u0400-\u04ff\u0600-\u06ff\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]"
@@ -56,7 +58,10 @@ class Multilingual:
 
     def _embed(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
         if self._loaded is None:
-            self._loaded = _Loaded()
+            try:
+                self._loaded = _Loaded()
+            except (ImportError, OSError) as error:
+                raise EmbedderError(f"the multilingual model could not be loaded: {error}") from error
         return self._loaded.embed(texts)
 
 
