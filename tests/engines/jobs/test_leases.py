@@ -43,8 +43,10 @@ def test_a_worker_that_renews_is_nobodys_to_take(worker: Worker) -> None:
 
 def test_a_dead_worker_is_taken_by_one_of_the_others(worker: Worker) -> None:
     worker("dead")
-    time.sleep(0.6)
     living = [worker(f"living-{number}") for number in range(4)]
+    time.sleep(0.6)
+    for one in living:
+        one.renew()
     with ThreadPoolExecutor(4) as threads:
         claims = [name for claimed in threads.map(Leases.claim_dead, living) for name in claimed]
     assert claims == ["dead"]

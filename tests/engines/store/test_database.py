@@ -13,6 +13,11 @@ from innkeeper.engines.store.database import Database, Moment, upsert
 
 own = MetaData()
 stays = Table("stays", own, Column("id", Integer, primary_key=True), Column("since", Moment))
+# Some tenths of a second.
+_SLOW = (
+    "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 3000000) "
+    "SELECT x FROM n WHERE x > 2900000"
+)
 NOW = datetime(2025, 6, 1, 12, 30, 15, 123456, tzinfo=UTC)
 
 
@@ -61,6 +66,24 @@ async def test_writers_wait_for_each_other(database: Database) -> None:
 
     await asyncio.gather(*(insert(number) for number in range(10)))
     assert len(await rows(database)) == 10
+    await database.close()
+
+
+async def test_a_reader_that_is_cancelled_leaves_no_lock(database: Database) -> None:
+    async def write_and_read() -> None:
+        async with database.begin() as connection:
+            await connection.execute(stays.insert().values(id=1))
+            await connection.exec_driver_sql(_SLOW)
+
+    task = asyncio.create_task(write_and_read())
+    await asyncio.sleep(0.1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    # The task is there still, and with it the statement.
+    async with asyncio.timeout(20), database.begin() as connection:
+        await connection.execute(stays.insert().values(id=2))
+    assert [id_ for id_, _ in await rows(database)] == [2]
     await database.close()
 
 

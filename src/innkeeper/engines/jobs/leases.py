@@ -4,11 +4,13 @@ The rows are beside the jobs themselves (on PostgreSQL in a schema of their own)
 database's, so that no two machines' clocks are compared.
 """
 
+import time
 from dataclasses import dataclass
 
 from sqlalchemy import (
     Column,
     ColumnElement,
+    Connection,
     Double,
     Engine,
     MetaData,
@@ -22,10 +24,12 @@ from sqlalchemy import (
     text,
     update,
 )
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import CreateSchema, CreateTable
 
 _SCHEMA = "innkeeper_jobs"
 _ADVISORY_LOCK = 0x1_4EEA
+_TRIES, _PAUSE_SECONDS = 100, 0.05
 
 _workers = Table(
     "workers",
@@ -61,8 +65,7 @@ class Leases:
     def prepare(self) -> None:
         with self._engine.begin() as connection:
             if connection.dialect.name == "sqlite":
-                # The file keeps this: readers and the writer of the jobs no longer block each other.
-                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+                _log_ahead(connection)
             else:
                 # CREATE ... IF NOT EXISTS fails when two do it at once.
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
@@ -98,3 +101,16 @@ class Leases:
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+def _log_ahead(connection: Connection) -> None:
+    """The file keeps this: readers and the writer of the jobs no longer block each other. Of workers that ask
+    for it at once SQLite refuses some, without letting them wait. Raises OperationalError."""
+    for left in reversed(range(_TRIES)):
+        try:
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+            return
+        except OperationalError:
+            if not left:
+                raise
+            time.sleep(_PAUSE_SECONDS)

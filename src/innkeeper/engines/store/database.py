@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from copy import copy
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -58,6 +58,7 @@ class Database:
         self._engine: AsyncEngine = create_async_engine(url)
         if self._engine.dialect.name == "sqlite":
             event.listen(self._engine.sync_engine, "connect", _tune_sqlite)
+            event.listen(self._engine.sync_engine, "invalidate", _roll_back)
         self._threads = _engine_for_threads(url)
 
     def carrying(self, **options: object) -> "Database":
@@ -161,3 +162,10 @@ def _tune_sqlite(connection: Any, _record: object) -> None:
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _roll_back(connection: Any, _record: object, _error: BaseException | None) -> None:
+    """Before SQLite closes one whose statement was cancelled: as long as a reader of that is left, in a
+    traceback for example, it closes by name only, and holds the lock of its transaction."""
+    with suppress(Exception, asyncio.CancelledError):  # it is closed next, whatever comes of this
+        connection.rollback()
