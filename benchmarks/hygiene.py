@@ -3,8 +3,8 @@
 `python -m benchmarks.hygiene [SEED ...]`: the extractor alone, over records in memory. "seen" are the
 phrasings that it was made with in view, "held" others for the same things, whose misses were read since.
 "open" are things of which no pattern speaks, looked at while the general rule was made; "third" are such
-things that were written before it and set aside. Then pairs of sentences that are alike and both true, told
-one after the other: how many were not kept apart.
+things that were written before it by its author: their figures were seen, their misses were not. Then pairs
+of sentences that are alike and both true, told one after the other: how many were not kept apart.
 
 `--served` tells one week of each kind to a running server, waits until it is learned, and asks what changed.
 """
