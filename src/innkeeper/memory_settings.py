@@ -139,7 +139,7 @@ class MemorySettings(BaseSettings):
     embedder: Annotated[
         str,
         Field(
-            description="What embeds memories: local, minilm (the same, but for English alone), or "
-            "PROVIDER/MODEL, a provider of kind openai."
+            description="What embeds memories: minilm, or PROVIDER/MODEL, where models has the PROVIDER with "
+            "the kind openai."
         ),
-    ] = "local"
+    ] = "minilm"

@@ -70,14 +70,11 @@ def _search(settings: Settings, database: Database) -> Search:
 
 
 def _embedder(settings: Settings) -> Embedder:
-    if settings.embedder in ("local", "minilm"):
-        from innkeeper.engines.embedders.by_language import ByLanguage
+    if settings.embedder == "minilm":
         from innkeeper.engines.embedders.minilm import MiniLm
         from innkeeper.engines.embedders.minilm_install import default_folder, own_folder
-        from innkeeper.engines.embedders.multilingual import Multilingual
 
-        minilm = MiniLm(own_folder(settings.data_dir), default_folder())
-        return minilm if settings.embedder == "minilm" else ByLanguage(Multilingual(), minilm)
+        return MiniLm(own_folder(settings.data_dir), default_folder())
     name, model, provider = _served(settings, "embedder", settings.embedder)
     from innkeeper.engines.embedders.openai_embedder import OpenAiEmbedder
 

@@ -13,11 +13,7 @@ from numpy.typing import NDArray
 from sqlalchemy import func, insert, select
 from starlette.responses import PlainTextResponse
 
-from innkeeper.engines.embedders.by_language import ByLanguage
 from innkeeper.engines.embedders.embedder import Embedder
-from innkeeper.engines.embedders.minilm import MiniLm
-from innkeeper.engines.embedders.minilm_install import default_folder
-from innkeeper.engines.embedders.multilingual import Multilingual
 from innkeeper.engines.embedders.openai_embedder import OpenAiEmbedder
 from innkeeper.engines.search.search import Scope
 from innkeeper.engines.search.sqlite.driver import SqliteSearch
@@ -117,15 +113,6 @@ async def test_another_model_embeds_anew_what_is_there(desk: Desk) -> None:
     async with desk.open("large"):
         assert await desk.vectors.lacking(ACCOUNT, "m") == 0
         assert len(desk.server.requests) == asked
-
-
-async def test_a_database_from_before_the_second_language_is_embedded_anew(desk: Desk) -> None:
-    async with desk.open(MiniLm(default_folder())):
-        await desk.remember("我妈妈最爱喝绿茶", "She takes milk in her tea.")
-    async with desk.open(ByLanguage(Multilingual(), MiniLm(default_folder()))):
-        await desk.until_none_lacks()
-        assert await desk.near("母亲喜欢什么饮料?") == 1
-        assert await desk.near("Does she like milk?") == 1
 
 
 async def test_what_came_while_no_embedder_answered_gets_its_vectors_later(desk: Desk) -> None:
