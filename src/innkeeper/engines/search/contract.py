@@ -118,19 +118,6 @@ class SearchContract:
         assert meaning == {2: pytest.approx(1, abs=0.001), 4: pytest.approx(0.7071, abs=0.001)}
         assert ids(await search.candidates("shelf", _EVERYTHING, "", direction(1, 0), 9)) == set()
 
-    async def test_words_found_by_chance_weigh_less_than_what_is_meant(self, search: Search) -> None:
-        passages = [
-            Passage(1, "/", "The kettle is red.", vector=direction(1, 0.9)),
-            Passage(2, "/", "She takes milk with it.", vector=direction(1, 0.1)),
-            *(Passage(number, "/", f"It rained on day {number}.") for number in range(3, 20)),
-        ]
-        await search.put("shelf", passages)
-        for query, best in (("the red kettle", 1), ("red beverage habits of an average colleague", 2)):
-            candidates = await search.candidates("shelf", _EVERYTHING, query, direction(1, 0), 10)
-            assert candidates.words.max() > 0
-            assert candidates.whole > candidates.words.max() / 2
-            assert rank(candidates, query, 1, STEP)[0].id == best, query
-
     async def test_vectors_of_another_model_can_follow(self, search: Search) -> None:
         await search.put("shelf", [Passage(1, "/", "tea", vector=direction(1, 0))])
         await search.put("other", [Passage(1, "/", "tea", vector=direction(1, 0))])

@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 from innkeeper.engines.search.search import Candidates
 from innkeeper.engines.search.words import told
 
-# The best hit by words weighs as much as three or four steps of meaning, where it has so much of what is
-# asked; one with less of it was found by chance, as likely as not, and weighs less.
+# The best hit by words weighs as much as three or four steps of meaning.
 _WORDS = 0.6
-_ENOUGH = 0.4
 _STEPS = 6
 # What a passage gains from those one and two places away: an answer stands beside its question.
 _NEIGHBOUR = (0.2, 0.1)
@@ -50,7 +48,7 @@ def rank(candidates: Candidates, query: str, limit: int, step: float) -> list[Fo
     the cosines of one query lie."""
     if not len(candidates.ids):
         return []
-    words, meaning = _by_words(candidates.words, candidates.whole), _by_meaning(candidates.meaning, step)
+    words, meaning = _by_words(candidates.words), _by_meaning(candidates.meaning, step)
     neighbours = _of_neighbours(candidates, words + meaning)
     thread = _of_thread(candidates.threads, words + meaning + neighbours)
     speaker = _of_speaker(candidates, query)
@@ -61,9 +59,9 @@ def rank(candidates: Candidates, query: str, limit: int, step: float) -> list[Fo
     return [Found(int(candidates.ids[row]), *map(float, parts[row])) for row in best]
 
 
-def _by_words(scores: _Floats, whole: float) -> _Floats:
+def _by_words(scores: _Floats) -> _Floats:
     """A share of the best score."""
-    return _WORDS * scores / (max(scores.max(), _ENOUGH * whole) or 1.0)
+    return _WORDS * scores / (scores.max() or 1.0)
 
 
 def _by_meaning(cosines: _Floats, step: float) -> _Floats:
