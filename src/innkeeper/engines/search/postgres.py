@@ -77,11 +77,11 @@ counted AS (
 rare AS (
     SELECT lexeme, weight * ln(1 + (size - count(id) + 0.5) / (count(id) + 0.5)) AS worth
     FROM unnest(CAST(:lexemes AS text[]), CAST(:weights AS float[])) AS asked (lexeme, weight)
-    LEFT JOIN counted USING (lexeme), scoped GROUP BY lexeme, weight, size
+    JOIN counted USING (lexeme), scoped GROUP BY lexeme, weight, size
 )
-SELECT id, sum(worth * times * 2.2 / (times + 1.2 * (0.25 + 0.75 * length / usual))) AS score, whole
-FROM counted JOIN rare USING (lexeme), scoped, (SELECT sum(worth) AS whole FROM rare) AS every
-GROUP BY id, whole ORDER BY score DESC LIMIT :limit
+SELECT id, sum(worth * times * 2.2 / (times + 1.2 * (0.25 + 0.75 * length / usual))) AS score
+FROM counted JOIN rare USING (lexeme), scoped
+GROUP BY id ORDER BY score DESC LIMIT :limit
 """
 _BY_MEANING = """
 SELECT id, 1 - (vector::halfvec({width}) <=> CAST(:vector AS halfvec({width}))) AS cosine
@@ -129,7 +129,7 @@ class PostgresSearch:
         veil = await self._veils(shelf)
         where = {"shelf": shelf, "first": scope.path, "last": scope.path[:-1] + "0"}
         async with self._database.begin() as connection:
-            words, whole = await _by_words(connection, scope, where, veil.asked(query), limit)
+            words = await _by_words(connection, scope, where, veil.asked(query), limit)
             meaning: dict[int, float] = {}
             if vector is not None:
                 meaning = await _by_meaning(connection, scope, where, veil.turned(vector), limit)
@@ -139,7 +139,7 @@ class PostgresSearch:
             )
             given = {**where, "ids": [*words, *meaning], "best": best}
             rows = (await connection.execute(text(statement), given)).all()
-        return _columns(rows, words, whole, meaning)
+        return _columns(rows, words, meaning)
 
     async def forget_vectors(self, shelf: str) -> None:
         await self._do(
@@ -188,10 +188,10 @@ async def _by_words(
     where: Mapping[str, str],
     words: Mapping[str, float],
     limit: int,
-) -> tuple[dict[int, float], float]:
-    """Scores by id, the best first, and what one of all words would have."""
+) -> dict[int, float]:
+    """Scores by id, the best first."""
     if not words:
-        return {}, 0.0
+        return {}
     wanted = " | ".join(f"'{word}'" for word in words)
     given = {
         **where,
@@ -202,7 +202,7 @@ async def _by_words(
     }
     ranked = text(_BY_WORDS.format(scope=_IN_SCOPE[scope.below]))
     rows = (await connection.execute(ranked, given)).all()
-    return {row.id: float(row.score) for row in rows}, float(rows[0].whole) if rows else 0.0
+    return {row.id: float(row.score) for row in rows}
 
 
 async def _by_meaning(
@@ -254,9 +254,7 @@ def _literal(vector: NDArray[np.float32]) -> str:
     return "[" + ",".join(f"{number:.6g}" for number in vector.tolist()) + "]"
 
 
-def _columns(
-    rows: Sequence[Any], words: Mapping[int, float], whole: float, meaning: Mapping[int, float]
-) -> Candidates:
+def _columns(rows: Sequence[Any], words: Mapping[int, float], meaning: Mapping[int, float]) -> Candidates:
     threads = {name: number for number, name in enumerate(sorted({"", *(row.thread for row in rows)}))}
     names = sorted({name for row in rows for name in (row.speaker, row.role)})
     return Candidates(
@@ -269,5 +267,4 @@ def _columns(
         np.array([words.get(row.id, 0.0) for row in rows], np.float64),
         np.array([meaning.get(row.id, np.nan) for row in rows], np.float64),
         names,
-        whole,
     )

@@ -48,8 +48,7 @@ class Passage:
 class Candidates:
     """Columns of equal length, a passage a row. `words` is its BM25 score (0 where no word is shared),
     `meaning` its cosine (NaN where it was not among the nearest, or has no vector). Rows with neither are
-    neighbours of a candidate. `whole` is about what a passage would score that holds every word of the
-    query. `threads` tells passages of different threads apart, and 0 is none; `speakers`
+    neighbours of a candidate. `threads` tells passages of different threads apart, and 0 is none; `speakers`
     and `roles` index `names`; `lengths` counts words.
     """
 
@@ -62,7 +61,6 @@ class Candidates:
     words: NDArray[np.float64]
     meaning: NDArray[np.float64]
     names: Sequence[str]
-    whole: float
 
 
 class Search(Protocol):

@@ -68,28 +68,26 @@ class Postings:
         self._alive -= 1
         lengths[row] = 0
 
-    def scores(self, asked: Mapping[str, float]) -> tuple[NDArray[np.float64], float]:
-        """Of every row, by words and what each is worth; 0 where none of them stands. And what a row of
-        usual length would score with all of them, each once."""
+    def scores(self, asked: Mapping[str, float]) -> NDArray[np.float64]:
+        """Of every row, by words and what each is worth; 0 where none of them stands."""
         lengths = self._lengths.rows
         if not self._alive:
-            return np.zeros(len(lengths)), 0.0
+            return np.zeros(len(lengths))
         usual = self._total / self._alive
-        found, worths, whole = [np.zeros(0, np.int32)], [np.zeros(0)], 0.0
+        found, worths = [np.zeros(0, np.int32)], [np.zeros(0)]
         keys = np.array([key(word) for word in asked], np.uint32)
         for worth, (rows, times) in zip(asked.values(), self._entries(keys), strict=True):
             length = lengths[rows]
             if self._alive < len(lengths):
                 rows, times, length = rows[length > 0], times[length > 0], length[length > 0]
             rarity = worth * np.log1p((self._alive - len(rows) + 0.5) / (len(rows) + 0.5))
-            whole += rarity
             slowed = _SATURATION * (1 - _BY_LENGTH + _BY_LENGTH / usual * length)
             found.append(rows)
             worths.append(rarity * (1 + _SATURATION) * times / (times + slowed))
         scores: NDArray[np.float64] = np.bincount(
             np.concatenate(found), np.concatenate(worths), len(lengths)
         ).astype(np.float64, copy=False)
-        return scores, float(whole)
+        return scores
 
     def _entries(self, keys: NDArray[np.uint32]) -> list[tuple[NDArray[np.int32], NDArray[np.float32]]]:
         """Rows and times of each word."""

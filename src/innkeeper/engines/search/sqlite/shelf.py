@@ -93,7 +93,7 @@ class SqliteShelf:
         self, scope: Scope, query: str, vector: NDArray[np.float32] | None, limit: int, veil: Veil
     ) -> Candidates:
         view = self._view(scope)
-        scores, whole = view.postings.scores(veil.asked(query))
+        scores = view.postings.scores(veil.asked(query))
         by_words = _best(scores, limit)
         by_meaning, near = np.zeros(0, np.int64), np.zeros(0)
         if vector is not None:
@@ -112,7 +112,6 @@ class SqliteShelf:
             scores[chosen],
             cosines,
             self._names.names,
-            whole,
         )
 
     def forget_vectors(self) -> None:
