@@ -10,7 +10,7 @@ from tests.services.sandboxes.conftest import SETTINGS
 from tests.services.sandboxes.lodging import Lodging
 from tests.stories.terminal import Terminal
 
-SERVICE = "while true; do date > beat; sleep 0.1; done"
+SERVICE = "while true; do date > next; mv next beat; sleep 0.1; done"  # a beat is never seen half written
 
 
 def test_sandboxes_begin_where_their_template_ended(lodging: Lodging) -> None:
