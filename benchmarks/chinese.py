@@ -1,10 +1,10 @@
 """Whether memory finds what was said in Chinese: the share of the questions whose memory is the best hit.
 
 Three sets, each in one namespace of its own. Scores and weights were chosen on `chinese_pairs.txt` alone; of
-the others nothing but the shares was looked at. `chinese_held_out.txt` asks as people ask their assistant,
-among memories that are like each other, some asked for by nobody. `chinese_far_pairs.txt` is as hard as can
-be: its questions avoid the words of their memories. Beside ours SQLite's FTS5 as it comes, and with pairs of
-neighbouring characters as its words.
+the others nothing but the shares was looked at, and the glosses were written without a look at any of them.
+`chinese_held_out.txt` asks as people ask their assistant, among memories that are like each other, some asked
+for by nobody. `chinese_far_pairs.txt` is as hard as can be: its questions avoid the words of their memories.
+Beside ours SQLite's FTS5 as it comes, and with pairs of neighbouring characters as its words.
 """
 
 import asyncio

@@ -21,7 +21,11 @@ async def test_texts_that_mean_the_like_are_near() -> None:
     assert await embedder.embed([]) == []
     assert np.array_equal((await embedder.embed(texts[1:2]))[0], vectors[1])
     assert embedder.reads("Où est le café de M. 李?")
-    assert not embedder.reads("李先生喜欢喝 tea 吗?")
+    assert embedder.reads("李先生喜欢喝 tea 吗?")
+    assert not embedder.reads("昨日は寒かったですね")
+    cat, wedding = await embedder.embed(["我養了一隻橘貓", "婚礼定在十月"])
+    (pet,) = await embedder.embed(["What pet does she have?"])
+    assert pet @ cat > 2 * abs(pet @ wedding)
     await embedder.close()
 
 

@@ -1,10 +1,10 @@
 """Words as the index sees them.
 
-Characters are brought to one form first: full-width ones, ligatures and accents are written plainly, so that
-a word is found however it was typed. Words of languages with spaces are reduced to their stems (English
-rules). Chinese, Japanese and Korean are written without spaces: their text is cut into characters and pairs
-of neighbouring ones, which need no dictionary; a pair counts much more than a character. A Chinese word of
-everyday life stands for its kindred too.
+Characters are brought to one form first: full-width ones, ligatures and accents are written plainly, Chinese
+in simplified characters, so that a word is found however it was typed. Words of languages with spaces are
+reduced to their stems (English rules). Chinese, Japanese and Korean are written without spaces: their text is
+cut into characters and pairs of neighbouring ones, which need no dictionary; a pair counts much more than a
+character. A Chinese word of everyday life stands for its kindred too.
 """
 
 import re
@@ -15,6 +15,8 @@ from pathlib import Path
 from unicodedata import normalize
 
 import Stemmer
+
+from innkeeper.kernel.chinese import simplified
 
 _WORD = re.compile(r"[^\W_]+")
 _SCRIPTS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
@@ -84,7 +86,7 @@ def _runs(text: str) -> list[str]:
 def _plain(text: str) -> str:
     if text.isascii():
         return text.lower()
-    return "".join(map(_bare, normalize("NFKC", text).lower()))
+    return "".join(map(_bare, simplified(normalize("NFKC", text).lower())))
 
 
 @lru_cache(maxsize=4096)
