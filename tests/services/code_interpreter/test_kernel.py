@@ -149,6 +149,35 @@ def test_a_rich_answer_has_every_form_of_a_value_and_errors_in_parts(kernel: Ker
     assert kernel.run("'HERE' in os.environ")["stdout"] == "False\n"
 
 
+def test_what_notebooks_allow_beside_python_works(kernel: Kernel) -> None:
+    def out(code: str) -> str:
+        answer = kernel.run(code)
+        assert answer["exitCode"] == 0, answer["stderr"]
+        return str(answer["stdout"])
+
+    cell = "who = 'you'\nfor _ in range(2):\n    !echo hi {who} $who\nlines = !printf 'a\\nb'\nlines"
+    assert out(cell) == "hi you you\nhi you you\n['a', 'b']\n"
+    assert out('%matplotlib inline\n!echo one \\\n  two\n\'"""\'\n') == 'one two\n\'"""\'\n'
+    assert out("text = '''\n!ls\n%cd /\n'''\ntext") == "'\\n!ls\\n%cd /\\n'\n"
+    assert out("%%writefile made.py\nfound = 3\n") == "Writing made.py\n"
+    assert out("%run made.py\nfound") == "3\n"
+    assert out("%env HERE=yes") == "env: HERE=yes\n"
+    assert out("%%bash\necho $HERE; echo 'it''s'") == "yes\nits\n"
+    assert "Wall time" in out("%%time\nfound += 1\nfound") and out("found") == "4\n"
+    assert "loops each" in out("%timeit -n 2 1 + 1")
+    assert "UsageError: Line magic function `%nothing` not found" in kernel.run("%nothing")["stderr"]
+    wrong = kernel.run("!true\nx = = 1")["stderr"]
+    assert "line 2" in wrong and "SyntaxError" in wrong and "get_ipython" not in wrong
+
+
+def test_code_for_notebooks_shows_what_it_imports_from_ipython(kernel: Kernel) -> None:
+    code = "from IPython.display import HTML, Image, JSON, Markdown, display\n"
+    code += "display(HTML('<b>'), Markdown('# t'), Image(data=b'\\x89PNG'))\nJSON({'a': 1})"
+    shown = [item["data"] for item in kernel.run(code, rich=True)["items"]]
+    assert [set(data) - {"text"} for data in shown] == [{"html"}, {"markdown"}, {"png"}, {"json"}]
+    assert kernel.run("%%markdown\n# title")["stdout"] == "# title\n"
+
+
 def test_a_large_answer_arrives_whole(kernel: Kernel) -> None:
     answer = kernel.run("class P:\n    def _repr_html_(self): return 'h' * 9_000_000\nP()")
     assert len(answer["items"][0]["text"]) == 9_000_000

@@ -26,7 +26,18 @@ import sys
 import traceback
 import types
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from innkeeper.services.code_interpreter.inside import (
+        innkeeper_charts,
+        innkeeper_display,
+        innkeeper_magics,
+    )
+else:  # they lie beside this program, where nothing else of ours does
+    import innkeeper_charts
+    import innkeeper_display
+    import innkeeper_magics
 
 _ITEMS_MAX_BYTES = 10_000_000
 _FORMS = ("html", "markdown", "svg", "png", "jpeg", "pdf", "latex", "json", "javascript")
@@ -43,6 +54,11 @@ class Display:
         self.rich = False
         self._size = 0
 
+    def show_all(self, *values: Any, **_: Any) -> None:
+        """What `display` is to the cells."""
+        for value in values:
+            self.show(value)
+
     def show(self, value: Any, main: bool = False) -> None:
         """As text, and in what richer forms it has."""
         if self.rich:
@@ -56,10 +72,14 @@ class Display:
         if png := _call(value, "_repr_png_"):
             self.image(png)
 
-    def image(self, png: bytes) -> None:
+    def image(self, png: bytes, figure: Any = None) -> None:
         data = base64.b64encode(png).decode()
         if self.rich:
-            self.add({"type": "bundle", "main": False, "data": {"png": data}})
+            forms: dict[str, Any] = {"png": data}
+            with contextlib.suppress(Exception):  # the picture counts, whatever is strange in it
+                if figure is not None and (chart := innkeeper_charts.chart(figure)):
+                    forms["chart"] = chart
+            self.add({"type": "bundle", "main": False, "data": forms})
         else:
             self.add({"type": "image", "mimeType": "image/png", "data": data})
 
@@ -79,8 +99,9 @@ class Display:
             return
         for number in pyplot.get_fignums():
             picture = io.BytesIO()
-            pyplot.figure(number).savefig(picture, format="png", bbox_inches="tight")
-            self.image(picture.getvalue())
+            figure = pyplot.figure(number)
+            figure.savefig(picture, format="png", bbox_inches="tight")
+            self.image(picture.getvalue(), figure)
         pyplot.close("all")
 
     def take(self) -> list[dict[str, Any]]:
@@ -97,6 +118,8 @@ class Interpreter:
         self._module = types.ModuleType("__main__")
         self._module.__dict__["__builtins__"] = builtins
         sys.modules["__main__"] = self._module
+        notebook = innkeeper_display.install(self.display.show_all)
+        self.shell = innkeeper_magics.Shell(self._module.__dict__, self._execute_part, notebook)
         signal.signal(signal.SIGINT, self._on_interrupt)
 
     def settle(self, environment: dict[str, str]) -> None:
@@ -152,7 +175,11 @@ class Interpreter:
             _flush()
 
     def _execute(self, code: str, name: str) -> None:
-        tree = ast.parse(code, name)
+        if code.lstrip().startswith("%%"):
+            self.shell.run_cell(code.lstrip())
+            self.display.figures()
+            return
+        tree = innkeeper_magics.parse(code, name)
         last = tree.body[-1] if tree.body else None
         if isinstance(last, ast.Expr) and not code.rstrip().endswith(";"):
             tree.body.pop()
@@ -164,6 +191,9 @@ class Interpreter:
         else:
             self._evaluate(tree, name)
         self.display.figures()
+
+    def _execute_part(self, code: str) -> None:
+        self._execute(code, f"<cell {self._count}>")
 
     def _evaluate(self, tree: ast.Module | ast.Expression, name: str) -> Any:
         mode = "eval" if isinstance(tree, ast.Expression) else "exec"
@@ -203,6 +233,9 @@ def _forms(value: Any) -> dict[str, Any]:
             shown = base64.b64encode(shown).decode()
         if shown is not None:
             forms[form] = shown
+    with contextlib.suppress(Exception):
+        if (table := innkeeper_charts.table(value)) is not None:
+            forms["data"] = table
     return forms
 
 
@@ -271,7 +304,8 @@ def main() -> None:
     sys.argv = [""]
     interpreter = Interpreter()
     _install_backend(interpreter.display)
-    builtins.__dict__["display"] = interpreter.display.show
+    builtins.__dict__["display"] = interpreter.display.show_all
+    builtins.__dict__["get_ipython"] = lambda: interpreter.shell
     with open(requests, "rb") as lines:  # noqa: PTH123 (a descriptor has no path)
         for line in lines:
             request = json.loads(line)
