@@ -19,6 +19,7 @@ from innkeeper.engines.vault.local import LocalVault
 from innkeeper.kernel.caller import Caller
 from innkeeper.kernel.clock import SystemClock
 from innkeeper.services.memory import store
+from innkeeper.services.memory.bell import Bell
 from innkeeper.services.memory.events.service import Events
 from innkeeper.services.memory.model import Limits, Memory, MemoryStatus
 from innkeeper.services.memory.sealing.keyring import make_key, with_keys
@@ -60,7 +61,7 @@ async def _events(inn: Inn) -> tuple[list[float], list[float]]:
             await store.insert_memory(connection, memory)
             await make_key(connection, _ACCOUNT, _MEMORY)
         nobody: Any = None  # who reads events is asked for the memory; who writes them is not
-        events = Events(database, nobody, _LIMITS, SystemClock())
+        events = Events(database, nobody, _LIMITS, Bell(), SystemClock())
         caller, numbers = Caller(_ACCOUNT, "bench", "bench"), iter(range(10**9))
         alone = []
 

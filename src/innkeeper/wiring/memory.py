@@ -13,6 +13,7 @@ from innkeeper.engines.store.database import Database
 from innkeeper.kernel.call import Call, Document
 from innkeeper.kernel.caller import Caller, CallerKind
 from innkeeper.services.memory import jobs as memory_jobs
+from innkeeper.services.memory.bell import Bell
 from innkeeper.services.memory.blocks.model import BlockLimits
 from innkeeper.services.memory.blocks.routes import block_routes
 from innkeeper.services.memory.blocks.service import Blocks
@@ -83,14 +84,16 @@ class Memory:
             learn_after_seconds=settings.memory_learning_debounce_seconds,
         )
         self._vectors = Vectors(database, engines.search, engines.embedder)
-        self.index = Index(database, engines.search, self._vectors)
-        self.ledger = Ledger(database, engines.vault, clock, settings.memory_summary_max_versions)
+        bell = Bell()
+        self.index = Index(database, engines.search, self._vectors, bell)
+        versions = settings.memory_summary_max_versions
+        self.ledger = Ledger(database, engines.vault, bell, clock, versions)
         self._erasure = Erasure(database, self.ledger, self.index)
         self._contents = Contents(database, limits.page_bytes)
         self.memories = Memories(
             database, office.accounts, office.tags, office.policies, self._erasure, limits, clock
         )
-        self.events = Events(database, self.memories, limits, clock)
+        self.events = Events(database, self.memories, limits, bell, clock)
         self.vetter = Vetter(database, engines.vetting, clock)
         self.safety = Safety(database, self.ledger, self.vetter, clock)
         self.records = Records(database, self.ledger, self.vetter, self.memories, clock)
@@ -109,7 +112,9 @@ class Memory:
         )
         self.stream = Stream(database, clock)
         self._document_max_bytes = settings.memory_document_max_bytes
-        self.documents = Documents(database, self.vetter, self.recall, _document_limits(settings), clock)
+        self.documents = Documents(
+            database, self.vetter, self.recall, _document_limits(settings), bell, clock
+        )
         learner = extractor(settings, _asking(models), models.answers)
         self.digests = _digests(self, database, learner, settings)
         self.contexts = _contexts(self, settings)

@@ -1,5 +1,6 @@
 """Search on SQLite: the contract, what lasts, and that nothing remains of what was erased."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -38,6 +39,17 @@ async def test_who_was_not_used_for_long_is_closed_and_opened_again(tmp_path: Pa
         await search.put(f"shelf-{number}", [Passage(number, "/", "tea")])
     for number in range(5):
         assert await found(search, "tea", shelf=f"shelf-{number}") == {number}
+    await search.close()
+
+
+async def test_who_is_cancelled_has_left_the_file_when_it_is_closed(tmp_path: Path) -> None:
+    search = SqliteSearch(tmp_path)
+    putting = asyncio.create_task(search.put("shelf", [Passage(n, "/", "tea") for n in range(2000)]))
+    while not list(tmp_path.glob("*.db")):  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    putting.cancel()
+    await search.close()
+    assert len(await found(search, "tea")) == 10  # as many as are asked for
     await search.close()
 
 

@@ -15,6 +15,7 @@ from innkeeper.kernel.errors import InvalidRequest, NotFound
 from innkeeper.kernel.page import PageRequest
 from innkeeper.services.account.service import Accounts
 from innkeeper.services.memory import store
+from innkeeper.services.memory.bell import Bell
 from innkeeper.services.memory.contents import Contents
 from innkeeper.services.memory.erasure import Erasure
 from innkeeper.services.memory.events.service import Events
@@ -48,14 +49,14 @@ class Desk:
         )
         vault = LocalVault(folder / "master.key")
         database = self.database = with_keys(database, vault)
-        accounts = Accounts(database, vault, self.clock)
-        ledger = Ledger(database, vault, self.clock)
+        accounts, bell = Accounts(database, vault, self.clock), Bell()
+        ledger = Ledger(database, vault, bell, self.clock)
         tags, policies = Tags(database, {}), ResourcePolicies(database, {}, self.clock)
         search = SqliteSearch(folder / "search")
-        index = Index(database, search, Vectors(database, search, MiniLm(folder)))
+        index = Index(database, search, Vectors(database, search, MiniLm(folder)), bell)
         erasure = Erasure(database, ledger, index)
         self.memories = Memories(database, accounts, tags, policies, erasure, limits, self.clock)
-        self.events = Events(database, self.memories, limits, self.clock)
+        self.events = Events(database, self.memories, limits, bell, self.clock)
         vetter = Vetter(database, RuleVetting(), self.clock)
         self.records = Records(database, ledger, vetter, self.memories, self.clock)
         self.contents = Contents(database, 1000)

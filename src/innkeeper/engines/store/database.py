@@ -111,6 +111,19 @@ class Database:
                 await connection.exec_driver_sql(f"VACUUM FULL {table}")
 
     @asynccontextmanager
+    async def claim(self, number: int, wait_seconds: float) -> AsyncIterator[None]:
+        """What the number stands for is ours until the end, and of no other server on the same database; one
+        on SQLite is alone. Raises sqlalchemy.exc.OperationalError when another keeps it for so long, or the
+        connection that held it was lost."""
+        if self._engine.dialect.name == "sqlite":
+            yield
+            return
+        async with self.begin() as connection:
+            await connection.exec_driver_sql(f"SET LOCAL lock_timeout = {round(wait_seconds * 1000)}")
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
+            yield
+
+    @asynccontextmanager
     async def alone(self) -> AsyncIterator[AsyncConnection]:
         """A connection outside any transaction, for what refuses to be part of one (VACUUM)."""
         async with self._engine.connect() as connection:

@@ -29,6 +29,7 @@ from innkeeper.kernel.clock import SystemClock
 from innkeeper.kernel.page import PageRequest
 from innkeeper.services.account.service import Accounts
 from innkeeper.services.buckets.service import Buckets
+from innkeeper.services.memory.bell import Bell
 from innkeeper.services.memory.erasure import Erasure
 from innkeeper.services.memory.events.service import Events
 from innkeeper.services.memory.learning.delivery import Delivery
@@ -113,13 +114,13 @@ class Classroom:
             write_seconds=60,
             learn_after_seconds=0.01,
         )
-        accounts = Accounts(database, vault, self.clock)
-        self.ledger = Ledger(database, vault, self.clock)
+        accounts, bell = Accounts(database, vault, self.clock), Bell()
+        self.ledger = Ledger(database, vault, bell, self.clock)
         tags, policies = Tags(database, {}), ResourcePolicies(database, {}, self.clock)
-        self.index = Index(database, search, Vectors(database, search, embedder))
+        self.index = Index(database, search, Vectors(database, search, embedder), bell)
         self.erasure = Erasure(database, self.ledger, self.index)
         self.memories = Memories(database, accounts, tags, policies, self.erasure, limits, self.clock)
-        self.events = Events(database, self.memories, limits, self.clock)
+        self.events = Events(database, self.memories, limits, bell, self.clock)
         self.vetter = Vetter(database, RuleVetting(), self.clock)
         self.records = Records(database, self.ledger, self.vetter, self.memories, self.clock)
         self.recall = Recall(database, search, embedder, self.vetter, self.memories, self.records, self.clock)

@@ -19,6 +19,7 @@ from innkeeper.engines.search.search import Scope
 from innkeeper.engines.search.sqlite.driver import SqliteSearch
 from innkeeper.engines.store.database import Database
 from innkeeper.engines.vault.local import LocalVault
+from innkeeper.services.memory.bell import Bell
 from innkeeper.services.memory.model import Memory, MemoryStatus
 from innkeeper.services.memory.recall.index import Index
 from innkeeper.services.memory.recall.index_store import Kind, Shelf, changes
@@ -49,7 +50,7 @@ class Desk:
             OpenAiEmbedder(model, self.server.url, "", 5) if isinstance(model, str) else model
         )
         self.vectors = Vectors(self.database, self.search, self.embedder, again_seconds=0.1)
-        self.index = Index(self.database, self.search, self.vectors)
+        self.index = Index(self.database, self.search, self.vectors, Bell())
         await self.index.open()
         try:
             yield self

@@ -3,6 +3,8 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
@@ -73,17 +75,17 @@ class SqliteSearch:
         for shelf in shelves:
             place = self._place(shelf)
             async with place.lock:
-                await asyncio.to_thread(self._remove, shelf, place)
+                await _in_thread(partial(self._remove, shelf, place))
 
     async def close(self) -> None:
         for place in list(self._places.values()):
             async with place.lock:
-                await asyncio.to_thread(place.close)
+                await _in_thread(place.close)
 
     async def _on(self, shelf: str, work: Callable[[SqliteShelf], _Result]) -> _Result:
         place = self._place(shelf)
         async with place.lock:
-            return await asyncio.to_thread(self._work, shelf, place, work)
+            return await _in_thread(partial(self._work, shelf, place, work))
 
     def _work(self, shelf: str, place: _Place, work: Callable[[SqliteShelf], _Result]) -> _Result:
         if place.open is None:
@@ -108,3 +110,15 @@ class SqliteSearch:
 
     def _path(self, shelf: str) -> Path:
         return self._folder / f"{sha256(shelf.encode()).hexdigest()}.db"
+
+
+async def _in_thread(work: Callable[[], _Result]) -> _Result:
+    """To its end: whoever is cancelled waits for it too. SQLite does not survive that a connection is closed
+    while another thread is in it."""
+    done = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(done)
+    finally:
+        while not done.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([done])

@@ -10,6 +10,7 @@ from innkeeper.engines.search.ranking import Found
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.clock import Clock
 from innkeeper.kernel.errors import NotFound, QuotaExceeded
+from innkeeper.services.memory.bell import Bell
 from innkeeper.services.memory.context.tokens import estimate
 from innkeeper.services.memory.documents import store
 from innkeeper.services.memory.documents.chunking import Cut, cut, summary_of
@@ -25,12 +26,19 @@ from innkeeper.services.memory.safety.writer import Writer
 
 class Documents:
     def __init__(
-        self, database: Database, vetter: Vetter, recall: Recall, limits: DocumentLimits, clock: Clock
+        self,
+        database: Database,
+        vetter: Vetter,
+        recall: Recall,
+        limits: DocumentLimits,
+        bell: Bell,
+        clock: Clock,
     ) -> None:
         self._database = database
         self._vetter = vetter
         self._recall = recall
         self._limits = limits
+        self._bell = bell
         self._clock = clock
 
     async def add(
@@ -69,6 +77,7 @@ class Documents:
                 raise QuotaExceeded(f"An actor may have at most {self._limits.per_actor} documents")
             await store.insert_document(connection, intake.document, intake.chunks)
             await held_store.hold(connection, intake.held)
+        self._bell.ring()
         return Added(intake.document, len(intake.held))
 
     async def put_back(self, connection: AsyncConnection, held: Held) -> None:

@@ -13,6 +13,7 @@ from innkeeper.kernel.caller import Caller
 from innkeeper.kernel.clock import Clock
 from innkeeper.kernel.errors import NotFound
 from innkeeper.kernel.page import Cursor, Page, PageRequest, fitting
+from innkeeper.services.memory.bell import Bell
 from innkeeper.services.memory.digests.model import Ending
 from innkeeper.services.memory.events import store, writing_store
 from innkeeper.services.memory.events.branches import Lineage, lineage
@@ -39,10 +40,13 @@ _ACTORS = Cursor("actors", str)
 
 
 class Events:
-    def __init__(self, database: Database, memories: Memories, limits: Limits, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, memories: Memories, limits: Limits, bell: Bell, clock: Clock
+    ) -> None:
         self._database = database
         self._memories = memories
         self._limits = limits
+        self._bell = bell
         self._clock = clock
         self._journal: Journal[Event, Event] = Journal(
             self._write, limits.queued_events, limits.write_seconds
@@ -218,7 +222,9 @@ class Events:
         now = self._clock.now()
         learn_at = now + timedelta(seconds=self._limits.learn_after_seconds)
         work = partial(writing_store.write, wanted=wanted, now=now, learn_at=learn_at)
-        return await self._database.in_thread(work)
+        results = await self._database.in_thread(work)
+        self._bell.ring()
+        return results
 
     async def _key(self, caller: Caller, params: Document) -> SessionKey:
         memory = await self._memories.active(caller, params["memoryId"])

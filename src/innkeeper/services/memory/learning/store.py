@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     and_,
     delete,
+    func,
     or_,
     select,
     update,
@@ -109,10 +110,10 @@ async def claim_jobs(
     return [to_job(row) for row in sorted(rows, key=lambda row: row["number"])]
 
 
-async def is_any_due(connection: AsyncConnection, now: datetime) -> bool:
-    """Whether a strategy is to look at a session."""
-    query = select(sessions.c.session).where(sessions.c.learn_at <= now).limit(1)
-    return (await connection.execute(query)).first() is not None
+async def first_due(connection: AsyncConnection) -> datetime | None:
+    """When a strategy is to look at a session next."""
+    found: datetime | None = (await connection.execute(select(func.min(sessions.c.learn_at)))).scalar()
+    return found
 
 
 async def is_any_open(connection: AsyncConnection, now: datetime) -> bool:

@@ -23,6 +23,8 @@ from innkeeper.services.memory.learning.model import Job, JobState, Plan
 from innkeeper.services.memory.learning.teacher import JobLost, Teacher
 
 _LOOK_SECONDS = 0.25
+# Sessions that are due one soon after the other are looked at together.
+_GATHER_SECONDS = 0.05
 _CLAIMED = 4  # jobs for each that runs: a claim looks through all that wait
 _RETRY_SECONDS = 2.0
 _RETRY_MAX_SECONDS = 60.0
@@ -78,34 +80,38 @@ class Worker:
         while True:
             self._woken.clear()
             try:
-                more = await self._look()
+                wait = await self._look()
             except Exception:
                 _log.exception("learning from what was said could not go on; it is tried again")
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
-            if not more:
+            if wait:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), _LOOK_SECONDS)
+                    await asyncio.wait_for(self._woken.wait(), wait)
 
-    async def _look(self) -> bool:
-        """Whether there may be more to do at once."""
-        planned = await self._plan()
+    async def _look(self) -> float:
+        """How long to wait, in seconds, before there may be more to do."""
+        wait = await self._plan()
         await self._renew()
         if len(self._running) >= self._pace.running:
-            return False
+            return _LOOK_SECONDS
         for job in await self._claim(_CLAIMED * self._pace.running):
             task = asyncio.create_task(self._do(job))
             self._running.add(task)
             task.add_done_callback(self._done)
-        return planned
+        return wait
 
-    async def _plan(self) -> bool:
+    async def _plan(self) -> float:
+        """In how many seconds the next session may be due."""
         now = self._clock.now()
         async with self._database.begin() as connection:
-            if not await store.is_any_due(connection, now):
-                return False
+            due = await store.first_due(connection)
+        if due is None:
+            return _LOOK_SECONDS
+        if due > now:
+            return min(max((due - now).total_seconds(), _GATHER_SECONDS), _LOOK_SECONDS)
         work = partial(planning_store.make_jobs, now=now, plan=self._pace.plan)
-        return bool(await self._database.in_thread(work))
+        return 0.0 if await self._database.in_thread(work) else _LOOK_SECONDS
 
     async def _renew(self) -> None:
         if self._running and self._clock.monotonic() - self._renewed_at > self._pace.lease_seconds / 3:

@@ -1,14 +1,20 @@
-"""Keeping the index of turns and records up to date: one worker, which looks for changes twice a second."""
+"""Keeping the index of turns and records up to date: one worker, which looks for changes when the bell rings,
+and twice a second.
+
+Of the servers on one database one takes in at a time, a batch each: what it read of a row is what it puts,
+before another reads that row again. So no older state comes after a newer one, nor after an erasure.
+"""
 
 import asyncio
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 
 from innkeeper.engines.search.search import Passage, Search
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.errors import Unavailable
+from innkeeper.services.memory.bell import Bell
 from innkeeper.services.memory.recall import index_store, passages
 from innkeeper.services.memory.recall.index_store import Kind, Shelf
 from innkeeper.services.memory.recall.vectors import Vectors
@@ -16,6 +22,10 @@ from innkeeper.services.memory.recall.vectors import Vectors
 _BATCH = 64
 _GONE_BATCH = 500
 _LOOK_SECONDS = 0.5
+# So long it waits for more when there is little: a batch costs the same for one change as for many.
+_GATHER_SECONDS = 0.02
+_CLAIM = 0x1_4DE7
+_CLAIM_SECONDS = 60.0
 _RETRY_SECONDS = 2.0
 _SETTLE_SECONDS = 60.0
 
@@ -28,21 +38,23 @@ class Index:
         database: Database,
         search: Search,
         vectors: Vectors,
+        bell: Bell,
         settle_seconds: float = _SETTLE_SECONDS,
     ) -> None:
         self._database = database
         self._search = search
         self._vectors = vectors
+        self._bell = bell
         self._settle_seconds = settle_seconds
         self._erased: Counter[tuple[str, str]] = Counter()
-        self._asked = asyncio.Event()
         self._idle = asyncio.Condition()
         self._worker: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         async with self._database.begin() as connection:
             await index_store.watch(connection)
-        await self._vectors.open()
+        async with self._claimed():
+            await self._vectors.open()
         self._worker = asyncio.create_task(self._run())
 
     async def close(self) -> None:
@@ -69,7 +81,7 @@ class Index:
         try:
             async with asyncio.timeout(self._settle_seconds), self._idle:
                 while (await self._gone(place))[0]:
-                    self._asked.set()
+                    self._bell.ring()
                     await self._idle.wait()
         except TimeoutError:
             raise Unavailable("The index of this memory is far behind; try again in a minute") from None
@@ -80,9 +92,9 @@ class Index:
 
     async def _run(self) -> None:
         while True:
-            self._asked.clear()
             try:
-                more = await self._take_in() or await self._vectors.catch_up(self._passages, _BATCH)
+                async with self._claimed():
+                    more = await self._take_in() or await self._vectors.catch_up(self._passages, _BATCH)
             except Exception:
                 _log.exception("the index of memories could not be brought up to date; it is tried again")
                 await asyncio.sleep(_RETRY_SECONDS)
@@ -90,11 +102,14 @@ class Index:
             async with self._idle:
                 self._idle.notify_all()
             if not more:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._asked.wait(), _LOOK_SECONDS)
+                await self._bell.heard(_LOOK_SECONDS)
+                await asyncio.sleep(_GATHER_SECONDS)
+
+    def _claimed(self) -> AbstractAsyncContextManager[None]:
+        return self._database.claim(_CLAIM, _CLAIM_SECONDS)
 
     async def _take_in(self) -> bool:
-        """One batch; False when there was none."""
+        """One batch; whether there may be more."""
         numbers, shelves = await self._next()
         for shelf, rows in shelves.items():
             found = await self._passages(shelf, rows)
@@ -106,7 +121,7 @@ class Index:
         if numbers:
             async with self._database.begin() as connection:
                 await index_store.forget_changes(connection, numbers)
-        return bool(numbers)
+        return len(numbers) >= _BATCH
 
     async def _next(self) -> tuple[list[int], dict[Shelf, list[int]]]:
         for place in list(self._erased):

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from innkeeper.engines.store.database import Database
 from innkeeper.engines.vault.vault import Vault
 from innkeeper.kernel.clock import Clock
+from innkeeper.services.memory.bell import Bell
 from innkeeper.services.memory.records import store
 from innkeeper.services.memory.records.model import Record
 from innkeeper.services.memory.safety import history_store
@@ -157,11 +158,14 @@ class Entry:
 
 
 class Ledger:
-    def __init__(self, database: Database, vault: Vault, clock: Clock, states: int = _STATES) -> None:
+    def __init__(
+        self, database: Database, vault: Vault, bell: Bell, clock: Clock, states: int = _STATES
+    ) -> None:
         """`states` are kept of a record that is written anew again and again."""
         self._database = database
         self._states = states
         self._vault = vault
+        self._bell = bell
         self._clock = clock
 
     @asynccontextmanager
@@ -173,6 +177,7 @@ class Ledger:
             entry = Entry(connection, head, now, by, self.chain(account, memory), self._states)
             yield entry
             await entry.write()
+        self._bell.ring()
 
     async def adopt(self) -> None:
         """What the migration noted."""
