@@ -51,26 +51,20 @@ def quarantine(
             else:
                 say(f"{word.removesuffix('e')}ed {record}.".capitalize())
             return
-    found: list[Any] = []
+    waiting: dict[str, list[Any]] = {"records": [], "held": []}
     token: str | None = ""
     while token is not None:
-        page = api.call("GET", path + (f"?nextToken={token}" if token else ""))
-        found += page["records"]
+        page = api.call("GET", path + (f"?nextToken={quote(token, safe='')}" if token else ""))
+        for kind, found in waiting.items():
+            found += page[kind]
         token = page["nextToken"]
     if as_json:
-        print_json({"records": found})
+        print_json(waiting)
         return
-    rows = [
-        [
-            one["memoryWaitingId"],
-            one["namespace"],
-            one["trust"],
-            ", ".join(one["concerns"]),
-            one["text"][:_SHOWN],
-        ]
-        for one in found
+    rows = [[one["memoryRecordId"], "RECORD", one["namespace"], *_why(one)] for one in waiting["records"]] + [
+        [one["id"], one["kind"], _place(one), *_why(one)] for one in waiting["held"]
     ]
-    print_table(["RECORD", "NAMESPACE", "TRUST", "CONCERNS", "TEXT"], rows)
+    print_table(["ID", "KIND", "WHERE", "CONCERNS", "TEXT"], rows)
 
 
 def rollback(
@@ -115,13 +109,18 @@ def audit(name: Name, data_dir: DataDir = None, as_json: Json = False) -> None:
             )
         typer.echo(f"head: {report['head']}")
         for fault in report["faults"]:
-            typer.echo(f"{fault['memoryWaitingId']} {fault['sequence'] or ''}: {fault['what']}")
+            change = f", change {fault['sequence']}" if fault["sequence"] else ""
+            typer.echo(f"{fault['memoryRecordId']}{change}: {fault['what']}")
     if not report["intact"]:
         raise CommandFailed("The history or the records were changed outside of it")
 
 
+def _place(held: dict[str, Any]) -> str:
+    return "/".join(part for part in (held["actor"], held["session"], held["name"]) if part)
+
+
 def _why(one: dict[str, Any]) -> list[str]:
-    return [", ".join(one["concerns"]), one["text"][:_SHOWN]]
+    return [", ".join(one["concerns"]), " ".join(one["text"].split())[:_SHOWN]]
 
 
 def _document(text: str) -> Any:

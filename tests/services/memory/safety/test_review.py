@@ -1,12 +1,16 @@
 """What would steer the agent waits for review wherever it is written: in a block, in a document."""
 
 import json
+import subprocess
+import sys
 import time
 from typing import Any
 from urllib.error import HTTPError
 
 import pytest
+from sqlalchemy import NullPool, create_engine, update
 
+from innkeeper.services.memory.records.store import records
 from tests.running import SETTLE_SECONDS, RunningServer
 from tests.services.memory.remembering import Remembering
 
@@ -39,6 +43,12 @@ class Desk:
     def context(self) -> str:
         text: str = self.ask("POST", "context", actor="ann", session="s", tokens=4000)["text"]
         return text
+
+    def typed(self, word: str, *options: str) -> str:
+        """What the command line prints."""
+        name = self.memory.rpartition("/")[2]
+        words = ["memory", word, name, *options, "--data-dir", str(self.server.data_dir)]
+        return subprocess.check_output([sys.executable, "-m", "innkeeper", *words], text=True)
 
     def write(self, name: str, **members: Any) -> tuple[str, int]:
         made = self.ask("PATCH" if "append" in members else "PUT", f"blocks/{name}", actor="ann", **members)
@@ -150,3 +160,20 @@ def test_records_and_texts_are_reviewed_in_one_list(server: RunningServer, remem
         seen += [one["memoryRecordId"] for one in page["records"]] + [one["id"] for one in page["held"]]
         token = page["nextToken"]
     assert (len(seen), len(set(seen))) == (120, 120)
+    listed = [line.split()[:2] for line in desk.typed("quarantine").splitlines()[1:]]
+    assert [one for one, _ in listed] == seen
+    assert {kind for _, kind in listed} == {"RECORD", "CHUNK"}
+    desk.typed("quarantine", "--release", seen[0])
+    assert desk.ask("GET", "quarantine")["records"][0]["memoryRecordId"] == seen[1]
+
+
+def test_the_command_names_the_records_that_were_tampered_with(remembering: Remembering) -> None:
+    desk, memory = Desk(remembering), remembering.create()
+    desk.memory = f"/-/v1/memories/{memory}"
+    (record,) = remembering.note(memory, "/facts/", "The cellar floods in March.")
+    database = desk.server.settings.get("database_url", f"sqlite:///{desk.server.data_dir / 'innkeeper.db'}")
+    with create_engine(database, poolclass=NullPool).begin() as connection:
+        connection.execute(update(records).where(records.c.record_id == record).values(trust="TOOL"))
+    with pytest.raises(subprocess.CalledProcessError) as found:
+        desk.typed("audit")
+    assert f"{record}: the record is not what its history says" in found.value.stdout
