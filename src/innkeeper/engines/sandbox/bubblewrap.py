@@ -2,19 +2,29 @@
 
 `room.py` is one sandbox; `guest.py` runs inside it, and `rootfs.py` says what it sees there.
 
-To the host's file systems an agent is the user that the server runs as, so mounts need no change of owner.
-Where that is root, keep writable mounts in a folder that is shut to the host's other users, as the data
-folder is: an agent may leave a set-user-id program there, which is powerless inside but not outside.
+To the host each sandbox is a user of its own, where the server is root or has subordinate ids
+(`host_users.py`): its files, processes and counters are foreign to every other, even where a namespace fails.
+Else, and where something writable is mounted that cannot be given to another user (`anteroom.py`), it is the
+server's user. Where that is root, keep writable mounts in a folder that is shut to the host's other users, as
+the data folder is: an agent may leave a set-user-id program there, which is powerless inside but not outside.
 """
 
 import shutil
+import subprocess
 from pathlib import Path
 
-from innkeeper.engines.sandbox import landlock, rootfs
+from innkeeper.engines.sandbox import landlock, launch, rootfs
 from innkeeper.engines.sandbox.cgroups import Cgroup
 from innkeeper.engines.sandbox.driver import RoomDriver
+from innkeeper.engines.sandbox.host_users import HostUsers
 from innkeeper.engines.sandbox.room import Room
 from innkeeper.engines.sandbox.sandbox import Isolation, SandboxSpec
+
+_TRIAL_TIMEOUT_SECONDS = 30
+_CURE = (
+    "run the server as root, or install newuidmap (`apt-get install uidmap`) and give its user subordinate "
+    "ids: `usermod --add-subuids 1900000000-1900065535 --add-subgids 1900000000-1900065535 USER`"
+)
 
 
 class BubblewrapDriver(RoomDriver[Room]):
@@ -26,12 +36,37 @@ class BubblewrapDriver(RoomDriver[Room]):
     def missing(self) -> list[str]:
         return [] if shutil.which("bwrap") else ["no sandboxes: `apt-get install bubblewrap`"]
 
+    def __init__(self, state_dir: Path) -> None:
+        super().__init__(state_dir)
+        self._users: HostUsers | None = None
+        self._shared = ""
+
     def prepare(self, etc: Path) -> None:
         super().prepare(etc)
         rootfs.write_guest(etc)
+        self._users = HostUsers.of_this_server()
+        self._shared = _complaint(self._users, etc)
+        if self._shared:
+            self._users = None
 
     def lacking(self) -> list[str]:
-        return landlock.missing()
+        shared = f"all sandboxes are one user of this host, the server's: {self._shared}"
+        return [*landlock.missing(), *([shared] if self._shared else [])]
 
     def room(self, spec: SandboxSpec, cgroup: Cgroup) -> Room:
-        return Room(spec, cgroup, self._rooms.discard)
+        room = Room(spec, cgroup, self._rooms.discard)
+        room.users = self._users
+        return room
+
+
+def _complaint(users: HostUsers | None, etc: Path) -> str:
+    """Why sandboxes cannot be these users, found by trying, and the cure; empty if they can."""
+    if users is None:
+        return _CURE
+    command = [*launch.walled(SandboxSpec("trial"), etc, users.first), "true"]
+    try:
+        tried = subprocess.run(command, capture_output=True, timeout=_TRIAL_TIMEOUT_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"{error}; {_CURE}"
+    said = tried.stderr.decode(errors="replace").strip()
+    return f"{said or 'it cannot be tried'}; {_CURE}" if tried.returncode else ""

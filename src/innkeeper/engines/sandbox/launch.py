@@ -2,18 +2,21 @@
 
 import os
 import resource
+import shutil
+import stat
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from innkeeper.engines.sandbox import rootfs, seccomp
-from innkeeper.engines.sandbox.overlay import laying
+from innkeeper.engines.sandbox import anteroom, rootfs, seccomp
+from innkeeper.engines.sandbox.child import PATH
+from innkeeper.engines.sandbox.host_users import HostUser
+from innkeeper.engines.sandbox.overlay import laying, overlays
 from innkeeper.engines.sandbox.rootfs import USER_ID, guest_command, view
 from innkeeper.engines.sandbox.sandbox import SandboxSpec
 
 TERMINALS = 64
 """Pseudo-terminals that a sandbox may have at once."""
-WATCHERS = 32
-"""inotify instances that it may have at once; the host has 128 for all, where `sysctl` does not say more."""
 _GUEST_FILES = 4096  # descriptors that its guest agent may have beyond the agent's
 
 # Limits and cgroups are entered by the process that then becomes bubblewrap, so nothing inside is ever
@@ -26,14 +29,14 @@ while [ "$1" != -- ]; do echo $$ > "$1" || exit; shift; done
 shift
 exec "$@"
 """
-# The kernel counts pseudo-terminals for the whole host, and inotify instances for all processes of the
-# server's user: by a file system and a user namespace of its own around it, no sandbox can take them all.
-_SURROUND = f"""
-echo {WATCHERS} > /proc/sys/user/max_inotify_instances &&
-mount -t devpts -o newinstance,max={TERMINALS},mode=0620,ptmxmode=0666 devpts {rootfs.TERMINALS} &&
-exec "$@"
-"""
-_SURROUNDED = ("unshare", "--user", "--map-root-user", "--mount", "--", "/bin/sh", "-c", _SURROUND, "sandbox")
+# The kernel counts pseudo-terminals for the whole host, and inotify instances for all processes of a user: by
+# a file system, and a user namespace or a user of its own around it, no sandbox can take them all.
+_TERMINALS = f"newinstance,max={TERMINALS},mode=0620,ptmxmode=0666"
+_SURROUND = f'mount -t devpts -o {_TERMINALS} devpts {rootfs.TERMINALS} && exec "$@"'
+_SURROUNDED = (*anteroom.USER_NAMESPACE, "--mount", *anteroom.BOUNDED, "/bin/sh", "-c", _SURROUND, "sandbox")
+_ENTER_ANTEROOM = (
+    f"import sys; sys.path.append({str(Path(anteroom.__file__).parent)!r}); import anteroom; anteroom.main()"
+)
 _ISOLATION = (
     *("--unshare-user", "--disable-userns", "--unshare-ipc", "--unshare-pid", "--unshare-net"),
     *("--unshare-uts", "--unshare-cgroup-try", "--uid", str(USER_ID), "--gid", str(USER_ID)),
@@ -43,18 +46,64 @@ _ISOLATION = (
 
 
 def command(
-    spec: SandboxSpec, etc: Path, doors: Sequence[str], info: int, control: int, filter_: int
+    spec: SandboxSpec,
+    etc: Path,
+    doors: Sequence[str],
+    user: HostUser | None,
+    info: int,
+    control: int,
+    filter_: int,
 ) -> list[str]:
     """`doors` are the cgroups' files to enter by; bubblewrap writes the guest's pid to `info`, the guest
     inherits `control`, `filter_` holds its filter. Raises SandboxError for a mount that cannot be made."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    options = ("--info-fd", str(info), "--seccomp", str(filter_))
     return [
         *entering(most, doors),
-        *_SURROUNDED,
-        *laying(spec, etc),
-        *("bwrap", *_ISOLATION, "--info-fd", str(info), "--seccomp", str(filter_), *view(spec, etc)),
-        *("--", *guest_command(spec, control, _open_files(spec, most))),
+        *walled(spec, etc, user, options),
+        *guest_command(spec, control, _open_files(spec, most)),
     ]
+
+
+def walled(spec: SandboxSpec, etc: Path, user: HostUser | None, options: Sequence[str] = ()) -> list[str]:
+    """What to put before a command, so that bubblewrap starts it in the sandbox: as that user of the host,
+    or the server's own."""
+    if user is None:
+        shown = view(spec, etc, lambda source, _: str(source))
+        return [*_SURROUNDED, *laying(spec, etc), "bwrap", *_ISOLATION, *options, *shown, "--"]
+    steps = [word for folders, target in overlays(spec, etc) for word in ("lay", folders, target)]
+
+    def placed(source: Path, writable: bool) -> str:
+        if not writable and _open_to_all(source):
+            return str(source)
+        place = f"{anteroom.PLACES}/{len(steps)}{source}"
+        steps.extend(("lend" if writable else "show", str(source), place))
+        return place
+
+    shown = view(spec, etc, placed)
+    bwrap = shutil.which("bwrap", path=PATH) or "/usr/bin/bwrap"
+    return [*_through_anteroom(user), *steps, "--", bwrap, *_ISOLATION, *options, *shown, "--"]
+
+
+def _open_to_all(source: Path) -> bool:
+    """Whether any user of the host may go there and read. What comes with an overlay is not there yet."""
+    try:
+        place = source.resolve(strict=True)
+        mode, *above = (path.stat().st_mode for path in (place, *place.parents))
+    except OSError:
+        return False
+    needed = 0o5 if stat.S_ISDIR(mode) else 0o4
+    return mode & needed == needed and all(each & 0o1 for each in above)
+
+
+def _through_anteroom(user: HostUser) -> list[str]:
+    """Without root, the server has rights over its subordinate ids in a user namespace alone."""
+    program = [sys.executable, "-I", "-S", "-E", "-c", _ENTER_ANTEROOM]
+    if os.getuid() == 0:
+        return [*program, str(user.uid), str(user.gid), _TERMINALS]
+    ids = (f"--map-users={user.uid},{USER_ID},1", f"--map-groups={user.gid},{USER_ID},1")
+    around = (*anteroom.USER_NAMESPACE, *ids, *anteroom.BOUNDED)
+    return [*around, *program, str(USER_ID), str(USER_ID), _TERMINALS]
 
 
 def filter_file() -> int:

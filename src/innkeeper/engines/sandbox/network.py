@@ -96,15 +96,19 @@ async def attach(
 
 
 def _start_slirp(namespace: NetworkNamespace, stack: AsyncExitStack) -> tuple[ChildProcess, int]:
+    # Without root it has to be led into the user namespace: by itself, it goes there only half (1.2.0).
+    entering, named = [], [f"--userns-path=/proc/self/fd/{namespace.owner}"]
+    if os.getuid() != 0:
+        entering, named = [*namespace.entering_users, "setpriv", "--regid=0", "--keep-groups"], []
     ready, report = os.pipe()
     leave, stay = os.pipe()
     try:
         slirp = ChildProcess(
             [
+                *entering,
                 *("slirp4netns", "--configure", "--mtu=65520", "--disable-host-loopback"),
                 *("--enable-sandbox", "--enable-seccomp", f"--cidr={NETWORK}"),
-                *(f"--ready-fd={report}", f"--exit-fd={leave}"),
-                *("--netns-type=path", f"--userns-path=/proc/self/fd/{namespace.owner}"),
+                *(f"--ready-fd={report}", f"--exit-fd={leave}", "--netns-type=path", *named),
                 *(f"/proc/self/fd/{namespace.network}", DEVICE),
             ],
             pass_fds=(namespace.network, namespace.owner, report, leave),

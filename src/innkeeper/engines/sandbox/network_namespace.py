@@ -41,6 +41,11 @@ class NetworkNamespace:
             raise SandboxError(f"cannot reach the network of a sandbox: {error.strerror}") from error
         return cls(network, owner)
 
+    @property
+    def entering_users(self) -> list[str]:
+        """What to put before a program of the host that is to have power over it; or before more options."""
+        return ["nsenter", "--preserve-credentials", "--setuid=0", f"--user=/proc/self/fd/{self.owner}"]
+
     async def run(self, argv: Sequence[str], text: str = "", pass_fds: Sequence[int] = ()) -> None:
         """Run a program of the host in it, with `text` to read. Raises SandboxError when it fails."""
         stdin = os.memfd_create("stdin", os.MFD_CLOEXEC)
@@ -48,10 +53,7 @@ class NetworkNamespace:
             os.write(stdin, text.encode())
             os.lseek(stdin, 0, os.SEEK_SET)
             program = ChildProcess(
-                [
-                    *("nsenter", "--preserve-credentials", f"--user=/proc/self/fd/{self.owner}"),
-                    *(f"--net=/proc/self/fd/{self.network}", *argv),
-                ],
+                [*self.entering_users, f"--net=/proc/self/fd/{self.network}", *argv],
                 pass_fds=(self.network, self.owner, *pass_fds),
                 stdin=stdin,
             )

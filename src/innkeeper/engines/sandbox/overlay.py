@@ -18,17 +18,20 @@ exec "$@"
 _MEANINGFUL = frozenset(":,\\")
 
 
+def overlays(spec: SandboxSpec, etc: Path) -> list[tuple[str, str]]:
+    """The folders of each mount, the uppermost first, and where it goes, so that the sandbox's layers or its
+    root are seen as they are to be. `etc` is our own /etc, and goes before theirs. Raises SandboxError for a
+    path that cannot be laid."""
+    if spec.root is None:
+        return list(_layered(spec.layers, etc))
+    if spec.layers:
+        raise SandboxError("layers are laid over the host's programs: a sandbox with a root has none")
+    return [_furnished(spec.root, etc)]
+
+
 def laying(spec: SandboxSpec, etc: Path) -> list[str]:
-    """What to put before a command, in a mount namespace of its own, so that it sees the sandbox's layers or
-    its root as they are to be. `etc` is our own /etc, and goes before theirs. Raises SandboxError for a path
-    that cannot be laid."""
-    if spec.root is not None:
-        if spec.layers:
-            raise SandboxError("layers are laid over the host's programs: a sandbox with a root has none")
-        overlays = [_furnished(spec.root, etc)]
-    else:
-        overlays = list(_overlays(spec.layers, etc))
-    words = [word for pair in overlays for word in pair]
+    """What to put before a command, in a mount namespace of its own, so that it sees the `overlays`."""
+    words = [word for pair in overlays(spec, etc) for word in pair]
     return ["/bin/sh", "-c", _LAY, "layers", *words, "--"] if words else []
 
 
@@ -38,8 +41,7 @@ def _furnished(root: Path, etc: Path) -> tuple[str, str]:
     return f"{_plain(furniture(etc))}:{_plain(root)}", str(root)
 
 
-def _overlays(layers: Sequence[Path], etc: Path) -> Iterator[tuple[str, str]]:
-    """The folders of each mount, the uppermost first, and where it goes."""
+def _layered(layers: Sequence[Path], etc: Path) -> Iterator[tuple[str, str]]:
     for layer in layers:
         if not layer.is_dir():
             raise SandboxError(f"cannot lay {layer} over the host's programs: there is no such folder")

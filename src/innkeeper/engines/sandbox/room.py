@@ -21,6 +21,7 @@ from innkeeper.engines.sandbox.egress import gate
 from innkeeper.engines.sandbox.egress.authority import Authority
 from innkeeper.engines.sandbox.egress.firewall import OUTPUT, Post
 from innkeeper.engines.sandbox.egress.gate import Gate
+from innkeeper.engines.sandbox.host_users import HostUsers
 from innkeeper.engines.sandbox.network_namespace import NetworkNamespace
 from innkeeper.engines.sandbox.process import SandboxProcess
 from innkeeper.engines.sandbox.readiness import readable, writable
@@ -42,9 +43,10 @@ from innkeeper.engines.sandbox.sandbox import (
 
 class Room:
     """A `Sandbox`. Whatever ends the guest agent closes its channel, and that ends the room. One with a list
-    needs an `authority` for its proxy."""
+    needs an `authority` for its proxy; one with `users` is one of them, else the server's."""
 
     authority: Authority | None = None
+    users: HostUsers | None = None
 
     def __init__(self, spec: SandboxSpec, cgroup: Cgroup, ended: Callable[["Room"], None]) -> None:
         self._spec = spec
@@ -215,11 +217,13 @@ class Room:
             ours.callback(os.close, heard)
             with ExitStack() as theirs:
                 theirs.callback(os.close, info)
-                control = theirs.enter_context(self._control.guest_end).fileno()
+                guest_end = theirs.enter_context(self._control.guest_end)
+                user = self.users.allot(guest_end) if self.users else None
                 filter_ = launch.filter_file()
                 theirs.callback(os.close, filter_)
-                fds = info, control, filter_
-                bubblewrap = ChildProcess(launch.command(self._spec, etc, self._cgroup.doors, *fds), fds)
+                fds = info, guest_end.fileno(), filter_
+                command = launch.command(self._spec, etc, self._cgroup.doors, user, *fds)
+                bubblewrap = ChildProcess(command, fds)
                 self._belongings.push_async_callback(bubblewrap.kill)
             await self._meet_guest(heard)
         return bubblewrap

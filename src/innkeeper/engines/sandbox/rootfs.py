@@ -8,7 +8,7 @@ owns `/proc/sys`, by which it could have the host run a program. What /proc tell
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -151,7 +151,11 @@ def _library(etc: Path) -> Path:
     return etc.with_name("guest")
 
 
-def view(spec: SandboxSpec, etc: Path) -> list[str]:
+Placed = Callable[[Path, bool], str]
+"""Where bubblewrap finds a file or folder of the host, given that and whether it may be written inside."""
+
+
+def view(spec: SandboxSpec, etc: Path, placed: Placed) -> list[str]:
     """The options of bwrap(1) that build it. Raises SandboxError for a mount that cannot be made."""
     size = spec.limits.scratch_mib << 20
     arguments: list[str] = []
@@ -159,14 +163,15 @@ def view(spec: SandboxSpec, etc: Path) -> list[str]:
         if isinstance(piece, Link):
             arguments += ["--symlink", piece.to, piece.target]
         else:
-            arguments += ["--ro-bind", str(piece.source), piece.target]
-    arguments += ["--proc", "/proc", *_hidden(etc)]
+            arguments += ["--ro-bind", placed(piece.source, False), piece.target]
+    arguments += ["--proc", "/proc", *_hidden(placed(etc / _NOTHING, False))]
     arguments += ["--dev", "/dev", "--dev-bind", TERMINALS, TERMINALS]
     arguments += _scratch("/dev/shm", "1777", size)  # noqa: S108
     arguments += ["--remount-ro", "/dev", *_scratch(TEMPORARY, "1777", size), *_scratch(HOME, "0755", size)]
-    arguments += ["--ro-bind", str(_library(etc)), _LIBRARY]
+    arguments += ["--ro-bind", placed(_library(etc), False), _LIBRARY]
     for mount in spec.mounts:
-        arguments += _mount(mount)
+        target, source = str(checked_target(mount)), placed(mount.source.absolute(), mount.writable)
+        arguments += ["--bind" if mount.writable else "--ro-bind", source, target]
     return [*arguments, "--remount-ro", "/proc", "--remount-ro", "/", "--chdir", "/"]
 
 
@@ -184,10 +189,10 @@ def interpreter_command(spec: SandboxSpec) -> list[str]:
     return [*(image_root.started(python) if spec.root else [str(python)]), "-I", "-S", "-E"]
 
 
-def _hidden(etc: Path) -> Iterator[str]:
+def _hidden(nothing: str) -> Iterator[str]:
     for name in _HIDDEN_FILES:
         if Path("/proc", name).exists():
-            yield from ("--ro-bind", str(etc / _NOTHING), f"/proc/{name}")
+            yield from ("--ro-bind", nothing, f"/proc/{name}")
     for name in _HIDDEN_FOLDERS:
         if Path("/proc", name).is_dir():
             yield from ("--tmpfs", f"/proc/{name}", "--remount-ro", f"/proc/{name}")
@@ -226,8 +231,3 @@ def checked_target(mount: Mount) -> PurePosixPath:
     if not mount.source.exists():
         raise SandboxError(f"cannot mount {mount.source}: there is no such file or folder")
     return target
-
-
-def _mount(mount: Mount) -> list[str]:
-    target = checked_target(mount)
-    return ["--bind" if mount.writable else "--ro-bind", str(mount.source.absolute()), str(target)]
