@@ -60,11 +60,17 @@ def test_a_long_conversation_is_digested(server: RunningServer, remembering: Rem
     assert first["recent"][-1].startswith("Step 29:")
     assert len(first["recent"]) < 15
     assert compose() == first
+    # Who has more room is not given less for it.
+    assert compose(20_000) == whole
+    compose(200)
+    assert compose(20_000) == whole
+    second = compose()
+    assert second["digest"] and len(second["recent"]) >= len(first["recent"])
     assert len(remembering.heard(memory, maxResults=100)) == 30
 
     # What comes late is no part of the digest, and is not lost.
     remembering.say(memory, "Also, call Ada.", eventTimestamp=NOON - timedelta(days=1))
-    assert compose()["recent"] == ["Also, call Ada.", *first["recent"]]
+    assert compose()["recent"] == ["Also, call Ada.", *second["recent"]]
     fork = {"name": "other", "rootEventId": ids[3]}
     remembering.say(memory, "Another way.", branch=fork, eventTimestamp=NOON + timedelta(hours=1))
     assert compose(branch="other")["recent"][-1] == "Another way."
@@ -75,6 +81,7 @@ def test_a_long_conversation_is_digested(server: RunningServer, remembering: Rem
     digest = server.native("POST", f"/-/v1/memories/{memory}/compact", compact)["digest"]
     assert digest["turns"] == 50
     assert compose()["recent"] == ["Step 49: I moved the report of Oslo number 49 to /srv/reports/49.txt."]
+    assert len(compose(20_000)["recent"]) == 1  # as it was asked for
     assert server.native("POST", f"/-/v1/memories/{memory}/compact", compact)["digest"] == digest
     lines = server.native("GET", f"/-/v1/memories/{memory}/export?actor=ann&session=first")
     assert '{"digest": {"actorId": "ann", "sessionId": "first", "branch": null,' in lines

@@ -44,13 +44,37 @@ class Conversation:
         if tail.tokens > above and tail.until is not None:
             digest = await self._digests.extend_in_time(key, wanted.branch, tail.until)
             tail = await self._tail(key, wanted.branch, _ending(digest), wanted.tokens, keep)
+        elif digest and not digest.asked and tail.tokens < keep // 2:
+            return await self._beside(digest, tail.pieces, key, wanted.branch, above, keep)
         return {Part.RECENT: tail.pieces, Part.DIGEST: [_digest(digest)] if digest else []}
 
     async def compact(self, key: SessionKey, branch: str, keep: int) -> Digest | None:
         """Digest all but the newest turns of `keep` tokens. Raises ExtractionError."""
         digest = await self._digests.find(key, branch)
         tail = await self._tail(key, branch, _ending(digest), keep, keep)
-        return digest if tail.until is None else await self._digests.extend(key, branch, tail.until)
+        if tail.until is not None:
+            return await self._digests.extend(key, branch, tail.until, asked=True)
+        return digest if digest is None or digest.asked else await self._digests.ask(digest)
+
+    async def _beside(
+        self,
+        digest: Digest,
+        others: Sequence[Piece],
+        key: SessionKey,
+        branch: str,
+        above: int,
+        keep: int,
+    ) -> Mapping[Part, Sequence[Piece]]:
+        """A digest that was made for a smaller budget is no reason to leave out turns that have room now: all
+        of them, or the newest ones beside it, and what is not in it."""
+        whole = await self._tail(key, branch, None, above, keep)
+        if whole.tokens <= above:
+            return {Part.RECENT: whole.pieces}
+        tail = await self._tail(key, branch, None, keep, keep)
+        shown = {piece.id for piece in tail.pieces}
+        late = [piece for piece in others if piece.id not in shown]
+        pieces = [_numbered(piece, number) for number, piece in enumerate([*tail.pieces, *late])]
+        return {Part.RECENT: pieces, Part.DIGEST: [_digest(digest)]}
 
     async def _tail(self, key: SessionKey, branch: str, ending: Ending | None, most: int, keep: int) -> _Tail:
         """Until there are more tokens than `most`."""
@@ -59,7 +83,7 @@ class Conversation:
         until: Place | None = None
         async for place, event in self._events.backwards(key, branch, ending):
             for piece in reversed(said(event)):
-                pieces.append(replace(piece, why={"newest": len(pieces) + 1}, happened=-len(pieces)))
+                pieces.append(_numbered(piece, len(pieces)))
                 tokens += self._count(piece.text)
             # The newest event is kept in any case.
             if until is None and tokens > keep and len(pieces) > len(event.turns()):
@@ -67,6 +91,10 @@ class Conversation:
             if tokens > most and until is not None:
                 break
         return _Tail(pieces, tokens, until)
+
+
+def _numbered(piece: Piece, number: int) -> Piece:
+    return replace(piece, why={"newest": number + 1}, happened=-number)
 
 
 def said(event: Event) -> list[Piece]:

@@ -27,7 +27,8 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """`turns` is how many it stands for, `event_id` the last one's. `version` grows with every piece."""
+    """`turns` is how many it stands for, `event_id` the last one's. `version` grows with every piece. Was it
+    `asked` for, it stands for its turns whatever room there is; else it was made where they had none."""
 
     key: DigestKey
     text: str
@@ -35,6 +36,7 @@ class Digest:
     event_id: str
     turns: int
     version: int
+    asked: bool
     updated_at: datetime
 
 

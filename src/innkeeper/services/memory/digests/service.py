@@ -54,7 +54,9 @@ class Digests:
         async with self._database.begin() as connection:
             return await store.find_digest(connection, _key(session, branch))
 
-    async def extend(self, session: SessionKey, branch: str, until: Place) -> Digest | None:
+    async def extend(
+        self, session: SessionKey, branch: str, until: Place, *, asked: bool = False
+    ) -> Digest | None:
         """The digest of all before a place, piece by piece, each kept when it is made. Raises
         ExtractionError, NotFound."""
         digest = await self.find(session, branch)
@@ -64,8 +66,15 @@ class Digests:
             if not rows:
                 return digest
             made, held = await self._with(_key(session, branch), digest, rows)
+            made = replace(made, asked=made.asked or asked)
             kept = await self._keep(made, held, session, rows)
             digest = made if kept else await self.find(session, branch)
+
+    async def ask(self, digest: Digest) -> Digest:
+        """The digest as one that was asked for."""
+        asked = replace(digest, asked=True, version=digest.version + 1)
+        async with self._database.begin() as connection:
+            return asked if await store.keep_digest(connection, asked) else digest
 
     async def extend_in_time(self, session: SessionKey, branch: str, until: Place) -> Digest | None:
         """The same for who is waited for: what is made in time, or what there was."""
@@ -133,6 +142,7 @@ class Digests:
             event_id=last.id,
             turns=len(turns) + (before.turns if before else 0),
             version=version,
+            asked=before is not None and before.asked,
             updated_at=self._clock.now(),
         )
         return digest, held

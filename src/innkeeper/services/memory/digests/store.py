@@ -2,6 +2,7 @@
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ColumnElement,
     Integer,
@@ -9,6 +10,7 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     and_,
+    false,
     select,
     update,
 )
@@ -20,7 +22,7 @@ from innkeeper.services.memory.sealing.columns import SealedText, bound_by
 from innkeeper.services.memory.sealing.rows import Row, read, seal_values
 
 _KEY = ("account", "memory", "actor", "session", "branch")
-_CONTENT = ("text", "event_id", "turns", "version", "updated_at")
+_CONTENT = ("text", "event_id", "turns", "version", "asked", "updated_at")
 _ENDING = ("happened_at", "row", "seen")
 
 digests = Table(
@@ -39,6 +41,7 @@ digests = Table(
     Column("event_id", String(64), nullable=False),
     Column("turns", Integer, nullable=False),
     Column("version", Integer, nullable=False),
+    Column("asked", Boolean, nullable=False, server_default=false()),
     Column("updated_at", Moment, nullable=False),
     UniqueConstraint(*_KEY),
     info=bound_by("actor", "session", "branch"),
