@@ -144,8 +144,8 @@ class Settings(MemorySettings, BaseSettings):
     code_interpreter_deno: Annotated[
         str,
         Field(
-            description="Deno, which runs JavaScript and TypeScript where it is installed and the runtime is "
-            "not nodejs: its path, or its name on the PATH."
+            description="Deno, which runs JavaScript and TypeScript unless the runtime is nodejs: its path "
+            "or its name on the PATH; deno, where it is not there, is fetched; none: no Deno."
         ),
     ] = "deno"
     code_interpreter_prepare: Annotated[

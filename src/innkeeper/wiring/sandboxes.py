@@ -39,7 +39,7 @@ def named_sandboxes(office: Office, settings: Settings) -> Sandboxes:
     builder = Builder(
         settings.data_dir / "code-interpreter",
         BuildLimits(timeout_seconds=settings.build_timeout_seconds),
-        Interpreters(settings.python_exact),
+        Interpreters(settings.python_exact, settings.code_interpreter_deno),
     )
     limits = ImageLimits(
         archive_bytes=settings.sandbox_image_archive_max_bytes,

@@ -4,11 +4,9 @@ import io
 from collections.abc import Iterator
 
 import pytest
-from e2b_code_interpreter import Sandbox
 
 from tests.running import RunningServer
 from tests.services.code_interpreter.coding import Coding
-from tests.stories.e2b_serving import serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -43,31 +41,12 @@ plt.show()
 """
 
 
-CHARTS = """
-import pandas as pd
-import matplotlib.pyplot as plt
-frame = pd.DataFrame({"m": ["a", "b"], "v": [1, 2.5], "w": [3, float("nan")]})
-display(frame)
-frame.plot.bar(x="m", y="v", title="Bars", xlabel="month", ylabel="speed (m/s)")
-rows, ((line, cloud), (pie, boxes)) = plt.subplots(2, 2)
-line.plot(pd.to_datetime(["2026-01-01", "2026-01-02"]), [1, 2], label="l")
-cloud.scatter([1, 2], [3, 4])
-pie.pie([1, 3], labels=["x", "y"])
-boxes.boxplot([[1, 2, 3, 4, 20]], tick_labels=["p"])
-plt.show()
-"""
-
-
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with serving(tmp_path_factory.mktemp("analyst"), {}) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def analyst(server: RunningServer) -> Iterator[Coding]:
+def analyst(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coding]:
+    server = RunningServer(tmp_path_factory.mktemp("analyst")).start()
     with Coding(server, sessionTimeoutSeconds=3600) as coding:
         yield coding
+    server.stop()
 
 
 def test_a_large_table_becomes_a_small_file(analyst: Coding) -> None:
@@ -93,27 +72,10 @@ def test_a_chart_comes_as_a_picture(analyst: Coding) -> None:
     assert [item["type"] for item in analyst.run("1 + 1")["content"]] == ["text"]
 
 
-def test_e2bs_clients_get_tables_and_charts_as_data(server: RunningServer) -> None:
-    with Sandbox.create() as sandbox:
-        frame, bars, grid = sandbox.run_code(CHARTS).results
-    assert frame.data == {"m": ["a", "b"], "v": [1.0, 2.5], "w": [3.0, None]}
-    assert bars.png and bars.chart is not None and grid.chart is not None
-    assert bars.chart.to_dict() == {
-        "type": "bar",
-        "title": "Bars",
-        **{"x_label": "month", "x_unit": None, "y_label": "speed (m/s)", "y_unit": "m/s"},
-        "elements": [
-            {"label": "a", "group": "v", "value": 1.0},
-            {"label": "b", "group": "v", "value": 2.5},
-        ],
-    }
-    line, cloud, pie, boxes = grid.chart.elements
-    assert (line.type, line.x_scale, line.elements[0].label) == ("line", "datetime", "l")
-    assert line.elements[0].points[1] == ("2026-01-02T00:00:00", 2)
-    assert (cloud.type, cloud.elements[0].points) == ("scatter", [(1.0, 3.0), (2.0, 4.0)])
-    assert [(one.label, one.angle) for one in pie.elements] == [("x", 90.0), ("y", 270.0)]
-    (box,) = boxes.elements
-    assert (box.label, box.min, box.median, box.max, box.outliers) == ("p", 1.0, 3.0, 4.0, [20.0])
+def test_typescript_runs_wherever_deno_can_be_had(analyst: Coding) -> None:
+    code = "enum Size { S = 41 }\nconst more: number = 1\nSize.S + more"
+    assert analyst.out(code, language="typescript") == "42\n"
+    assert analyst.out("require('node:path').join('a', 'b')", language="javascript") == '"a/b"\n'
 
 
 def test_tables_go_up_in_parts(analyst: Coding) -> None:

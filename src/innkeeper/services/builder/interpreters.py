@@ -16,6 +16,7 @@ from innkeeper.services.builder.program import run
 
 _OLDEST, _NEWEST = 10, 20
 _PROBE_TIMEOUT_SECONDS = 10.0
+DENO = "deno"
 # Every sandbox has the system's own folders.
 _SYSTEM_FOLDERS = tuple(Path(folder) for folder in ("/usr", "/lib", "/lib64", "/bin"))
 _PROBE = """
@@ -65,12 +66,13 @@ class Interpreters:
     The exact minor version is looked for as the server's own Python, on the PATH, among pyenv's and uv's
     versions, and in the system's folders. When it is nowhere, the nearest newer one stands in, else the
     nearest older from 3.10 on, unless `python_exact` forbids it. `deno` is Deno's path, or its name on the
-    PATH.
+    PATH; where it is `DENO`, and not there, others may fetch one.
     """
 
-    def __init__(self, python_exact: bool = False, deno: str = "deno") -> None:
+    def __init__(self, python_exact: bool = False, deno: str = "none") -> None:
         self._python_exact = python_exact
         self._deno = deno
+        self.may_fetch_deno = deno == DENO
         self._probed: dict[Path, Interpreter | None] = {}
 
     async def find(self, runtime: str) -> Interpreter:

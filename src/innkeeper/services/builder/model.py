@@ -6,6 +6,8 @@ from pathlib import Path
 
 TASK_FOLDER = "/var/task"
 """Where a sandbox has the code."""
+DENO_FOLDER = "/opt/innkeeper-deno"
+"""Where it has the build of Deno."""
 
 
 class BuildFailed(Exception):

@@ -15,6 +15,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -31,7 +32,15 @@ from innkeeper.services.builder.folder import folders, make_readable, size
 from innkeeper.services.builder.interpreters import Interpreter, Interpreters
 from innkeeper.services.builder.launch import plan_launch
 from innkeeper.services.builder.layers import Layers
-from innkeeper.services.builder.model import TASK_FOLDER, Build, BuildFailed, BuildLimits, Layer
+from innkeeper.services.builder.model import (
+    DENO_FOLDER,
+    TASK_FOLDER,
+    Build,
+    BuildFailed,
+    BuildLimits,
+    Launch,
+    Layer,
+)
 from innkeeper.services.builder.npm import Npm
 from innkeeper.services.builder.program import run
 from innkeeper.services.builder.requirements import read_requirements
@@ -40,6 +49,7 @@ from innkeeper.services.builder.unpack import unpack
 from innkeeper.services.builder.uv import Uv
 
 _COMPILE_TIMEOUT_SECONDS = 120.0
+_DENO_PACKAGE = "deno==2.*"
 
 
 class Builder:
@@ -86,6 +96,19 @@ class Builder:
                 for name, text in files.items():
                     packed.writestr(zipfile.ZipInfo(name), text)  # no date in it: the same bytes every time
             return await self.build(archive, runtime, (entry_point,))
+
+    async def deno(self) -> Build:
+        """Deno 2: as it is installed here or else, where that is not ruled out, as it comes as a package of
+        Python. To be mounted at `DENO_FOLDER`. Raises BuildFailed."""
+        try:
+            return await self.prepare({"start.js": ""}, "DENO_2", "start.js")
+        except BuildFailed:
+            if not self._interpreters.may_fetch_deno:
+                raise
+        files = {"start.py": "", "requirements.txt": _DENO_PACKAGE}
+        build = await self.prepare(files, "PYTHON_3_12", "start.py")
+        launch = Launch((f"{DENO_FOLDER}/deno",), (), {})
+        return replace(build, path=build.path / PACKAGES_FOLDER / "bin", launch=launch)
 
     async def npm(self, packages: Sequence[str]) -> Layer:
         """Packages of npm and what they need, in a `node_modules`. Raises BuildFailed."""

@@ -23,7 +23,7 @@ from innkeeper.engines.sandbox.sandbox import (
 from innkeeper.engines.sandbox.trust import Trust
 from innkeeper.kernel.errors import InvalidRequest, Unavailable
 from innkeeper.kernel.ids import random_suffix
-from innkeeper.services.builder.model import TASK_FOLDER, Build, BuildFailed
+from innkeeper.services.builder.model import DENO_FOLDER, TASK_FOLDER, Build, BuildFailed
 from innkeeper.services.builder.service import Builder
 from innkeeper.services.code_interpreter.golden import GoldenSnapshots
 from innkeeper.services.code_interpreter.kernels import Cell
@@ -140,6 +140,7 @@ class Rooms:
         try:
             await self._trust.check()
             await self._templates.python.get()
+            await self._templates.deno.find()
         except InvalidRequest:
             return  # nobody may start a session: whoever tries is told why
         except (BuildFailed, SandboxError) as error:
@@ -215,14 +216,16 @@ class Rooms:
         folders = set(python.launch.mounts)
         with contextlib.suppress(BuildFailed):  # told to whoever runs a cell of JavaScript
             folders.update((await self._templates.node.get()).launch.mounts)
+        programs = [Mount(self._programs, _BIN)]
         if deno := await self._templates.deno.find():
             folders.update(deno.launch.mounts)
+            programs.append(Mount(deno.path, DENO_FOLDER))
         return SandboxSpec(
             id=f"code-{random_suffix(_ID_LENGTH)}",  # not the session's: one from the pool has none yet
             mounts=[
                 Mount(python.path, TASK_FOLDER),
                 Mount(INSIDE, PROGRAMS),
-                Mount(self._programs, _BIN),
+                *programs,
                 *(Mount(folder, str(folder)) for folder in sorted(folders)),
             ],
             environment={**python.launch.environment, **_ENVIRONMENT},

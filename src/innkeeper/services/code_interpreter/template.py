@@ -2,10 +2,8 @@
 
 import asyncio
 import logging
-import tempfile
-import zipfile
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from innkeeper.services.builder.model import Build, BuildFailed
 from innkeeper.services.builder.service import Builder
@@ -14,13 +12,11 @@ _LOG = logging.getLogger(__name__)
 
 
 class Template:
-    """One language. `files` are the archive that is built: a `requirements.txt` names the packages."""
+    """One language. `make` builds what it takes."""
 
-    def __init__(self, builder: Builder, runtime: str, files: Mapping[str, str], entry_point: str) -> None:
-        self._builder = builder
-        self._runtime = runtime
-        self._files = files
-        self._entry_point = entry_point
+    def __init__(self, name: str, make: Callable[[], Awaitable[Build]]) -> None:
+        self._name = name
+        self._make = make
         self._building: asyncio.Task[Build] | None = None
 
     async def get(self) -> Build:
@@ -48,23 +44,18 @@ class Template:
             await asyncio.gather(self._building, return_exceptions=True)
 
     async def _build(self) -> Build:
-        _LOG.info("preparing the code interpreter's %s with its packages", self._runtime)
-        with tempfile.TemporaryDirectory() as folder:
-            archive = Path(folder) / "template.zip"
-            with zipfile.ZipFile(archive, "w") as packed:
-                for name, text in self._files.items():
-                    packed.writestr(zipfile.ZipInfo(name), text)  # no date in it: the same bytes every time
-            build = await self._builder.build(archive, self._runtime, (self._entry_point,))
-        _LOG.info("the code interpreter's %s is ready", self._runtime)
+        _LOG.info("preparing the code interpreter's %s with its packages", self._name)
+        build = await self._make()
+        _LOG.info("the code interpreter's %s is ready", self._name)
         return build
 
 
 class Templates:
     def __init__(self, builder: Builder, packages: Sequence[str]) -> None:
         files = {"start.py": "", "requirements.txt": "\n".join(packages)}
-        self.python = Template(builder, "PYTHON_3_12", files, "start.py")
-        self.node = Template(builder, "NODE_22", {"start.js": ""}, "start.js")
-        self.deno = Template(builder, "DENO_2", {"start.js": ""}, "start.js")
+        self.python = Template("Python", partial(builder.prepare, files, "PYTHON_3_12", "start.py"))
+        self.node = Template("Node.js", partial(builder.prepare, {"start.js": ""}, "NODE_22", "start.js"))
+        self.deno = Template("Deno", builder.deno)
 
     async def close(self) -> None:
         await asyncio.gather(self.python.close(), self.node.close(), self.deno.close())

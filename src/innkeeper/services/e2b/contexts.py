@@ -16,7 +16,7 @@ from uuid import uuid4
 from innkeeper.engines.sandbox.sandbox import Command, Process, Sandbox, SandboxError
 from innkeeper.kernel.call import Document
 from innkeeper.kernel.errors import InvalidRequest, NotFound, QuotaExceeded
-from innkeeper.services.e2b.model import HOME, LANGUAGES
+from innkeeper.services.e2b.model import HOME, LANGUAGE_NAMES, LANGUAGES
 
 _PROGRAMS = "/opt/innkeeper"
 _CONTEXTS_MAX = 64
@@ -27,7 +27,13 @@ _CHUNK_BYTES = 1 << 18
 _SIGKILL = 9
 _BROKEN = (EOFError, OSError, ValueError, KeyError, TypeError, RecursionError)
 _ENVIRONMENT = {"PYTHONUNBUFFERED": ""}  # what is printed comes in lines, not in words
-_WORKERS = {"python": ("python3", "python_worker.py"), "node": ("node", "node_worker.js")}
+_NODE = f"node {_PROGRAMS}/node_worker.js"
+_DENO = f"deno run --quiet --allow-all --no-config {_PROGRAMS}/deno_worker.js"
+_WORKERS = {
+    "python": f"python3 {_PROGRAMS}/python_worker.py",
+    "node": _NODE,
+    "deno": f"$(command -v deno >/dev/null && echo {_DENO} || echo {_NODE})",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +175,9 @@ class Context:
 
     async def _running(self) -> Process:
         if self._process is None:
-            interpreter, worker = _WORKERS[LANGUAGES[self.language]]
-            argv = (
-                *("python3", f"{_PROGRAMS}/kernel.py"),
-                *(interpreter, f"{_PROGRAMS}/{worker}"),
-            )
-            self._process = await self._sandbox.exec(Command(argv, _ENVIRONMENT, self.folder))
+            start = f"exec python3 {_PROGRAMS}/kernel.py {_WORKERS[LANGUAGES[self.language]]}"
+            command = Command(("/bin/sh", "-c", start), _ENVIRONMENT, self.folder)
+            self._process = await self._sandbox.exec(command)
         return self._process
 
     async def _give_up(self) -> None:
@@ -214,6 +217,7 @@ class Contexts:
 
     def create(self, language: str, folder: str = HOME) -> Context:
         """Raises InvalidRequest, QuotaExceeded."""
+        language = LANGUAGE_NAMES.get(language, language)
         if language not in LANGUAGES:
             raise InvalidRequest(f"language {language[:32]!r} is not supported; use {', '.join(LANGUAGES)}")
         if len(self._contexts) >= _CONTEXTS_MAX:
@@ -223,6 +227,7 @@ class Contexts:
         return context
 
     def default(self, language: str) -> Context:
+        language = LANGUAGE_NAMES.get(language, language)
         if language not in self._defaults:
             self._defaults[language] = self.create(language)
         return self._defaults[language]

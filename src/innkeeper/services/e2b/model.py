@@ -26,8 +26,10 @@ ENVD_PORT, CODE_PORT = 49983, 49999
 ENVD_VERSION = "0.5.7"
 """The version of E2B's daemon whose features we have: clients ask for no later ones."""
 CLIENT_ID = "innkeeper"
-LANGUAGES = {"python": "python", "javascript": "node", "typescript": "node"}
+LANGUAGES = {"python": "python", "javascript": "node", "typescript": "deno"}
 """What runs each language."""
+LANGUAGE_NAMES = {"py": "python", "js": "javascript", "ts": "typescript"}
+"""What clients call them too."""
 ENVIRONMENT = {"HOME": HOME, "USER": "user", "LOGNAME": "user"}
 
 BUILT_IN = (BASE_TEMPLATE, CODE_TEMPLATE)

@@ -14,7 +14,7 @@ from innkeeper.engines.images.image import ImageError
 from innkeeper.engines.images.roots import Roots
 from innkeeper.engines.sandbox.sandbox import Mount
 from innkeeper.kernel.errors import NotFound, Unavailable
-from innkeeper.services.builder.model import TASK_FOLDER, Build, BuildFailed, Layer
+from innkeeper.services.builder.model import DENO_FOLDER, TASK_FOLDER, Build, BuildFailed, Layer
 from innkeeper.services.builder.service import Builder
 from innkeeper.services.sandboxes.model import BUILT_IN, CODE_TEMPLATE, TemplateSpec
 
@@ -144,8 +144,16 @@ class Grounds:
         with contextlib.suppress(BuildFailed):  # a host without Node.js has sandboxes without it
             node = await self._builder.prepare({"start.js": ""}, _NODE, "start.js")
             folders.update(node.launch.mounts)
-        await asyncio.to_thread(_write_programs, self._bin, programs, node.launch.argv[0] if node else "")
-        mounts = [Mount(python.path, TASK_FOLDER), Mount(self._bin, _BIN)]
+        folder = self._bin / spec.base
+        mounts = [Mount(python.path, TASK_FOLDER), Mount(folder, _BIN)]
+        others = {"node": node.launch.argv[0]} if node else {}
+        if spec.base == CODE_TEMPLATE:
+            with contextlib.suppress(BuildFailed):  # then its TypeScript is Node.js's
+                deno = await self._builder.deno()
+                folders.update(deno.launch.mounts)
+                mounts.append(Mount(deno.path, DENO_FOLDER))
+                others["deno"] = deno.launch.argv[0]
+        await asyncio.to_thread(_write_programs, folder, programs, others)
         mounts += [Mount(folder, str(folder)) for folder in sorted(folders)]
         if spec.base == CODE_TEMPLATE:
             mounts.append(Mount(self._programs, "/opt/innkeeper"))
@@ -167,11 +175,11 @@ def _declare(path: Path, told: str) -> None:
         draft.rename(path)
 
 
-def _write_programs(folder: Path, python: str, node: str) -> None:
+def _write_programs(folder: Path, python: str, others: Mapping[str, str]) -> None:
     """Interpreters as people call them, wherever they lie."""
     folder.mkdir(parents=True, exist_ok=True)
     programs = {"python": [python], "python3": [python], "pip": [python, "-m", "pip"]}
-    programs |= {"pip3": programs["pip"]} | ({"node": [node]} if node else {})
+    programs |= {"pip3": programs["pip"], **{name: [path] for name, path in others.items()}}
     for name, words in programs.items():
         text = f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n'
         path = folder / name

@@ -2,7 +2,7 @@
 // deno_worker.js REQUESTS REPLIES. Requests and replies are as in python_worker.py. A cell with statements of
 // `import` or `export` is a module of its own.
 import inspector from 'node:inspector';
-import { stripTypeScriptTypes } from 'node:module';
+import { createRequire, stripTypeScriptTypes } from 'node:module';
 import process from 'node:process';
 
 const [requests, replies] = Deno.args.splice(0);
@@ -15,6 +15,9 @@ const keeper = { value: undefined };
 let keeperId;
 let count = 0;
 let running = 0;  // the number of the cell that runs, 0 for none
+let rich = false;
+let items = [];
+let before = {};  // the variables that this cell alone has otherwise
 
 function ask(method, parameters) {
   return new Promise((resolve, reject) => {
@@ -71,15 +74,39 @@ function report(error) {
   return (ours < 0 ? lines : lines.slice(0, ours)).join('\n');
 }
 
+function setEnvironment(variables = {}) {
+  before = Object.fromEntries(Object.keys(variables).map((name) => [name, Deno.env.get(name)]));
+  for (const [name, value] of Object.entries(variables)) Deno.env.set(name, value);
+}
+
+function restoreEnvironment() {
+  for (const [name, value] of Object.entries(before)) {
+    if (value === undefined) Deno.env.delete(name);
+    else Deno.env.set(name, value);
+  }
+}
+
+function tell(error, text) {
+  if (!rich) return console.error(text);
+  const { name = 'Error', message = Deno.inspect(error) } = error instanceof Error ? error : {};
+  return items.push({ type: 'error', name, value: message, traceback: text });
+}
+
+function show(value) {
+  if (rich) items.push({ type: 'bundle', main: true, data: { text: Deno.inspect(value) } });
+  else console.log(Deno.inspect(value));
+}
+
 function reply(number, exitCode) {
   if (!number || number !== running) return;
   running = 0;
-  let rest = new TextEncoder().encode(`${JSON.stringify({ exitCode, items: [] })}\n`);
+  restoreEnvironment();
+  let rest = new TextEncoder().encode(`${JSON.stringify({ exitCode, items })}\n`);
   while (rest.length) rest = rest.subarray(output.writeSync(rest));
 }
 
 function fail(number, error) {
-  console.error(report(error));
+  tell(error, report(error));
   reply(number, 1);
 }
 
@@ -87,10 +114,13 @@ async function run(request) {
   count += 1;
   const number = count;
   running = number;
+  rich = request.rich === true;
+  items = [];
+  setEnvironment(request.environment);
   try {
     const { value, error, failed } = await evaluate(request);
     if (failed) return fail(number, error);
-    if (value !== undefined) console.log(Deno.inspect(value));
+    if (value !== undefined) show(value);
     return reply(number, 0);
   } catch (error) {
     return fail(number, error);
@@ -109,6 +139,7 @@ Deno.exit = process.exit = (code) => libc.symbols._exit(code ?? Deno.exitCode);
 addEventListener('error', (event) => unheard(event, event.error));
 addEventListener('unhandledrejection', (event) => unheard(event, event.reason));
 Deno.addSignalListener('SIGINT', () => running && fail(running, 'interrupted'));
+globalThis.require = createRequire(`file://${Deno.cwd()}/`);
 await findKeeper();
 const input = await Deno.open(`/proc/self/fd/${requests}`);
 let rest = '';
