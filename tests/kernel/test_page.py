@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from innkeeper.kernel.errors import InvalidRequest
 from innkeeper.kernel.page import Cursor, PageRequest, fitting
 from tests.running import RunningServer
+from tests.services.memory.remembering import Remembering
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SESSIONS = Cursor("sessions", datetime, str, int)
@@ -58,6 +59,16 @@ def test_every_other_token_is_refused(token: str) -> None:
         SESSIONS.after(PageRequest(2, token))
 
 
+def test_the_token_of_another_parent_is_refused() -> None:
+    rows = [(NOON, f"s{number}", number) for number in range(3)]
+    own = SESSIONS.of("123456789012", "ann")
+    token = own.page(PageRequest(1), rows, key=lambda row: row).next_token
+    assert SESSIONS.of("123456789012", "ann").after(PageRequest(1, token)) == rows[0]
+    for other in (SESSIONS, SESSIONS.of("123456789012", "bob"), SESSIONS.of("123456789012ann")):
+        with pytest.raises(InvalidRequest, match="nextToken is not one"):
+            other.after(PageRequest(1, token))
+
+
 def test_as_many_fit_as_there_is_room_for() -> None:
     assert fitting([3, 3, 3], 6) == 2
     assert fitting([9, 1], 6) == 1
@@ -88,6 +99,7 @@ def test_no_operation_takes_the_token_of_another(server: RunningServer) -> None:
             with pytest.raises(ClientError, match=r"ValidationException.*nextToken is not one"):
                 operation(**wanted, nextToken=other)
     assert control.list_memories(nextToken=foreign)["memories"]
+    _refuse_tokens_of_other_parents(server, *memories)
     for path in ("sandboxes", "snapshots", "templates", f"memories/{memories[0]}/changes"):
         with pytest.raises(HTTPError, match="400"):
             server.native("GET", f"/-/v1/{path}?nextToken={foreign}")
@@ -95,3 +107,33 @@ def test_no_operation_takes_the_token_of_another(server: RunningServer) -> None:
         server.client("iam").list_roles(Marker=foreign)
     for memory in memories:
         control.delete_memory(memoryId=memory)
+
+
+def _refuse_tokens_of_other_parents(server: RunningServer, memory: str, other: str) -> None:
+    remembering = Remembering(server)
+    for session in ("first", "second"):
+        for actor in ("ann", "bob"):
+            for text in ("tea", "cocoa"):
+                remembering.say(memory, text, actorId=actor, sessionId=session)
+    remembering.note(memory, "/ann/", "She drinks tea.", "She drinks cocoa.")
+    data = remembering.data
+    ann = {"memoryId": memory, "actorId": "ann"}
+    for operation, own, others in (
+        (
+            data.list_events,
+            {**ann, "sessionId": "first"},
+            [{"sessionId": "second"}, {"actorId": "bob"}, {"memoryId": other}],
+        ),
+        (data.list_sessions, ann, [{"actorId": "bob"}, {"memoryId": other}]),
+        (data.list_actors, {"memoryId": memory}, [{"memoryId": other}]),
+        (
+            data.list_memory_records,
+            {"memoryId": memory, "namespace": "/ann/"},
+            [{"namespace": "/bob/"}, {"memoryId": other}],
+        ),
+    ):
+        token = operation(**own, maxResults=1)["nextToken"]
+        assert operation(**own, nextToken=token)["ResponseMetadata"]["HTTPStatusCode"] == 200
+        for changed in others:
+            with pytest.raises(ClientError, match=r"ValidationException.*nextToken is not one"):
+                operation(**{**own, **changed}, nextToken=token)

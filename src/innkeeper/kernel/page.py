@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from innkeeper.kernel.text import storable
 Item = TypeVar("Item")
 
 DEFAULT_SIZE = 100
+_PARENT_DIGITS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +39,18 @@ class PageRequest:
 class Cursor:
     """The way through one list. Its tokens are of use to it alone.
 
-    `name` is no other list's; `parts` are the types of the key that the list is in the order of: str, int (0
-    or more) or datetime (aware).
+    `name` is no other list's, and `of` tells those of several parents apart; `parts` are the types of the key
+    that the list is in the order of: str, int (0 or more) or datetime (aware).
     """
 
     def __init__(self, name: str, *parts: type[str] | type[int] | type[datetime]) -> None:
         self._name = name
         self._parts = parts
+
+    def of(self, *parent: str) -> "Cursor":
+        """The way through the list of what belongs to one parent, such as an account and a memory's id."""
+        digest = hashlib.sha256(json.dumps(parent).encode()).hexdigest()[:_PARENT_DIGITS]
+        return Cursor(f"{self._name} {digest}", *self._parts)
 
     def after(self, page: PageRequest) -> Any:
         """The key of the last item already seen, as a tuple; None for the first page. Raises InvalidRequest

@@ -77,7 +77,7 @@ class IamOperations:
     async def list_role_policies(self, call: Call, params: Document) -> Document:
         await self._allow_role(call, "ListRolePolicies", params)
         names = list(await self._roles.inline(call.caller.account, params["RoleName"]))
-        page = _cut(_INLINE, names, params)
+        page = _cut(_INLINE.of(call.caller.account, params["RoleName"]), names, params)
         return _page("PolicyNames", page, list(page.items))
 
     async def delete_role_policy(self, call: Call, params: Document) -> Document:
@@ -98,7 +98,7 @@ class IamOperations:
     async def list_attached_role_policies(self, call: Call, params: Document) -> Document:
         await self._allow_role(call, "ListAttachedRolePolicies", params)
         arns = await self._roles.attached(call.caller.account, params["RoleName"])
-        page = _cut(_ATTACHED, arns, params)
+        page = _cut(_ATTACHED.of(call.caller.account, params["RoleName"]), arns, params)
         items = [{"PolicyName": arn.rpartition("/")[2], "PolicyArn": arn} for arn in page.items]
         return _page("AttachedPolicies", page, items)
 

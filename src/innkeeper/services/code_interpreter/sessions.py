@@ -107,7 +107,8 @@ class Sessions:
         """Newest first."""
         async with self._database.begin() as connection:
             found = await store.list_sessions(connection, account, interpreter_id, status, page)
-        return store.SESSIONS.page(page, found, key=lambda record: (record.created_at, record.id))
+        cursor = store.SESSIONS.of(account, interpreter_id)
+        return cursor.page(page, found, key=lambda record: (record.created_at, record.id))
 
     async def room(self, account: str, interpreter_id: str, session_id: str) -> Room:
         """Where a live session works. Raises NotFound, also once it has ended."""

@@ -121,7 +121,7 @@ async def list_sessions(
     query = select(sessions).where(sessions.c.account == account, sessions.c.interpreter == interpreter_id)
     if status is not None:
         query = query.where(sessions.c.status == status)
-    if after := SESSIONS.after(page):
+    if after := SESSIONS.of(account, interpreter_id).after(page):
         last = literal(after[0], Moment), literal(after[1])
         query = query.where(tuple_(sessions.c.created_at, sessions.c.id) < tuple_(*last))
     query = query.order_by(sessions.c.created_at.desc(), sessions.c.id.desc()).limit(page.size + 1)

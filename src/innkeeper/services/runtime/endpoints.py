@@ -76,7 +76,7 @@ class Endpoints:
         """An unknown runtime has no endpoints: infrastructure tools rely on getting no error here."""
         async with self._database.begin() as connection:
             found = await store.list_endpoints(connection, account, runtime_id, page)
-        return store.ENDPOINTS.page(page, found, key=lambda endpoint: (endpoint.name,))
+        return store.ENDPOINTS.of(account, runtime_id).page(page, found, lambda endpoint: (endpoint.name,))
 
     async def update(self, account: str, parameters: Document) -> Endpoint:
         """Move a named endpoint to another version. Sessions that run stay on theirs until they end."""

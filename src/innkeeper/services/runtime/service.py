@@ -126,7 +126,7 @@ class Runtimes:
         await self.get(account, runtime_id)
         async with self._database.begin() as connection:
             found = await store.list_versions(connection, account, runtime_id, page)
-        return store.VERSIONS.page(page, found, key=lambda version: (version.number,))
+        return store.VERSIONS.of(account, runtime_id).page(page, found, lambda version: (version.number,))
 
     async def delete(self, account: str, runtime_id: str) -> AgentRuntime:
         """Begin to delete the runtime with its versions, endpoints, sessions and their storage."""

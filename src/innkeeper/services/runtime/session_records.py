@@ -68,7 +68,8 @@ class SessionRecords:
         """Newest first."""
         async with self._database.begin() as connection:
             found = await store.list_sessions(connection, account, runtime_id, page)
-        return store.SESSIONS.page(page, found, key=lambda record: (record.started_at, record.id))
+        cursor = store.SESSIONS.of(account, runtime_id)
+        return cursor.page(page, found, key=lambda record: (record.started_at, record.id))
 
     async def find(
         self, account: str, runtime_id: str, session_id: str, endpoint: str | None

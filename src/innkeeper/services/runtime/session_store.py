@@ -102,7 +102,7 @@ async def list_sessions(
         .order_by(sessions.c.started_at.desc(), sessions.c.id.desc())
         .limit(page.size + 1)
     )
-    if after := SESSIONS.after(page):
+    if after := SESSIONS.of(account, runtime_id).after(page):
         last = literal(after[0], Moment()), literal(after[1])
         query = query.where(tuple_(sessions.c.started_at, sessions.c.id) < tuple_(*last))
     return [_session(row) for row in (await connection.execute(query)).mappings()]

@@ -153,7 +153,7 @@ async def list_versions(
         .order_by(versions.c.number.desc())
         .limit(page.size + 1)
     )
-    if after := VERSIONS.after(page):
+    if after := VERSIONS.of(account, runtime_id).after(page):
         query = query.where(versions.c.number < after[0])
     return [_version(row) for row in (await connection.execute(query)).mappings()]
 
@@ -195,7 +195,7 @@ async def list_endpoints(
         .order_by(endpoints.c.name)
         .limit(page.size + 1)
     )
-    if after := ENDPOINTS.after(page):
+    if after := ENDPOINTS.of(account, runtime_id).after(page):
         query = query.where(endpoints.c.name > after[0])
     return [_endpoint(row) for row in (await connection.execute(query)).mappings()]
 

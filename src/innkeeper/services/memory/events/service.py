@@ -3,7 +3,7 @@
 import json
 import uuid
 from collections.abc import AsyncIterator, Collection, Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -88,7 +88,8 @@ class Events:
         filters = wanted.get("eventMetadata", [])
         check_filters(filters)
         line = await self._line(key, wanted["branch"]) if wanted.get("branch") else None
-        after = _EVENTS.after(page)
+        cursor = _EVENTS.of(*astuple(key))
+        after = cursor.after(page)
         found: list[tuple[store.Place, Event]] = []
         now, scan = self._clock.now(), _SCAN if filters else page.size + 1
         more = True
@@ -102,7 +103,7 @@ class Events:
         room = None
         if params.get("includePayloads") is not False:
             whole, room = await self._with_payloads(key, whole)
-        shown = _EVENTS.page(page, found[: page.size + 1], lambda row: row[0], room)
+        shown = cursor.page(page, found[: page.size + 1], lambda row: row[0], room)
         return Page([event for _, event in whole], shown.next_token)
 
     async def backwards(
@@ -150,21 +151,23 @@ class Events:
         memory = await self._memories.active(caller, params["memoryId"])
         only_full = params.get("filter", {}).get("eventFilter") == "HAS_EVENTS"
         now = self._clock.now() if only_full else None
-        after = _SESSIONS.after(page)
+        cursor = _SESSIONS.of(memory.account, memory.id, params["actorId"])
+        after = cursor.after(page)
         async with self._database.begin() as connection:
             found = await store.list_sessions(
                 connection, memory.account, memory.id, params["actorId"], now, after, page.size + 1
             )
-        return _SESSIONS.page(page, found, key=lambda one: (one[1], one[0]))
+        return cursor.page(page, found, key=lambda one: (one[1], one[0]))
 
     async def actors(self, caller: Caller, memory_id: str, page: PageRequest) -> Page[str]:
         memory = await self._memories.active(caller, memory_id)
-        after = _ACTORS.after(page)
+        cursor = _ACTORS.of(memory.account, memory.id)
+        after = cursor.after(page)
         async with self._database.begin() as connection:
             found = await store.list_actors(
                 connection, memory.account, memory.id, after and after[0], page.size + 1
             )
-        return _ACTORS.page(page, found, key=lambda one: (one,))
+        return cursor.page(page, found, key=lambda one: (one,))
 
     async def prune(self) -> None:
         """Let go of what has expired, and of sessions that were left empty."""

@@ -43,12 +43,13 @@ class Learning:
     async def jobs(self, memory: Memory, asked: Document, page: PageRequest) -> Page[Job]:
         """Those in any state, the newest first. `asked` may have strategyId, actorId, sessionId, status."""
         wanted = {_FILTERS[name]: value for name, value in asked.items()}
-        after = _JOBS.after(page)
+        cursor = _JOBS.of(memory.account, memory.id)
+        after = cursor.after(page)
         async with self._database.begin() as connection:
             rows = await store.list_jobs(
                 connection, memory.account, memory.id, wanted, after and after[0], page.size + 1
             )
-        shown = _JOBS.page(page, rows, key=lambda row: (row[0],))
+        shown = cursor.page(page, rows, key=lambda row: (row[0],))
         return Page([job for _, job in shown.items], shown.next_token)
 
     async def start(self, caller: Caller, params: Document) -> str:

@@ -145,7 +145,8 @@ class Records:
         scope = Scope.of(params)
         filters = params.get("metadataFilters", [])
         metadata.check_filters(filters)
-        (before,) = _RECORDS.after(page) or (None,)
+        cursor = _RECORDS.of(memory.account, memory.id, scope.path, str(scope.subtree))
+        (before,) = cursor.after(page) or (None,)
         found: list[tuple[int, Record]] = []
         now, scan = self._clock.now(), _SCAN if filters else page.size + 1
         more, strategy = True, params.get("memoryStrategyId")
@@ -159,7 +160,7 @@ class Records:
             before = rows[-1][0] if rows else before
         if not found and page.token is None:
             await self.check_scope(memory, scope)
-        shown = _RECORDS.page(page, found[: page.size + 1], key=lambda one: (one[0],))
+        shown = cursor.page(page, found[: page.size + 1], key=lambda one: (one[0],))
         return Page([record for _, record in shown.items], shown.next_token)
 
     async def check_scope(self, memory: Memory, scope: Scope) -> None:

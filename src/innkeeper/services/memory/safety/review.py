@@ -35,8 +35,9 @@ class Review:
 
     async def quarantine(self, memory: Memory, page: PageRequest) -> Page[Record | Held]:
         """What waits: records, then texts; of each the oldest first."""
-        after, after_held = _WAITING.after(page) or (0, 0)
         place, limit = (memory.account, memory.id), page.size + 1
+        cursor = _WAITING.of(*place)
+        after, after_held = cursor.after(page) or (0, 0)
         rows: list[tuple[int, int, Record | Held]]
         async with self._database.begin() as connection:
             records = await list_quarantined(connection, *place, after, limit)
@@ -44,7 +45,7 @@ class Review:
             last = rows[-1][0] if rows else after
             texts = await held_store.list_held(connection, *place, after_held, limit - len(rows))
         rows += [(last, row, text) for row, text in texts]
-        shown = _WAITING.page(page, rows, key=lambda one: (one[0], one[1]))
+        shown = cursor.page(page, rows, key=lambda one: (one[0], one[1]))
         return Page([one for _, _, one in shown.items], shown.next_token)
 
     async def release(self, caller: Caller, memory: Memory, id_: str) -> Record | Held:

@@ -41,14 +41,15 @@ class Safety:
 
     async def changes(self, memory: Memory, record_id: str | None, page: PageRequest) -> Page[Change]:
         """The history of all records, or of one, in its order."""
-        (after,) = _CHANGES.after(page) or (0,)
         place = memory.account, memory.id
+        cursor = _CHANGES.of(*place, record_id or "")
+        (after,) = cursor.after(page) or (0,)
         async with self._database.begin() as connection:
             if record_id is None:
                 found = await history_store.changes_after(connection, *place, after, page.size + 1)
             else:
                 found = await history_store.changes_of(connection, *place, record_id, after, page.size + 1)
-        return _CHANGES.page(page, found, key=lambda one: (one.sequence,))
+        return cursor.page(page, found, key=lambda one: (one.sequence,))
 
     async def check(self, memory: Memory) -> Report:
         """Whether history and records are whole."""

@@ -83,7 +83,8 @@ class MemoryTool:
     async def list(self, holder: Holder, page: PageRequest) -> Page[Record]:
         """The newest first. Raises InvalidRequest for a token of another list."""
         memory = await self._memory(holder)
-        after = _RECORDS.after(page)
+        cursor = _RECORDS.of(memory.account, memory.id, holder.actor)
+        after = cursor.after(page)
         namespaces = await self._namespaces(memory, holder)
         async with self._database.begin() as connection:
             found = await record_store.records_in(
@@ -95,7 +96,7 @@ class MemoryTool:
                 page.size + 1,
                 self._clock.now(),
             )
-        shown = _RECORDS.page(page, found, key=lambda one: (one[0],))
+        shown = cursor.page(page, found, key=lambda one: (one[0],))
         return Page([record for _, record in shown.items], shown.next_token)
 
     async def correct(self, holder: Holder, record_id: str, text: str) -> Record:

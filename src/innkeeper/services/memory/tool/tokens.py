@@ -59,12 +59,13 @@ class ToolTokens:
     async def list(self, memory: Memory, actor: str | None, page: PageRequest) -> Page[ToolToken]:
         """Those that open the memory now, of an actor or of all; the oldest first. Raises InvalidRequest for
         a page of another list."""
-        (after,) = _TOKENS.after(page) or (0,)
+        cursor = _TOKENS.of(memory.account, memory.id, actor or "")
+        (after,) = cursor.after(page) or (0,)
         async with self._database.begin() as connection:
             rows = await store.list_tokens(
                 connection, memory.account, memory.id, actor, after, page.size + 1, self._clock.now()
             )
-        shown = _TOKENS.page(page, rows, key=lambda one: (one[0],))
+        shown = cursor.page(page, rows, key=lambda one: (one[0],))
         return Page([token for _, token in shown.items], shown.next_token)
 
     async def revoke(self, memory: Memory, id_: str) -> None:
