@@ -3,7 +3,8 @@
 `python -m benchmarks.hygiene [SEED ...]`: the extractor alone, over records in memory. "seen" are the
 phrasings that it was made with in view, "held" others for the same things, whose misses were read since.
 "open" are things of which no pattern speaks, looked at while the general rule was made; "third" are such
-things that were written before it by its author: their figures were seen, their misses were not. Then pairs
+things that were written before it by its author: their figures were seen, their misses were not. "fourth" are
+others again, written before the rules were last changed. Then pairs
 of sentences that are alike and both true, told one after the other: how many were not kept apart.
 
 `--served` tells one week of each kind to a running server, waits until it is learned, and asks what changed.
@@ -24,7 +25,7 @@ from innkeeper.engines.extraction.extractive.extractive import Extractive
 from innkeeper.engines.extraction.extractor import Action, Finding, Guidance, Kind, Known
 
 TURNS = 2_000
-HALVES = ("seen", "held", "open", "third")
+HALVES = ("seen", "held", "open", "third", "fourth")
 _NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
@@ -51,7 +52,7 @@ async def not_kept_apart(half: str) -> list[tuple[str, str]]:
 
 def main(seeds: Sequence[int]) -> None:
     print(
-        "half   seed  facts  changes  echoes"
+        "half    seed  facts  changes  echoes"
         "  echoes rejected  facts kept  changes answered  facts retired that hold  ms a turn"
     )
     for half in HALVES:
@@ -61,19 +62,21 @@ def main(seeds: Sequence[int]) -> None:
             spent = (time.process_time() - started) / TURNS * 1_000
             shares = "  ".join(f"{share:15.1%}" for share in out.shares().values())
             print(
-                f"{half:5}  {seed:4}  {out.facts:5}  {out.changes:7}  {out.echoes:6}  {shares}  {spent:9.2f}"
+                f"{half:6}  {seed:4}  {out.facts:5}  {out.changes:7}  {out.echoes:6}  {shares}  {spent:9.2f}"
             )
     for half in ("seen", "third"):
-        print(f"{half:5}  {len(asyncio.run(not_kept_apart(half)))} of {len(pairs(half))} not kept apart")
+        print(f"{half:6}  {len(asyncio.run(not_kept_apart(half)))} of {len(pairs(half))} not kept apart")
 
 
 def through_a_server() -> None:
-    print("half   echoes rejected  facts kept  changes answered  facts retired that hold  asked  answered  s")
+    print(
+        "half    echoes rejected  facts kept  changes answered  facts retired that hold  asked  answered  s"
+    )
     for half in HALVES:
         with opened(quick=False, settings={}) as inn:
             told = served(inn, Week(lexicon(half), TURNS, 1))
         shares = "  ".join(f"{share:15.1%}" for share in told.outcome.shares().values())
-        print(f"{half:5}  {shares}  {told.asked:5}  {told.answered:8}  {told.seconds:.0f}")
+        print(f"{half:6}  {shares}  {told.asked:5}  {told.answered:8}  {told.seconds:.0f}")
 
 
 if __name__ == "__main__":

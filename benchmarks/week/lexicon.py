@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _FOLDER = Path(__file__).parent
-_OTHERS = ("open", "third")  # with slots of their own
+_OTHERS = ("open", "third", "fourth")  # with slots of their own
+_ECHOED = {"open": "held", "fourth": "third"}  # whose prompts and echoes they share
 
 
 @dataclass(slots=True)
@@ -29,13 +30,13 @@ class Lexicon:
 
 
 def lexicon(half: str) -> Lexicon:
-    """`half` is "seen" or "held", two ways of telling the same slots, or "open" or "third", with others."""
+    """`half` is "seen" or "held", two ways of telling the same slots, or has slots of its own."""
     slots = _slots(_lines(f"{half}.txt" if half in _OTHERS else "seen.txt"))
     if half == "held":
         for slot in slots.values():
             slot.statements, slot.changes, slot.echoes = [], [], []
         _phrase(slots, _lines(f"{half}.txt"))
-    half = "held" if half == "open" else half
+    half = _ECHOED.get(half, half)
     prompts = _paragraphs(f"prompts_{half}.txt")
     echoes = [line.replace("\\n", "\n") for line in _lines(f"echoes_{half}.txt")]
     return Lexicon(
