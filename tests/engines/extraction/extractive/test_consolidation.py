@@ -51,6 +51,15 @@ def judged(text: str, *known: str, age: timedelta = DAY, speaker: str = "") -> V
         ("I'm insured with Zurich.", "I dumped Zurich; Axa insures me now."),
         ("Pilates is on Mondays.", "Pilates switched from Mondays to Thursdays."),
         ("城南店的店长是郭强。", "城南店的店长换成何敏了。"),
+        ("I wake up at 7:10 now instead of 8:05.", "Starting today I get up at 5:45."),
+        ("Waffle is the name of my dog.", "Our dog answers to Pretzel now."),
+        ("My friends call me Ace.", "Call me Annie from now on, not Ace."),
+        ("I rent a studio in Tallinn.", "I just moved to Oslo!"),
+        ("I've been working for Hooli since 2021.", "I handed in my notice at Hooli; now I'm with Acme."),
+        ("I park in P4.", "I park in P11 now."),
+        ("The Argo is under Ortiz.", "The Argo is under Mora now."),
+        ("Vito services the lathe.", "Tariq has taken over the lathe from Vito."),
+        ("Petra's sport is fencing.", "Petra changed from fencing to judo."),
     ],
 )
 def test_a_newer_fact_takes_the_place_of_the_older(older: str, newer: str) -> None:
@@ -93,6 +102,13 @@ def test_what_came_late_is_told_from_what_is_new_by_its_time() -> None:
         ("I have a cat called Olive.", "I have a cat called Pippin."),
         ("Gaspard is in command of the Heron.", "Gaspard is in command of the Petrel now."),
         ("江北店的店长是郭强。", "城南店的店长换成何敏了。"),
+        ("My piano lesson is scheduled for 9:15.", "My board call is scheduled for 14:00."),
+        ("The press needs Lubrol.", "Instead of Lubrol the kiln needs Mobrex now."),
+        ("We oil the kiln with Lubrol.", "We oil the mill with Lubrol now."),
+        ("The chess club meets in the studio.", "The debate club meets in the hall now, not the studio."),
+        ("The east door opens at 8:00.", "The east door closes at 18:00 now."),
+        ("Mrs Yates teaches Petra.", "Mrs Yates teaches Rosa now."),
+        ("My phone number is 555-0142.", "My office number changed to 555-0177."),
         ("我喜欢爬山。", "我喜欢摄影。"),
         ("我住在杭州。", "我妹妹住在成都。"),
     ],
@@ -128,3 +144,9 @@ def test_an_assistant_that_recalls_what_is_over_adds_nothing() -> None:
     assert judged("You live in Oslo.", known, speaker="ASSISTANT") == Verdict(Action.SKIP, ["0"])
     assert judged("You live in Lisbon.", known, speaker="ASSISTANT").action is Action.SKIP
     assert judged("Oslo has 700,000 inhabitants.", known, speaker="ASSISTANT").action is Action.ADD
+
+
+def test_an_assistant_that_recalls_what_was_replaced_adds_nothing() -> None:
+    present = Known("0", "Granite runs on Firebird now.", NOW - DAY, ["Granite runs on PostgreSQL."])
+    finding = Finding("Granite runs on PostgreSQL.", ["turn"], NOW, {SPEAKER: {"stringValue": "ASSISTANT"}})
+    assert verdict(finding, [present]).action is Action.SKIP

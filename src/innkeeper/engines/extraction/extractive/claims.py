@@ -70,7 +70,8 @@ _WRITTEN_OUT = (
     (re.compile(r"\b(\w+)'d\b", re.I), r"\1 would"),
     (re.compile(r"\bcan't\b|\bcannot\b", re.I), "can not"),
     (re.compile(r"n't\b", re.I), " not"),
-    (re.compile(r"\b(it|that|there|he|she|what|who)'s\b", re.I), r"\1 is"),
+    (re.compile(r"\b(it|that|there|here|he|she|what|who)'s\b", re.I), r"\1 is"),
+    (re.compile(r"'s (?=(?:called|named)\b)", re.I), " is "),
     (re.compile(r"\bno longer\b|\bstopped being\b", re.I), "not"),
     (re.compile(r"\bcolour", re.I), "color"),
     (re.compile(r"\bfavorite", re.I), "favourite"),
@@ -171,7 +172,7 @@ def _over(normal: str) -> Iterator[tuple[Claim, tuple[int, int]]]:
     for pattern in ended_patterns():
         for match in pattern.finditer(normal):
             denied = normal[: match.start()].endswith(("not ", "never "))
-            if not denied and (value := _value(match["v"])):
+            if not denied and (value := _value(match["v"].partition(" in ")[0])):
                 yield Claim("", ENDED, value, holds=False), match.span()
 
 

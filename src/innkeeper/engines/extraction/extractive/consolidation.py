@@ -25,7 +25,8 @@ _DENIAL = re.compile(r"\b(?:not?|never|cannot|without|neither)\b|n't\b|[不没�
 _NAMES = re.compile(r"\b[A-Z][\w-]+")
 _FIRST = re.compile(r"\b(?:I|[Mm]y|[Ww]e|[Oo]ur)\b|我")
 _NUMBER = re.compile(r"\d+")
-_MEASURES = frozenset(("email", "money", "date", "time", "phone"))
+_ADDRESSES = frozenset(("email", "phone"))
+_MEASURES = _ADDRESSES | {"money", "date", "time"}
 
 
 def verdict(finding: Finding, known: Sequence[Known]) -> Verdict:
@@ -45,7 +46,7 @@ def verdict(finding: Finding, known: Sequence[Known]) -> Verdict:
         if _of_the_same_name(told, claims_of(one.text), finding.text, one.text)
         or of_one(finding.text, one.text)
     ]
-    if recalled and any(recalls(finding.text, one.text) for one in known):
+    if recalled and any(_is_told_by(told, finding.text, one) for one in known):
         return Verdict(Action.SKIP)
     if not opposed or not recalled:
         opposed += [
@@ -62,6 +63,13 @@ def verdict(finding: Finding, known: Sequence[Known]) -> Verdict:
     return Verdict(Action.UPDATE, list(dict.fromkeys(named))) if named else Verdict(Action.ADD)
 
 
+def _is_told_by(told: Claims, text: str, other: Known) -> bool:
+    """Whether who recalls it knows it from there, or from what that took the place of."""
+    if recalls(text, other.text):
+        return True
+    return any(_same_words(text, one) or _says_already(told, one, _RECALLED_WORDS) for one in other.before)
+
+
 def _of_the_same_name(told: Claims, theirs: Claims, text: str, other: str) -> bool:
     named = {*_names(text)} & {*_names(other)}
     return bool(named & {one.subject for one in told.claims} & {one.subject for one in theirs.claims})
@@ -69,8 +77,25 @@ def _of_the_same_name(told: Claims, theirs: Claims, text: str, other: str) -> bo
 
 def _takes_the_place(text: str, other: Known) -> bool:
     """Of what no pattern knows; what is one of many takes nobody's place."""
-    many = any(_is_of_many(claims_of(one).claims, one) for one in (text, other.text))
-    return not many and follows(text, other.text, other.before)
+    told, theirs = claims_of(text).claims, claims_of(other.text).claims
+    many = _is_of_many(told, text) or _is_of_many(theirs, other.text)
+    return not many and not _are_apart(told, theirs) and follows(text, other.text, other.before)
+
+
+def _are_apart(told: Sequence[Claim], theirs: Sequence[Claim]) -> bool:
+    """Whether both are known to claim something, and nothing of the same."""
+    mine, others = ([one for one in claims if one.single and one.slot != ENDED] for claims in (told, theirs))
+    return bool(mine and others) and all(_is_apart(one, other) for one in mine for other in others)
+
+
+def _is_apart(mine: Claim, theirs: Claim) -> bool:
+    """Topics of measures are in the words of who told them: those of one may share none."""
+    if mine.slot not in _MEASURES or theirs.slot not in _MEASURES:
+        return (mine.slot, mine.subject) != (theirs.slot, theirs.subject)
+    words, others = set(mine.subject.split()), set(theirs.subject.split())
+    return bool(words & others and words - others and others - words) or (
+        mine.slot in _ADDRESSES and words != others
+    )
 
 
 def _is_of_many(claims: Sequence[Claim], text: str) -> bool:
@@ -164,7 +189,7 @@ def _aligned(told: Claims, known: Sequence[Known]) -> Claims:
 
 
 def _topical(claim: Claim, changed: bool, known: Sequence[Known]) -> list[Claim]:
-    if claim.slot not in _MEASURES:
+    if claim.slot not in _MEASURES or claim.slot in _ADDRESSES:
         return [claim]
     words = set(claim.subject.split())
     near = {

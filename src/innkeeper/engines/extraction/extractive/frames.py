@@ -39,8 +39,11 @@ _UNITS = {
     "个人": "people",
 }
 _SINCE = re.compile(r"\b(?:since|as of|last|this|next) $", re.IGNORECASE)
+_DATED = re.compile(r"\b(?:since|in|until|as of) (?:19|20)\d\d$", re.IGNORECASE)
+_TO_ME = re.compile(r" \w+ (?:me|us)\b", re.IGNORECASE)
 _CONTRACTED = re.compile(r"(?:n't|'(?:s|m|re|ve|ll|d)|'|)$", re.IGNORECASE)
 _DOER = re.compile(r"\b(?:i|we|they|he|she|you|to|i've|we've|i'll|we'll|i'd|we'd) $", re.IGNORECASE)
+_FROM = re.compile(r"\bfrom\b.* to $", re.IGNORECASE)
 _THEIRS = re.compile(r"(?:\b(?:my|our|your|his|her|their)(?: [a-z]+)? |'s? |[我你您们家的])$", re.IGNORECASE)
 _DOING = re.compile(r"\b(?:i'm|we're|i am|we are|been) $", re.IGNORECASE)
 _HOW = re.compile(r"[a-z]{5,}ly")
@@ -88,6 +91,8 @@ def frame_of(text: str) -> Frame:
     many, last = False, ""
     for start, end, kind in _pieces(text):
         term = text[start:end]
+        if _DATED.search(text, 0, end):
+            continue
         if kind:
             runs.append(Run(frozenset({_bare(term)}), start, end, kind))
             continue
@@ -109,7 +114,7 @@ def frame_of(text: str) -> Frame:
         named.update(dict.fromkeys(sense.strong, weight))
         weak.update(dict.fromkeys(sense.weak, weight))
         many = many or sense.many
-        if sense.person:
+        if sense.person and not _TO_ME.match(text, end):
             people.add(_bare(term))
             many = many or not _THEIRS.search(text[:start])
         if sense.value:
@@ -161,6 +166,11 @@ def _words() -> dict[str, _Sense]:
             for word in filter(None, weak.split(", ")):
                 senses.setdefault(_key(word), _Sense()).weak |= {name}
     return senses
+
+
+def is_common(word: str) -> bool:
+    """Whether it is said of many things."""
+    return _words().get(_bare(word)) == _Sense()
 
 
 @cache
@@ -238,7 +248,9 @@ def _is_verb(text: str, start: int, term: str, runs: list[Run], people: Collecti
     """A small word behind who does it."""
     if not term.islower() or not term.isascii():
         return False
-    if _DOER.search(text[:start]) or (term.endswith("ing") and _DOING.search(text[:start])):
+    if (_DOER.search(text[:start]) and not _FROM.search(text[:start])) or (
+        term.endswith("ing") and _DOING.search(text[:start])
+    ):
         return True
     if term[-1] not in "sd":
         return False

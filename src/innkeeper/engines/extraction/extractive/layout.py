@@ -13,19 +13,21 @@ MARKS = patterns(Path(__file__).with_name("layout.txt"))
 _CLAUSE = re.compile(r"[,;:!?()\u3002\u3001]|\.(?=\s|$)| (?:and|but|so|then|now|because|since|while) ")
 _BREAK = re.compile(r"\b(?:and|but|so|then|now|is|are|was|were|into|onto|to)\b|[到成为是在][^\w]*$")
 _OPENING = re.compile(
-    r"(?:\W|\b(?:the|for|in|of|our|my|a|an|now|and|so|but|actually|correction)\b)*", re.IGNORECASE
+    r"(?:\W|\b(?:the|for|in|of|our|my|a|an|now|and|so|but|actually|correction|mr|mrs|ms|dr)\b)*",
+    re.IGNORECASE,
 )
 _POSSESSIVE = re.compile(r"'s?\b|的(?=[\u4e00-\u9fff])")
 _OF_KIN = re.compile(r"\bmy (?:cat|dog|son|daughter|brother|sister|friend|cousin|child|kid) $", re.IGNORECASE)
 _OWNED = re.compile(
     r"(?:(?<!\bin )(?<!\bat )(?<!\bon )(?<!from )(?<!with )\b(?:my|our|your|his|her|their|new)|'s?)"
-    r"(?: [a-z]+){0,2} $|\b(?:as|changed|switched) $|的$",
+    r"(?: (?!is|are|was|were)[a-z]+){0,2} $|\b(?:as|changed|switched) $|的$",
     re.IGNORECASE,
 )
 _THE = re.compile(r"\b(?:the|a|an)(?: (?:new|old|current|home))? $", re.IGNORECASE)
 _OF_IT = re.compile(r" (?:of|for)\b")
 _BY = re.compile(r" by\b")
 _OF = re.compile(r"\b(?:of|for) (?:the )?$", re.IGNORECASE)
+_TAKEN = re.compile(r"\b(?:t[ao]ke?n?|taking)s? over\b|\binherit(?:ed|s)?\b", re.IGNORECASE)
 _JOURNEY = re.compile(r"^\s*from$|^\s*从$")
 _PASSIVE = re.compile(r"\bby\b|:|\bha(?:s|ve)\b|由|是|归")
 _IDENTITY = re.compile(
@@ -120,7 +122,9 @@ def _ended_before(frame: Frame, run: Run) -> bool:
     ]
     if not cues:
         last = next((one for one in frame.runs if one.end == start), None)
-        return between == " from " and last is not None and last.kind == run.kind != ""
+        if between != " from " or last is None:
+            return False
+        return last.kind == run.kind != "" or _TAKEN.search(frame.text, 0, start) is not None
     if frame.verbs and _JOURNEY.match(cues[-1].group()):
         return False  # it tells of a way rather than of a change
     return not _BREAK.search(between[cues[-1].end() - start :])

@@ -31,6 +31,12 @@ _AROUND = re.compile(
     r"|为|了|不再|不是|而是|开始?|一般|都|要|[^\w]"
 )
 _OWNER = re.compile(r"\b([\w-]+)'s\b|(?<=[a-z,] )([A-Z]\w+)")
+_WHICH = re.compile(
+    r"\b(office|work|home|business|private|personal|school|second|emergency)"
+    r"(?= (?:e-?mail|phone|number|cell|mobile))",
+    re.IGNORECASE,
+)
+_LATIN_WORD = re.compile(r"[a-z]+", re.IGNORECASE)
 _WAKING = re.compile(r"\b(?:get|gets|getting|got|am) up\b", re.IGNORECASE)
 
 
@@ -66,8 +72,9 @@ def happened(text: str) -> bool:
 
 
 def _owner(text: str) -> str:
-    """Of an address: who is named, or nobody, and then it is the speaker's."""
-    return " ".join(stem(name.lower()) for pair in _OWNER.findall(text) for name in pair if name)
+    """Of an address: who is named, or nobody, and then it is the speaker's; and which of several."""
+    names = [name for pair in _OWNER.findall(text) for name in pair if name]
+    return " ".join(stem(name.lower()) for name in [*names, *_WHICH.findall(text)])
 
 
 def _newest(found: list[re.Match[str]]) -> str:
@@ -82,7 +89,7 @@ def _plain(value: str) -> str:
 
 
 def _topic(text: str) -> str:
-    if CHINESE.search(text):
+    if len(CHINESE.findall(text)) > len(_LATIN_WORD.findall(text)):
         return _AROUND.sub("", text)
     words = {_SAME.get(word, word) for word in content(_WAKING.sub("wake", text))}
     return " ".join(sorted(words - _NO_TOPIC))

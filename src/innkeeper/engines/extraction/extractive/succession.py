@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from innkeeper.engines.extraction.extractive.frames import Run, frame_of
 from innkeeper.engines.extraction.extractive.layout import MARKS, Layout, among, is_of, laid_out, opens, owns
+from innkeeper.engines.extraction.extractive.wording import restates
 from innkeeper.engines.extraction.language.words import content
 
 _SELF = re.compile(r"\b(?:i|me|my|we|us|our)\b|[我咱]", re.IGNORECASE)
@@ -19,6 +20,7 @@ _DOES = re.compile(
     r"| (?:is|are|was|were|has|have|had|will|now|no|went|took|left|got|fell|rose|\w+(?:s|ed))\b"
 )
 _NEW = re.compile(r"\bnew\b|新", re.IGNORECASE)
+_DOER = re.compile(r"(?<=\w{3})(?:er|or|r)$")
 _NEGATED = re.compile(r"\bnot\b|n't\b")
 
 
@@ -28,7 +30,7 @@ def follows(text: str, other: str, before: Sequence[str] = ()) -> bool:
     new, old = laid_out(text), _inherited(laid_out(other), before)
     if new.frame.people != old.frame.people:
         return False
-    return _ends(new, old) or _renews(new, old)
+    return _ends(new, old) or _renews(new, old) or _restates(new, old)
 
 
 def _inherited(layout: Layout, before: Sequence[str]) -> Layout:
@@ -52,9 +54,38 @@ def _ends(new: Layout, old: Layout) -> bool:
         return False
     if not fresh and not _marked("now", new) and _NEGATED.search(new.frame.text):
         return False
+    if (
+        not fresh
+        and old.frame.named
+        and not new.frame.named
+        and not any(_is_name(new, run) for run in new.over)
+    ):
+        return False
     words = content(new.frame.text)
-    same = all(2 * len(run.words & words) > len(run.words) for run in kept)
+    around = [run.words - one.words for run in gone for one in new.over if one.words < run.words]
+    same = all(2 * len(one & words) > len(one) for one in (*around, *(run.words for run in kept)))
+    same = same and not any(_are_kindred(run, one) for run in kept if run in old.topics for one in new.topics)
     return same and len(fresh) <= (2 if kept else 1)
+
+
+def _are_kindred(run: Run, other: Run) -> bool:
+    """Alike and not the same, as two clubs are."""
+    return bool(run.words & other.words and run.words - other.words and other.words - run.words)
+
+
+def _of_doers(words: frozenset[str]) -> frozenset[str]:
+    """A cleaner cleans."""
+    return frozenset(_DOER.sub("", word) for word in words)
+
+
+def _restates(new: Layout, old: Layout) -> bool:
+    if new.over or new.frame.many or old.frame.many or _is_past(old):
+        return False
+    return not (_marked("besides", new) or _is_one_more(new)) and restates(new.frame, old.frame)
+
+
+def _is_name(layout: Layout, run: Run) -> bool:
+    return bool(run.kind) or not layout.frame.text[run.start].islower()
 
 
 def _renews(new: Layout, old: Layout) -> bool:
@@ -68,8 +99,10 @@ def _renews(new: Layout, old: Layout) -> bool:
     left = [run for run in old.live if not among(run, new.live)]
     if len(fresh) != 1 or len(left) != 1 or fresh[0].kind != left[0].kind or fresh[0] in new.topics:
         return False
-    if new.heads & old.frame.verbs and shared:
+    if _of_doers(new.heads) & _of_doers(old.frame.verbs) and shared:
         return True
+    if new.heads and old.heads and not new.heads & old.heads:
+        return False
     if left[0] in old.topics or (shared and not new.topics):
         return False
     framed = any(run not in new.topics and not run.kind for run in shared)
@@ -80,8 +113,8 @@ def _renews(new: Layout, old: Layout) -> bool:
 
 def _name_the_same(new: Layout, old: Layout, fresh: Run, left: Run) -> bool:
     named, before = new.frame.named, old.frame.named
-    if named and before and not named & before:
-        return False
+    if named and before and named != before and not (new.topics and named & before):
+        return False  # what is of nobody must name the same throughout: many words name several things
     if named & before or new.heads & old.heads:
         return True
     if fresh.kind:
