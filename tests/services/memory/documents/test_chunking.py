@@ -38,9 +38,8 @@ def test_the_chunks_are_the_document(text: str) -> None:
     found = cut(text)
     assert "".join(found.texts) == text
     assert len(found.headings) == len(found.texts)
-    assert [number for one in found.sections for number in range(one.first, one.last + 1)] == list(
-        range(len(found.texts))
-    )
+    covered = {number for one in found.sections for number in range(one.first, one.last + 1)}
+    assert covered == set(range(len(found.texts)))
     most = max(CHUNK_TOKENS, 3 * 200 + 1)
     assert all(len(one) > 0 and estimate(one) <= most for one in found.texts)
 
@@ -51,6 +50,19 @@ def test_sections_have_headings_and_summaries() -> None:
     assert [one.title for one in found.sections] == ["", "Arriving", "Late", "Leaving"]
     assert found.sections[1].summary == "Ring at the door. Somebody comes at once."
     assert summary_of(found.sections) == "A guide for new guests.\nArriving; Late; Leaving"
+
+
+def test_no_heading_stands_alone() -> None:
+    long = "The key is in the box behind the door. " * 25  # as much as a chunk holds
+    found = cut(f"\n\n# Guide\n\n## Keys\n\n{long}\n\n## Rooms\n\n### Blue\n\nIt has a bath.\n\n## Later\n")
+    assert [one.strip()[:20] for one in found.texts] == [
+        "# Guide\n\n## Keys\n\nTh",
+        "## Rooms\n\n### Blue\n\n",
+        "## Later",
+    ]
+    assert list(found.headings) == ["Guide / Keys", "Guide / Rooms / Blue", "Guide / Later"]
+    shown = [(one.title, one.first, one.last) for one in found.sections]
+    assert shown == [("Guide", 0, 0), ("Keys", 0, 0), ("Rooms", 1, 1), ("Blue", 1, 1), ("Later", 2, 2)]
 
 
 def test_long_paragraphs_are_cut_after_sentences_of_any_script() -> None:

@@ -38,14 +38,23 @@ def summary_of(sections: Sequence[Section]) -> str:
 
 
 def cut(text: str) -> Cut:
+    """A heading with nothing below it stands in one chunk with what follows: alone it answers nothing."""
     texts: list[str] = []
     headings: list[str] = []
     sections: list[Section] = []
-    for path, section in _sections(text):
-        first = len(texts)
-        texts += _packed(_units(section))
+    bare, titles = "", list[str]()
+    whole = list(_sections(text))
+    for number, (path, section) in enumerate(whole):
+        title, first = path[-1] if path else "", len(texts)
+        if _is_bare(section) and number < len(whole) - 1:
+            bare += section
+            titles += [title] if title else []
+            continue
+        texts += _packed(_units(bare + section))
         headings += [" / ".join(path)] * (len(texts) - first)
-        sections.append(Section(path[-1] if path else "", _lead(section), first, len(texts) - 1))
+        sections += [Section(one, "", first, first) for one in titles]
+        sections.append(Section(title, _lead(section), first, len(texts) - 1))
+        bare, titles = "", []
     return Cut(texts, headings, sections)
 
 
@@ -86,7 +95,7 @@ def _packed(units: Iterator[tuple[str, int]]) -> list[str]:
     packed: list[list[str]] = []
     room = 0
     for unit, tokens in units:
-        if packed and tokens <= room:
+        if packed and (tokens <= room or (room > CHUNK_TOKENS // 2 and _is_bare("".join(packed[-1])))):
             packed[-1].append(unit)
             room -= tokens
         else:
@@ -109,6 +118,13 @@ def _lead(section: str) -> str:
 
 def _heading(line: str) -> re.Match[str] | None:
     return _HEADING.fullmatch(line) if len(line) <= _HEADING_MOST else None
+
+
+def _is_bare(text: str) -> bool:
+    """Whether there is nothing but headings."""
+    return len(text) <= _HEADING_MOST and all(
+        not line.strip() or _heading(line) for line in text.splitlines()
+    )
 
 
 def _shortened(text: str, most: int) -> str:
