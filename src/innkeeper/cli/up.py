@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,7 +52,7 @@ def _serve(settings: "Settings", data_dir: Path | None, as_json: bool) -> None:
     from innkeeper.server import AlreadyRunning, run
 
     def announce_when_ready() -> None:
-        if found := _wait_until_running(settings.data_dir):
+        if found := _wait_until_running(settings.data_dir, lambda: True):
             _announce(found, data_dir, as_json, detached=False)
 
     threading.Thread(target=announce_when_ready, daemon=True).start()
@@ -80,23 +81,34 @@ def _start(settings: "Settings") -> server.Server:
             start_new_session=True,
         )
         try:
-            if found := _wait_until_running(settings.data_dir, process):
+            if found := _wait_until_running(settings.data_dir, _starting(process, log_path)):
                 return found
         except KeyboardInterrupt:
             process.terminate()
             raise
     process.terminate()
     said = log_path.read_bytes()[start:].decode(errors="replace").strip()
-    reason = said.splitlines()[-1] if said else f"no answer in {START_TIMEOUT_SECONDS:.0f} s"
+    reason = said.splitlines()[-1] if said else f"it said nothing for {START_TIMEOUT_SECONDS:.0f} s"
     raise CommandFailed(f"the server did not start: {reason} (log: {log_path})")
 
 
-def _wait_until_running(
-    folder: Path, process: "subprocess.Popen[bytes] | None" = None
-) -> server.Server | None:
-    """None when it does not answer in time, or its process ends."""
-    deadline = time.monotonic() + START_TIMEOUT_SECONDS
-    while time.monotonic() < deadline and (process is None or process.poll() is None):
+def _starting(process: "subprocess.Popen[bytes]", log: Path) -> Callable[[], bool]:
+    """Whether it may come up yet: it runs, and was not silent for too long. A first start of a new version on
+    a large database says from time to time how far it is."""
+    heard, size = time.monotonic(), 0
+
+    def starts() -> bool:
+        nonlocal heard, size
+        if (now := log.stat().st_size) != size:
+            heard, size = time.monotonic(), now
+        return process.poll() is None and time.monotonic() - heard < START_TIMEOUT_SECONDS
+
+    return starts
+
+
+def _wait_until_running(folder: Path, starts: Callable[[], bool]) -> server.Server | None:
+    """None when it does not start any more."""
+    while starts():
         if found := server.running(folder):
             return found
         time.sleep(POLL_SECONDS)

@@ -5,10 +5,24 @@ start at once do the same work, and neither undoes the other's.
 """
 
 import logging
+from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
+from time import monotonic
 from typing import Any
 
-from sqlalchemy import Connection, LargeBinary, Table, select, tuple_, type_coerce, update
+from sqlalchemy import (
+    Connection,
+    LargeBinary,
+    Table,
+    Update,
+    bindparam,
+    func,
+    select,
+    tuple_,
+    type_coerce,
+    update,
+)
 
 from innkeeper.engines.store.database import Database, metadata
 from innkeeper.kernel.errors import NotFound
@@ -18,6 +32,9 @@ from innkeeper.services.memory.sealing.key import is_sealed
 from innkeeper.services.memory.sealing.keyring import key_of, keyring_of
 
 _PIECE = 500
+_TELL_SECONDS = 5.0
+_WAS, _NEW = "was_", "new_"
+_Row = dict[str, Any]
 
 _log = logging.getLogger(__name__)
 
@@ -38,13 +55,22 @@ class Conversion:
                 return
         tables = [table for table in metadata.sorted_tables if _sealed(table)]
         for table in tables:
-            _log.info("sealing what %s holds", table.name)
-            last: Sequence[Any] | None = None
-            while (last := await self._database.in_thread(_Piece(table, last))) is not None:
-                pass
+            await self._seal(table)
+        _log.info("clearing the database's files of what is sealed now")
         await self._database.scrub(*tables)
         async with self._database.begin() as connection:
             await store.mark_whole(connection)
+
+    async def _seal(self, table: Table) -> None:
+        async with self._database.begin() as connection:
+            count = (await connection.execute(select(func.count()).select_from(table))).scalar_one()
+        looked_at, told_at = 0, monotonic()
+        last: Sequence[Any] | None = None
+        while (last := await self._database.in_thread(_Piece(table, last))) is not None:
+            looked_at += _PIECE
+            if monotonic() - told_at > _TELL_SECONDS:
+                told_at = monotonic()
+                _log.info("sealing what memories hold: %s of %s rows of %s", looked_at, count, table.name)
 
 
 class _Piece:
@@ -55,44 +81,50 @@ class _Piece:
         self._after = after
 
     def __call__(self, connection: Connection) -> Sequence[Any] | None:
-        key = list(self._table.primary_key.columns)
-        query = (
-            select(
-                *(
-                    type_coerce(one, LargeBinary) if isinstance(one.type, Sealed) else one
-                    for one in self._table.c
-                )
+        rows = self._rows(connection)
+        changes: dict[tuple[str, ...], list[_Row]] = defaultdict(list)
+        for row in rows:
+            clear = tuple(
+                name for name in _sealed(self._table) if row[name] is not None and not is_sealed(row[name])
             )
-            .order_by(*key)
-            .limit(_PIECE)
+            if clear:
+                with suppress(NotFound):  # the memory is being deleted, and this with it
+                    changes[clear].append(self._change(connection, row, clear))
+        for clear, changed in changes.items():
+            connection.execute(self._update(clear), changed)
+        return [rows[-1][one.name] for one in self._table.primary_key] if rows else None
+
+    def _rows(self, connection: Connection) -> list[_Row]:
+        key = list(self._table.primary_key)
+        query = select(
+            *(type_coerce(one, LargeBinary) if isinstance(one.type, Sealed) else one for one in self._table.c)
         )
         if self._after is not None:
             query = query.where(tuple_(*key) > tuple_(*self._after))
-        rows = [dict(row) for row in connection.execute(query).mappings()]
-        for row in rows:
-            self._seal(connection, row)
-        return [rows[-1][one.name] for one in key] if rows else None
+        return [dict(row) for row in connection.execute(query.order_by(*key).limit(_PIECE)).mappings()]
 
-    def _seal(self, connection: Connection, row: dict[str, Any]) -> None:
-        clear = {
-            name: bytes(row[name])
-            for name in _sealed(self._table)
-            if row[name] is not None and not is_sealed(row[name])
-        }
-        if not clear:
-            return
-        try:
-            key = key_of(connection, row["account"], row["memory"])
-        except NotFound:  # the memory is being deleted, and this with it
-            return
-        values = {name: key.seal(text, place_of(self._table, name, row)) for name, text in clear.items()}
-        for column in self._table.c:
-            if isinstance(column.type, Likeness) and column.type.of in clear:
-                values[column.name] = key.likeness(clear[column.type.of].decode())
-        # What somebody else has sealed or written meanwhile stays.
-        same = [one == row[one.name] for one in self._table.primary_key.columns]
-        same += [type_coerce(self._table.c[name], LargeBinary) == text for name, text in clear.items()]
-        connection.execute(update(self._table).where(*same).values(values))
+    def _change(self, connection: Connection, row: _Row, clear: Sequence[str]) -> _Row:
+        """The parameters of the update: which row, as it was, and what is new in it."""
+        key = key_of(connection, row["account"], row["memory"])
+        change = {_WAS + one.name: row[one.name] for one in self._table.primary_key}
+        for name in clear:
+            change[_WAS + name] = text = bytes(row[name])
+            change[_NEW + name] = key.seal(text, place_of(self._table, name, row))
+        for name, of in self._likenesses(clear):
+            change[_NEW + name] = key.likeness(bytes(row[of]).decode())
+        return change
+
+    def _update(self, clear: Sequence[str]) -> Update:
+        """What somebody else has sealed or written meanwhile stays."""
+        same = [one == bindparam(_WAS + one.name, type_=one.type) for one in self._table.primary_key]
+        same += [type_coerce(self._table.c[name], LargeBinary) == bindparam(_WAS + name) for name in clear]
+        names = *clear, *(name for name, _ in self._likenesses(clear))
+        return update(self._table).where(*same).values({name: bindparam(_NEW + name) for name in names})
+
+    def _likenesses(self, clear: Sequence[str]) -> list[tuple[str, str]]:
+        """The columns of those among these, each with what it is the likeness of."""
+        kinds = ((one.name, one.type) for one in self._table.c)
+        return [(name, kind.of) for name, kind in kinds if isinstance(kind, Likeness) and kind.of in clear]
 
 
 def _sealed(table: Table) -> list[str]:
