@@ -51,7 +51,8 @@ def test_two_servers_give_out_no_user_twice_and_a_killed_one_gives_back() -> Non
             with control, guest:
                 assert FEW.allot(guest).uid == FEW.first.uid + (theirs == FEW.first.uid)
         server.kill()
-    with socket.socketpair(socket.AF_UNIX)[0] as one, socket.socketpair(socket.AF_UNIX)[0] as other:
+    one, other = socket.socketpair(socket.AF_UNIX)
+    with one, other:
         assert {FEW.allot(one).uid, FEW.allot(other).uid} == {FEW.first.uid, FEW.first.uid + 1}
 
 

@@ -9,6 +9,7 @@ server's user. Where that is root, keep writable mounts in a folder that is shut
 the data folder is: an agent may leave a set-user-id program there, which is powerless inside but not outside.
 """
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -68,5 +69,7 @@ def _complaint(users: HostUsers | None, etc: Path) -> str:
         tried = subprocess.run(command, capture_output=True, timeout=_TRIAL_TIMEOUT_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"{error}; {_CURE}"
-    said = tried.stderr.decode(errors="replace").strip()
-    return f"{said or 'it cannot be tried'}; {_CURE}" if tried.returncode else ""
+    if tried.returncode == 0:
+        return ""
+    said = launch.explained(tried.stderr.decode(errors="replace").strip())
+    return said if os.getuid() == 0 else f"{said}; {_CURE}"
