@@ -58,7 +58,7 @@ class Settings(MemorySettings, BaseSettings):
     ] = "info"
 
     request_body_max_bytes: Annotated[int, Field(description="Largest request body on the AWS wire.")] = (
-        100_000_000
+        140_000_000
     )
     request_head_max_bytes: Annotated[
         int, Field(description="Largest request line and headers, together.")

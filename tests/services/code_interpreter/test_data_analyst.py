@@ -78,6 +78,11 @@ def test_typescript_runs_wherever_deno_can_be_had(analyst: Coding) -> None:
     assert analyst.out("require('node:path').join('a', 'b')", language="javascript") == '"a/b"\n'
 
 
+def test_a_file_of_100_mb_goes_up_in_one_call(analyst: Coding) -> None:
+    analyst.invoke("writeFiles", content=[{"path": "whole.bin", "blob": bytes(100_000_000)}])
+    assert analyst.out("import os\nos.path.getsize('whole.bin')") == "100000000\n"
+
+
 def test_tables_go_up_in_parts(analyst: Coding) -> None:
     part = io.BytesIO(b"1,2\n" * 1_000_000).getvalue()
     analyst.invoke("writeFiles", content=[{"path": f"part{n}", "blob": part} for n in range(3)])

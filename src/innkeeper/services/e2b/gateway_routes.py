@@ -52,7 +52,9 @@ class Gateway:
                 return
             if scope["type"] != "http":
                 raise Refused(400, "this port takes no WebSocket")
-            scope.setdefault("state", {})["guest"] = await self._e2b.guests.get(account, target.sandbox_id)
+            wake = not connection.url.path.endswith("/health")
+            guest = await self._e2b.guests.get(account, target.sandbox_id, wake)
+            scope.setdefault("state", {})["guest"] = guest
         except InnkeeperError as error:
             answer = JSONResponse(error_document(error), status_of(error))
             await answer(scope, receive, send)

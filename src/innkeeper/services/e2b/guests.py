@@ -12,7 +12,7 @@ from innkeeper.services.e2b.files_agent import FilesAgent, Watcher
 from innkeeper.services.e2b.model import not_running
 from innkeeper.services.e2b.processes import Processes
 from innkeeper.services.e2b.processes import Remembered as RememberedProcess
-from innkeeper.services.sandboxes.model import SandboxState
+from innkeeper.services.sandboxes.model import OnTimeout, SandboxState
 from innkeeper.services.sandboxes.service import Sandboxes
 
 _KEPT_MAX = 1000
@@ -65,10 +65,13 @@ class Guests:
         self._kept: OrderedDict[tuple[str, str], Heritage] = OrderedDict()
         self._watches: set[asyncio.Task[None]] = set()
 
-    async def get(self, account: str, sandbox_id: str) -> Guest:
-        """Of a sandbox that runs: nothing here wakes one that sleeps. Raises Refused."""
+    async def get(self, account: str, sandbox_id: str, wake: bool = True) -> Guest:
+        """Of a sandbox that runs. One that sleeps is woken only where its maker wants that, and not but for
+        being looked at (`wake`). Raises Refused."""
         try:
-            if (await self._sandboxes.get(account, sandbox_id)).state is not SandboxState.RUNNING:
+            record = await self._sandboxes.get(account, sandbox_id)
+            wakes = wake and record.on_timeout is OnTimeout.WAKE
+            if record.state is not SandboxState.RUNNING and not wakes:
                 raise not_running(sandbox_id)
             sandbox = await self._sandboxes.live(account, sandbox_id)
         except NotFound as error:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from innkeeper.engines.sandbox.sandbox import Network
 from innkeeper.kernel.call import Document
 from innkeeper.kernel.errors import InnkeeperError, InvalidRequest
 from innkeeper.services.e2b import network
@@ -111,8 +112,16 @@ def new_sandbox(body: Mapping[str, Any]) -> NewSandbox:
         metadata=_texts(body, "metadata"),
         environment=_texts(body, "envVars"),
         network=_network(body, "public" if template in BUILT_IN else None),
-        on_timeout=OnTimeout.PAUSE if _member(body, "autoPause", bool, False) else OnTimeout.KILL,
+        on_timeout=_on_timeout(body),
     )
+
+
+def _on_timeout(body: Mapping[str, Any]) -> OnTimeout:
+    if not _member(body, "autoPause", bool, False):
+        return OnTimeout.KILL
+    if not _member(body, "autoPauseMemory", bool, True):
+        raise InvalidRequest("a sandbox is paused with its memory: mode must be full")
+    return OnTimeout.WAKE if _member(body, "autoResume", dict, {}).get("enabled") is True else OnTimeout.PAUSE
 
 
 def timeout(body: Mapping[str, Any]) -> int:
@@ -136,6 +145,18 @@ def created(record: SandboxRecord, envd_token: str, traffic_token: str, domain: 
         "envdAccessToken": envd_token,
         "trafficAccessToken": traffic_token,
         "domain": domain or None,
+    }
+
+
+def detailed(record: SandboxRecord) -> Document:
+    kills = record.on_timeout is OnTimeout.KILL
+    return {
+        **listed(record),
+        "allowInternetAccess": record.network != Network.NONE,
+        "lifecycle": {
+            "onTimeout": "kill" if kills else "pause",
+            "autoResume": record.on_timeout is OnTimeout.WAKE,
+        },
     }
 
 

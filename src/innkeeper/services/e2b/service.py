@@ -75,7 +75,7 @@ class E2b:
     async def get(self, account: str, sandbox_id: str) -> Document:
         record = await self._there(account, sandbox_id)
         tokens = self._created(record)
-        shown = {**model.listed(record), "envdAccessToken": tokens["envdAccessToken"]}
+        shown = {**model.detailed(record), "envdAccessToken": tokens["envdAccessToken"]}
         if record.network == Network.LISTED:
             shown["network"] = network.shown(self._sandboxes.egress(record))
         return shown

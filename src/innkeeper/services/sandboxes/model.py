@@ -44,10 +44,12 @@ class SandboxState(StrEnum):
 
 
 class OnTimeout(StrEnum):
-    """What happens when a sandbox's time is over."""
+    """What happens when a sandbox's time is over. `WAKE`: it is paused, and whatever E2B's clients do in it
+    wakes it, as all that other clients do wakes any."""
 
     KILL = "kill"
     PAUSE = "pause"
+    WAKE = "wake"
 
 
 class SnapshotKind(StrEnum):

@@ -192,7 +192,7 @@ def _limits(body: Body) -> SandboxLimits:
 
 
 def _on_timeout(word: str) -> OnTimeout:
-    if word not in tuple(OnTimeout):
+    if word not in (OnTimeout.KILL, OnTimeout.PAUSE):
         raise invalid("onTimeout", "must be kill or pause")
     return OnTimeout(word)
 
@@ -240,7 +240,7 @@ def _sandbox(record: SandboxRecord) -> Document:
         "metadata": dict(record.metadata),
         "network": record.network,
         "limits": {"cpuCores": record.limits.cpu_cores, "memoryMib": record.limits.memory_mib},
-        "onTimeout": record.on_timeout,
+        "onTimeout": OnTimeout.KILL if record.on_timeout is OnTimeout.KILL else OnTimeout.PAUSE,
         "startedAt": record.started_at.isoformat(),
         "endsAt": record.ends_at.isoformat(),
         "endedAt": _time(record.ended_at),

@@ -89,7 +89,7 @@ class Sandboxes:
             self._sweeping.cancel()
             await asyncio.gather(self._sweeping, return_exceptions=True)
         lives = self._lives.all
-        kept = [one for one in lives if not one.running or one.record.on_timeout is OnTimeout.PAUSE]
+        kept = [one for one in lives if not one.running or one.record.on_timeout is not OnTimeout.KILL]
         try:
             async with asyncio.timeout(_STOP_SECONDS):
                 await asyncio.gather(*map(self._keep, kept))
