@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from innkeeper.engines.sandbox.sandbox import Network
 from innkeeper.kernel.call import Document
 from innkeeper.kernel.errors import InnkeeperError, InvalidRequest
 from innkeeper.services.e2b import network
@@ -152,7 +151,7 @@ def detailed(record: SandboxRecord) -> Document:
     kills = record.on_timeout is OnTimeout.KILL
     return {
         **listed(record),
-        "allowInternetAccess": record.network != Network.NONE,
+        "allowInternetAccess": record.network != "none",
         "lifecycle": {
             "onTimeout": "kill" if kills else "pause",
             "autoResume": record.on_timeout is OnTimeout.WAKE,
