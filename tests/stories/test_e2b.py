@@ -16,7 +16,6 @@ from e2b import (
     FileNotFoundException,
     InvalidArgumentException,
     NotFoundException,
-    SandboxException,
     SandboxNotFoundException,
     SandboxQuery,
     SandboxState,
@@ -211,23 +210,6 @@ def test_a_sandbox_lives_sleeps_wakes_and_ends(server: RunningServer) -> None:
     for lost in (sandbox.get_info, sandbox.connect, lambda: sandbox.set_timeout(60)):
         with pytest.raises(SandboxNotFoundException):
             lost()
-
-
-def test_a_sleeper_wakes_by_itself_where_that_was_asked_for(server: RunningServer) -> None:
-    with Sandbox.create("base", lifecycle={"on_timeout": "pause", "auto_resume": True}) as sandbox:
-        info = sandbox.get_info()
-        assert info.lifecycle == {"on_timeout": "pause", "auto_resume": True}
-        assert info.allow_internet_access is True
-        sandbox.files.write("kept", "before")
-        sandbox.pause()
-        assert not sandbox.is_running()
-        assert sandbox.commands.run("cat kept").stdout == "before"
-        assert sandbox.is_running()
-        server.native("POST", f"/-/v1/sandboxes/{sandbox.sandbox_id}/hibernate")
-        assert not sandbox.is_running()
-        assert sandbox.files.read("kept") == "before"
-    with pytest.raises(SandboxException, match="mode must be full"):
-        Sandbox.create(lifecycle={"on_timeout": {"action": "pause", "mode": "filesystem"}})
 
 
 def test_forks_snapshots_and_sleepers_go_on_from_where_they_were(server: RunningServer) -> None:
