@@ -16,7 +16,8 @@ from innkeeper.services.memory.events.model import Turn
 from innkeeper.services.memory.extent import Extent
 from innkeeper.services.memory.members import members_of
 from innkeeper.services.memory.model import Memory, check_text, invalid
-from innkeeper.services.memory.recall.service import TOP_K, Hit, Recall
+from innkeeper.services.memory.recall.hit import Hit
+from innkeeper.services.memory.recall.service import TOP_K, Recall
 from innkeeper.services.memory.recall.vectors import Vectors
 from innkeeper.services.memory.service import Memories
 

@@ -17,7 +17,8 @@ from innkeeper.services.memory.events.model import SessionKey, Turn
 from innkeeper.services.memory.events.service import Events
 from innkeeper.services.memory.model import Memory
 from innkeeper.services.memory.namespaces import is_of, paths_of
-from innkeeper.services.memory.recall.service import Hit, Recall
+from innkeeper.services.memory.recall.hit import Hit
+from innkeeper.services.memory.recall.service import Recall
 from innkeeper.services.memory.records.model import Record, Trust
 
 Item = TypeVar("Item")
@@ -80,12 +81,12 @@ class Gathering:
             for hit in await self._recall.retrieve(caller, asked):
                 if not own or is_of(memory.strategies, hit.item.namespace, wanted.actor):
                     found[hit.item.record_id] = hit
-        hits = sorted(found.values(), key=lambda hit: -hit.found.score)
+        hits = sorted(found.values(), key=lambda hit: -hit.score)
         return [_record(hit) for hit in _near(hits)[:_RECORDS]]
 
 
 def _near(hits: Sequence[Hit[Item]]) -> list[Hit[Item]]:
-    return [hit for hit in hits if hit.found.score >= _FLOOR * hits[0].found.score]
+    return [hit for hit in hits if hit.score >= _FLOOR * hits[0].score]
 
 
 def _block(block: Block) -> Piece:
@@ -150,7 +151,7 @@ def _record(hit: Hit[Record]) -> Piece:
 
 def _why(hit: Hit[Item]) -> Document:
     """What each part gave to the score."""
-    why = asdict(hit.found)
+    why = {**asdict(hit.found), "score": hit.score, "newness": hit.newness}
     del why["id"]
     return why
 

@@ -11,7 +11,8 @@ from innkeeper.kernel.call import Document
 from innkeeper.services.memory.members import check_known, members_of, number, optional_text, text
 from innkeeper.services.memory.model import invalid
 from innkeeper.services.memory.namespaces import Scope
-from innkeeper.services.memory.recall.service import TOP_K, Hit, Recall
+from innkeeper.services.memory.recall.hit import Hit
+from innkeeper.services.memory.recall.service import TOP_K, Recall
 from innkeeper.services.memory.records.model import Record
 from innkeeper.services.memory.service import Memories
 
@@ -48,7 +49,7 @@ def recall_routes(memories: Memories, recall: Recall) -> list[Route]:
 def _record(hit: Hit[Record]) -> Document:
     """`why` holds what each part gave to the score."""
     record, why = hit.item, asdict(hit.found)
-    del why["id"]
+    del why["id"], why["score"]
     return {
         "memoryRecordId": record.record_id,
         "namespace": record.namespace,
@@ -56,8 +57,8 @@ def _record(hit: Hit[Record]) -> Document:
         "at": record.happened_at.isoformat(),
         "validTo": record.valid_to and record.valid_to.isoformat(),
         "trust": record.trust,
-        "score": why.pop("score"),
-        "why": why,
+        "score": hit.score,
+        "why": {**why, "newness": hit.newness},
     }
 
 

@@ -2,9 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +21,9 @@ from innkeeper.services.memory.events.model import Turn
 from innkeeper.services.memory.events.store import turns_by_row
 from innkeeper.services.memory.model import Memory
 from innkeeper.services.memory.recall import passages
+from innkeeper.services.memory.recall.hit import Hit
 from innkeeper.services.memory.recall.index_store import Kind, Shelf
+from innkeeper.services.memory.recall.newness import newer_first
 from innkeeper.services.memory.records import metadata, store
 from innkeeper.services.memory.records.model import Record, shown_metadata
 from innkeeper.services.memory.records.service import Records
@@ -35,21 +36,6 @@ _CANDIDATES_FILTERED = 1000
 TOP_K = 10
 # So long the answer waits for the query's vector; without it the words decide.
 _MEANING_SECONDS = 10.0
-
-Item = TypeVar("Item")
-
-
-@dataclass(frozen=True, slots=True)
-class Hit(Generic[Item]):
-    """What was found, and why."""
-
-    item: Item
-    found: Found
-
-    @property
-    def relevance(self) -> float:
-        """Between 0 and 1, in the order of the scores: what clients compare with a threshold."""
-        return self.found.score / (1 + self.found.score)
 
 
 class Recall:
@@ -74,7 +60,7 @@ class Recall:
         self._clock = clock
 
     async def retrieve(self, caller: Caller, params: Document) -> list[Hit[Record]]:
-        """Records, the best first. Raises InvalidRequest, NotFound."""
+        """Records, the best first, of like ones the newest. Raises InvalidRequest, NotFound."""
         memory = await self._memories.active(caller, params["memoryId"])
         scope = namespaces.Scope.of(params)
         criteria = params["searchCriteria"]
@@ -92,7 +78,7 @@ class Recall:
         ]
         if not hits:
             await self._records.check_scope(memory, scope)
-        return hits[: criteria.get("topK", TOP_K)]
+        return newer_first(hits)[: criteria.get("topK", TOP_K)]
 
     async def records(
         self, memory: Memory, query: str, scope: namespaces.Scope, limit: int, as_of: datetime | None = None
@@ -105,7 +91,7 @@ class Recall:
             hits += await self._hits(memory, scope, found[first : first + limit], held)
             if len(hits) >= limit:
                 break
-        return hits[:limit]
+        return newer_first(hits)[:limit]
 
     async def turns(
         self, memory: Memory, query: str, actor: str | None, session: str | None, limit: int

@@ -11,7 +11,8 @@ from innkeeper.services.memory.events.model import Turn
 from innkeeper.services.memory.extent import Extent
 from innkeeper.services.memory.model import Memory, MemoryStatus
 from innkeeper.services.memory.namespaces import NOTES, Scope, filled
-from innkeeper.services.memory.recall.service import Hit, Recall
+from innkeeper.services.memory.recall.hit import Hit
+from innkeeper.services.memory.recall.service import Recall
 from innkeeper.services.memory.records import store as record_store
 from innkeeper.services.memory.records.model import NO_STRATEGY, Record, new_record_id
 from innkeeper.services.memory.safety.ledger import Entry, Ledger
