@@ -116,11 +116,20 @@ def test_a_memory_is_changed(remembering: Remembering) -> None:
     assert managed["invocationConfiguration"] == TOPIC
 
 
+FOREVER = {
+    "semanticMemoryStrategy": {
+        "name": "facts",
+        "recordExpirySpecification": {"recordExpiryDurationDays": 2**31 - 1},
+    }
+}
+
+
 @pytest.mark.parametrize(
     ("members", "reason"),
     [
         ({"memoryStrategies": STRATEGIES + STRATEGIES[:1]}, "at most 6"),
         ({"memoryStrategies": STRATEGIES[:1] * 2}, "two are named facts"),
+        ({"memoryStrategies": [FOREVER]}, "at most 365000 days"),
         (
             {"memoryStrategies": [{"semanticMemoryStrategy": {"name": "x", "namespaces": ["/{user}/"]}}]},
             "no variable {user}",

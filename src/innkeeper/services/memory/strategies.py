@@ -32,6 +32,7 @@ _TRIGGERS = [
     {"timeBasedTrigger": {"idleSessionTimeout": 20}},
 ]
 _HISTORY_MESSAGES = 4
+_EXPIRY_DAYS_MAX = 365_000  # what is added to a date must be one
 
 
 def made(asked: Document, now: datetime) -> Document:
@@ -117,6 +118,10 @@ def _with_namespaces(given: Document, default: str) -> Document:
 
 def _expiry(given: Document) -> Document:
     days = given.get("recordExpirySpecification", {}).get("recordExpiryDurationDays")
+    if days and days > _EXPIRY_DAYS_MAX:
+        raise invalid(
+            "recordExpirySpecification", f"records may expire after at most {_EXPIRY_DAYS_MAX} days"
+        )
     return {"recordExpiryDurationDays": days} if days else {}
 
 

@@ -1,6 +1,6 @@
 """What is learned of a talk without a language model: no echo, and of what changed the newer fact."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from tests.services.memory.learning.test_learning import until
 from tests.services.memory.remembering import NOON, Remembering
@@ -31,3 +31,11 @@ def test_a_talk_is_remembered_without_its_echoes(remembering: Remembering) -> No
     for place, (role, text) in enumerate(_TALK):
         remembering.say(memory, text, role, eventTimestamp=NOON + timedelta(minutes=place))
     until(lambda: sorted(remembering.noted(memory, namespacePath="/facts/ann")) == _KNOWN)
+
+
+def test_a_fast_clock_does_not_make_a_fact_outlive_the_next(remembering: Remembering) -> None:
+    memory = remembering.create(memoryStrategies=[_FACTS])
+    remembering.say(memory, "I live in Rome.", eventTimestamp=datetime.now(UTC) + timedelta(days=1))
+    until(lambda: remembering.noted(memory, namespacePath="/facts/ann") == ["I live in Rome."])
+    remembering.say(memory, "I live in Paris.", eventTimestamp=datetime.now(UTC))
+    until(lambda: remembering.noted(memory, namespacePath="/facts/ann") == ["I live in Paris."])

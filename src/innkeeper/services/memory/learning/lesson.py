@@ -35,8 +35,8 @@ class Lesson:
     def reading(self) -> Reading:
         return Reading(
             kind=Kind(self.job.kind),
-            turns=list(map(_said, self.said)),
-            before=list(map(_said, self.before)),
+            turns=[_said(one, self.job.created_at) for one in self.said],
+            before=[_said(one, self.job.created_at) for one in self.before],
             present=self.present,
             guidance=self.guidance("extraction"),
             wanted=list(_wanted(model.schema(self.strategy, self.job.kind))),
@@ -143,9 +143,10 @@ def sources(found: Found, present: Record | None) -> list[str]:
     return list(dict.fromkeys([*earlier, *found.event_ids]))[-SOURCES_MAX:]
 
 
-def _said(place: tuple[int, Turn]) -> Said:
+def _said(place: tuple[int, Turn], read_at: datetime) -> Said:
+    """Nobody said it after it was read: by a clock that is fast it would outlive whatever is said next."""
     position, turn = place
-    return Said(str(position), turn.role, turn.text, turn.happened_at)
+    return Said(str(position), turn.role, turn.text, min(turn.happened_at, read_at))
 
 
 def _wanted(entries: Sequence[Document]) -> Iterable[Wanted]:
