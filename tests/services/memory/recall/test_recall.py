@@ -93,6 +93,21 @@ def test_records_are_found_in_their_namespace_the_best_first(remembering: Rememb
     assert _FACTS["/ann/likes/"][0] not in ask("coffee", namespacePath="/")
 
 
+def test_chinese_is_found_by_its_meaning_asked_in_either_language(remembering: Remembering) -> None:
+    memory = remembering.create()
+    cat, wedding = "Mei: 家里養了一隻三歲的橘貓", "Mei: 我们的婚礼定在十月"
+    remember(remembering, memory, {"/mei/": [cat, wedding, "Mei rides to work on a bicycle."]})
+
+    def best(query: str) -> list[str]:
+        found = search(remembering, memory, query, namespace="/mei/")
+        return [one["content"]["text"] for one in found[:1]]
+
+    until(lambda: best("橘猫"), {cat})  # in simplified characters what was said in traditional ones
+    assert best("What pet does she have?") == [cat]
+    assert best("她什么时候结婚?") == [wedding]
+    assert best("她怎么去上班?") == ["Mei rides to work on a bicycle."]
+
+
 def test_a_changed_record_is_found_by_its_new_words_alone(remembering: Remembering) -> None:
     memory = remembering.create()
     made = remember(remembering, memory, {"/ann/": ["Ann works for Globex."]})
