@@ -47,6 +47,7 @@ async def serve(settings: Settings) -> None:
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # below, it tells whole URLs, signatures and all
+    logging.getLogger("mcp").setLevel(logging.WARNING)  # below, it tells of every call
     with _locked(settings.data_dir), _listening(settings.host, settings.port) as listener:
         port = listener.getsockname()[1]
         inn = Innkeeper(settings, Home(_reachable(settings.host), port))

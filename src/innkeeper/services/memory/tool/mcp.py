@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from starlette.types import Receive, Scope, Send
@@ -165,7 +166,13 @@ class MemoryServer:
             said = types.TextContent(type="text", text=json.dumps(answer, ensure_ascii=False))
             return types.CallToolResult(content=[said], structured_content=answer)
 
-        return Server(NAME, instructions=_INSTRUCTIONS, on_list_tools=list_tools, on_call_tool=call_tool)
+        return Server(
+            NAME,
+            version=version("innkeeper"),
+            instructions=_INSTRUCTIONS,
+            on_list_tools=list_tools,
+            on_call_tool=call_tool,
+        )
 
     async def call(self, holder: Holder, name: str, given: Document) -> Document:
         """Raises InnkeeperError, also for a tool that there is not."""
