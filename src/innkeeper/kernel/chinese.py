@@ -12,13 +12,13 @@ _RUN = re.compile(f"[{HAN}]+")
 
 
 def simplified(text: str) -> str:
-    """The same with simplified characters, as many as there were."""
+    """The same with simplified characters, each in its place."""
     return _RUN.sub(_converted, text)
 
 
 def _converted(run: re.Match[str]) -> str:
     converted: str = _simplifier().convert(run[0])
-    return converted
+    return converted if len(converted) == len(run[0]) else run[0]
 
 
 @lru_cache(maxsize=1)

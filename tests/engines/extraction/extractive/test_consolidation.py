@@ -40,6 +40,7 @@ def judged(text: str, *known: str, age: timedelta = DAY, speaker: str = "") -> V
         ("Please call me Annie.", "Call me Ann from now on, not Annie."),
         ("I use Neovim as my editor.", "I switched from Neovim to Helix."),
         ("我住在杭州。", "我搬到成都了。"),
+        ("我住在臺北。", "我搬到高雄了。"),
         ("我在星河科技工作。", "我离开了星河科技,现在在云杉资本工作。"),
         ("周会在上午九点。", "周会改到下午两点了。"),
         ("我喜欢咖啡。", "我不喜欢咖啡了。"),
@@ -110,6 +111,7 @@ def test_what_came_late_is_told_from_what_is_new_by_its_time() -> None:
         ("Mrs Yates teaches Petra.", "Mrs Yates teaches Rosa now."),
         ("My phone number is 555-0142.", "My office number changed to 555-0177."),
         ("我喜欢爬山。", "我喜欢摄影。"),
+        ("我住在上海,喜歡喝普洱茶。", "I have moved to Porto."),  # the tea would be lost with the home
         ("我住在杭州。", "我妹妹住在成都。"),
     ],
 )
@@ -127,6 +129,7 @@ def test_what_does_not_exclude_the_other_stays_beside_it(one: str, other: str) -
         ("I really enjoy climbing.", "I love climbing."),
         ("I'm allergic to nuts.", "I have an allergy to nuts."),
         ("我在云杉资本工作。", "我就职于云杉资本。"),
+        ("我在雲杉資本工作。", "我就职于云杉资本。"),
     ],
 )
 def test_what_is_known_is_not_kept_again_in_other_words(known: str, said: str) -> None:

@@ -54,12 +54,14 @@ async def test_preferences_are_those_of_the_user() -> None:
         ("USER", "I can\u2019t stand cilantro. My train leaves at nine. Please call me Al from now on!"),
         ("ASSISTANT", "I prefer short answers. Do you like tea?"),
         ("USER", "Do I like tea? I'd rather have coffee. 我对花生过敏,以后请用中文回答。我在银行工作。"),
+        ("USER", "我最喜歡的顏色是藍色。"),
     )
     assert kept == [
         "I can\u2019t stand cilantro.",
         "Please call me Al from now on!",
         "I'd rather have coffee.",
         "我对花生过敏,以后请用中文回答。",
+        "我最喜歡的顏色是藍色。",
     ]
 
 

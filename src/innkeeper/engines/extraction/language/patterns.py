@@ -9,6 +9,8 @@ import re
 from functools import cache
 from pathlib import Path
 
+from innkeeper.kernel.chinese import simplified
+
 _LATIN_MARKS = {
     "\u2019": "'",
     "\u2018": "'",
@@ -28,8 +30,8 @@ _PLAIN = str.maketrans(_LATIN_MARKS)
 
 
 def plain(text: str) -> str:
-    """The text with Latin marks, character by character: a place in one is the same place in the other."""
-    return text.translate(_PLAIN)
+    """The text with Latin marks and simplified characters: a place in one is the same place in the other."""
+    return simplified(text.translate(_PLAIN))
 
 
 @cache
