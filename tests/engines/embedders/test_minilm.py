@@ -23,6 +23,7 @@ async def test_texts_that_mean_the_like_are_near() -> None:
     assert embedder.reads("Où est le café de M. 李?")
     assert embedder.reads("李先生喜欢喝 tea 吗?")
     assert not embedder.reads("昨日は寒かったですね")
+    assert not embedder.reads("\N{THUMBS UP SIGN} ?! 42")  # which would mean the like of all that is short
     cat, wedding = await embedder.embed(["我養了一隻橘貓", "婚礼定在十月"])
     (pet,) = await embedder.embed(["What pet does she have?"])
     assert pet @ cat > 2 * abs(pet @ wedding)

@@ -48,7 +48,7 @@ class MiniLm:
             count = sum(map(str.isalpha, word))
             letters += count
             known += count if gloss is not None and max(gloss, default="") < _BEYOND_LATIN else 0
-        return 2 * known >= letters
+        return 0 < letters <= 2 * known
 
     def step(self, query: str) -> float:
         return _STEP if glossed(query) == query else _STEP_OF_GLOSSES
