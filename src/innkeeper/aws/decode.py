@@ -12,7 +12,7 @@ from botocore.model import OperationModel, Shape
 
 from innkeeper.aws.readers import NOT_NULL, Reader, Readers, from_text
 from innkeeper.aws.request import SignedRequest
-from innkeeper.aws.validation import Violations
+from innkeeper.aws.validation import Violations, constraint
 from innkeeper.kernel.call import Document
 from innkeeper.kernel.errors import InvalidRequest
 
@@ -61,6 +61,7 @@ class RequestDecoder:
         ]
         self._payload: str = shape.serialization.get("payload", "") if shape else ""
         self._is_raw = bool(self._payload) and members[self._payload].type_name in ("blob", "string")
+        self._check_raw = constraint(members[self._payload]) if self._is_raw else None
         self._body = readers.structure(shape, in_body) if in_body and not self._is_raw else None
 
     def __call__(self, labels: Mapping[str, str], request: SignedRequest, body: bytes) -> Document:
@@ -81,6 +82,8 @@ class RequestDecoder:
 
     def _read_body(self, body: bytes, violations: Violations) -> Document:
         if self._is_raw:
+            if self._check_raw:
+                self._check_raw(body, self._payload, violations)
             return {self._payload: body}
         if self._body is None:
             return {}
