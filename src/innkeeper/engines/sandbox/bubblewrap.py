@@ -34,13 +34,13 @@ class BubblewrapDriver(RoomDriver[Room]):
     name = "bubblewrap"
     isolation = Isolation.KERNEL_SHARED
 
-    def missing(self) -> list[str]:
-        return [] if shutil.which("bwrap") else ["no sandboxes: `apt-get install bubblewrap`"]
-
     def __init__(self, state_dir: Path) -> None:
         super().__init__(state_dir)
         self._users: HostUsers | None = None
-        self._shared = ""
+        self._shared = ""  # why all are one user
+
+    def missing(self) -> list[str]:
+        return [] if shutil.which("bwrap") else ["no sandboxes: `apt-get install bubblewrap`"]
 
     def prepare(self, etc: Path) -> None:
         super().prepare(etc)

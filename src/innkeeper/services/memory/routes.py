@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import AsyncIterator, Collection
-from dataclasses import asdict
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -119,9 +118,7 @@ def _memory(memory: Memory) -> Document:
 
 
 def _turn(hit: Hit[Turn]) -> Document:
-    """`why` holds what each part gave to the score."""
-    turn, why = hit.item, asdict(hit.found)
-    del why["id"]
+    turn = hit.item
     return {
         "actor": turn.actor,
         "session": turn.session,
@@ -130,6 +127,6 @@ def _turn(hit: Hit[Turn]) -> Document:
         "text": turn.text,
         "flagged": turn.flagged,
         "at": turn.happened_at.isoformat(),
-        "score": why.pop("score"),
-        "why": why,
+        "score": hit.score,
+        "why": hit.parts,
     }

@@ -1,7 +1,6 @@
 """What could go into a context: of each part the pieces, those first that should go in first."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import TypeVar
 
@@ -150,10 +149,7 @@ def _record(hit: Hit[Record]) -> Piece:
 
 
 def _why(hit: Hit[Item]) -> Document:
-    """What each part gave to the score."""
-    why = {**asdict(hit.found), "score": hit.score, "newness": hit.newness}
-    del why["id"]
-    return why
+    return {"score": hit.score, **hit.parts}
 
 
 def _day(moment: datetime) -> str:

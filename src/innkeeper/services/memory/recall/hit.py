@@ -1,6 +1,6 @@
 """What was found, and why."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Generic, TypeVar
 
 from innkeeper.engines.search.ranking import Found
@@ -19,6 +19,12 @@ class Hit(Generic[Item]):
     @property
     def score(self) -> float:
         return self.found.score + self.newness
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """What gave how much to the score."""
+        found = {name: value for name, value in asdict(self.found).items() if name not in ("id", "score")}
+        return {**found, "newness": self.newness}
 
     @property
     def relevance(self) -> float:

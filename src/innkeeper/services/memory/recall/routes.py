@@ -1,6 +1,5 @@
 """The search over records as JSON, below `/-/v1/memories/MEMORY`: also for what was true at a time."""
 
-from dataclasses import asdict
 from datetime import UTC, datetime
 
 from starlette.requests import Request
@@ -47,9 +46,7 @@ def recall_routes(memories: Memories, recall: Recall) -> list[Route]:
 
 
 def _record(hit: Hit[Record]) -> Document:
-    """`why` holds what each part gave to the score."""
-    record, why = hit.item, asdict(hit.found)
-    del why["id"], why["score"]
+    record = hit.item
     return {
         "memoryRecordId": record.record_id,
         "namespace": record.namespace,
@@ -58,7 +55,7 @@ def _record(hit: Hit[Record]) -> Document:
         "validTo": record.valid_to and record.valid_to.isoformat(),
         "trust": record.trust,
         "score": hit.score,
-        "why": {**why, "newness": hit.newness},
+        "why": hit.parts,
     }
 
 
