@@ -18,9 +18,9 @@ def store(memory: str) -> AgentCoreMemoryStore:
 def test_messages_are_put_and_facts_are_found(
     store: AgentCoreMemoryStore, memory: str, remembering: Remembering
 ) -> None:
-    store.put(("ann", "first"), "1", {"message": HumanMessage("I drink my tea with milk.")})
+    store.put(("ann", "first"), "1", {"message": HumanMessage("I take the train to work.")})
     store.put(("ann", "first"), "2", {"message": AIMessage("Noted.")})
-    assert remembering.heard(memory) == ["Noted.", "I drink my tea with milk."]
+    assert remembering.heard(memory) == ["Noted.", "I take the train to work."]
 
     remembering.note(memory, "/facts/ann/", "Ann drinks tea with milk.", "Ann has a dog.")
     remembering.note(memory, "/facts/bob/", "Bob drinks tea with lemon.")
