@@ -2,7 +2,9 @@
 
 import base64
 import json
+import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
@@ -13,8 +15,9 @@ from innkeeper.cli.api import Api
 from innkeeper.cli.failure import CommandFailed
 from innkeeper.cli.options import DataDir, Json
 from innkeeper.cli.pairs import pairs
+from innkeeper.cli.sandbox_files import SandboxFiles
 from innkeeper.cli.sse import lines
-from innkeeper.cli.terminal import print_json, print_table
+from innkeeper.cli.terminal import print_json, print_table, progress, say
 
 Document = dict[str, Any]
 
@@ -25,7 +28,14 @@ Template = Annotated[str, typer.Option(help="A template's name, or a snapshot's 
 Seconds = Annotated[int, typer.Option("--timeout", min=1, help="Time to live in seconds.")]
 Env = Annotated[list[str] | None, typer.Option(help="A variable; repeatable.", metavar="K=V")]
 Meta = Annotated[list[str] | None, typer.Option(help="A mark to find it by; repeatable.", metavar="K=V")]
-Network = Annotated[str, typer.Option(help="none or public.", show_default="the snapshot's, or none")]
+Network = Annotated[str, typer.Option(help="none, listed or public.", show_default="the snapshot's, or none")]
+Allow = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A name, *.NAME, address or range that the network listed reaches; repeatable.", metavar="WHERE"
+    ),
+]
+Deny = Annotated[list[str] | None, typer.Option(help="What it reaches no more; repeatable.", metavar="WHERE")]
 OnTimeout = Annotated[str, typer.Option(help="kill or pause.")]
 Cores = Annotated[float, typer.Option("--cpus", help="Processor cores.", show_default="all it may have")]
 Memory = Annotated[int, typer.Option("--memory", help="MiB of memory.", show_default="all it may have")]
@@ -38,6 +48,10 @@ Every = Annotated[bool, typer.Option("--all", help="Ended ones too.")]
 OfSnapshots = Annotated[bool, typer.Option("--snapshots", help="Snapshots instead.")]
 OfSnapshot = Annotated[bool, typer.Option("--snapshot", help="ID is a snapshot's name or id.")]
 
+LISTED = "listed"
+INSIDE = re.compile("[a-zA-Z0-9]+:")
+LEFT_OUT_SHOWN = 10
+ADDRESS = re.compile(r"[0-9.]+(/[0-9]+)?(:[0-9-]+)?")  # as the server reads them
 COLUMNS = {"ID": "id", "TEMPLATE": "template", "STATE": "state", "STARTED": "startedAt", "ENDS": "endsAt"}
 SNAPSHOT_COLUMNS = {
     "ID": "id",
@@ -56,6 +70,7 @@ def create(
     env: Env = None,
     meta: Meta = None,
     network: Network = "",
+    allow: Allow = None,
     on_timeout: OnTimeout = "kill",
     cpus: Cores = 0,
     memory: Memory = 0,
@@ -65,12 +80,15 @@ def create(
     """Make a sandbox; prints its id."""
     if bool(cpus) != bool(memory):
         raise typer.BadParameter("give both or neither", param_hint="--cpus, --memory")
+    if allow and network not in ("", LISTED):
+        raise typer.BadParameter("is for the network listed", param_hint="--allow")
     wanted = {
         "template": template,
         "timeoutSeconds": timeout,
         "environment": pairs(env, "--env"),
         "metadata": pairs(meta, "--meta"),
-        "network": network or None,
+        "network": LISTED if allow else network or None,
+        "egress": _lines_of(allow) if allow else None,
         "onTimeout": on_timeout,
         "limits": {"cpuCores": cpus, "memoryMib": memory} if cpus else None,
     }
@@ -116,30 +134,63 @@ def execute(
     raise typer.Exit(code if code >= 0 else 128 - code)
 
 
+@sandbox.command("network")
+def change_network(
+    id_: Id, allow: Allow = None, deny: Deny = None, data_dir: DataDir = None, as_json: Json = False
+) -> None:
+    """Show or change, while it runs, what a sandbox with the network listed reaches."""
+    api = Api.connect(data_dir)
+    found = api.call("GET", _path(id_))
+    if "egress" not in found:
+        raise CommandFailed(f"sandbox {id_} has the network {found['network']}; it was not made as listed")
+    listed = found["egress"]
+    if allow or deny:
+        added, gone = _lines_of(allow or []), set(deny or [])
+        if unknown := gone - {*listed["domains"], *listed["cidrs"]}:
+            raise CommandFailed(f"not on the list: {', '.join(sorted(unknown))}")
+        for kind, old in listed.items():
+            listed[kind] = [line for line in dict.fromkeys([*old, *added[kind]]) if line not in gone]
+        api.call("POST", _path(id_, "egress"), listed)
+    if as_json:
+        print_json(listed)
+        return
+    for line in (*listed["domains"], *listed["cidrs"]):
+        typer.echo(line)
+
+
 @sandbox.command()
 def cp(
-    source: Annotated[str, typer.Argument(help="A file here, or ID:PATH.", metavar="FROM")],
-    target: Annotated[str, typer.Argument(help="A file here, or ID:PATH.", metavar="TO")],
+    source: Annotated[str, typer.Argument(help="A file or folder here, or ID:PATH.", metavar="FROM")],
+    target: Annotated[str, typer.Argument(help="The same, in the other place.", metavar="TO")],
+    most_mib: Annotated[int, typer.Option("--most", min=1, help="MiB to fetch at most.")] = 16_384,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Copy a file into a sandbox or out of it."""
-    inward = ":" in target
-    if (":" in source) == inward:
+    """Copy a file or folder into a sandbox or out of it: into a folder that is there, or to a new name."""
+    inward = bool(INSIDE.match(target))
+    if bool(INSIDE.match(source)) == inward:
         raise typer.BadParameter("one of the two must be ID:PATH", param_hint="FROM, TO")
     id_, _, path = (target if inward else source).partition(":")
     local = Path(source if inward else target)
-    api, place = Api.connect(data_dir), f"{_path(id_, 'files')}?{urlencode({'path': path}, quote_via=quote)}"
-    if inward:
-        data = local.read_bytes()
-        api.send("PUT", place, data, {})
-    else:
-        data = api.send("GET", place, b"", {}).read()
-        local.write_bytes(data)
+    total = 0
+    with progress("Copying ...") as say_now:
+
+        def tell(size: int) -> None:
+            nonlocal total
+            total += size
+            if sys.stderr.isatty():
+                say_now(f"Copying ... {total / 1e6:.1f} MB")
+
+        files = SandboxFiles(Api.connect(data_dir), id_, tell)
+        left_out = files.put(local, path) if inward else files.get(path, local, most_mib << 20)
     if as_json:
-        print_json({"bytes": len(data)})
-    else:
-        typer.echo(f"{len(data)} bytes in {target}")
+        print_json({"bytes": total, "leftOut": left_out})
+        return
+    for name in left_out[:LEFT_OUT_SHOWN]:
+        say(f"left out, for it leads elsewhere or is no file: {name!r}")
+    if len(left_out) > LEFT_OUT_SHOWN:
+        say(f"and {len(left_out) - LEFT_OUT_SHOWN} more")
+    typer.echo(f"{total} bytes in {target}")
 
 
 @sandbox.command()
@@ -209,8 +260,14 @@ def remove(id_: Id, of_snapshot: OfSnapshot = False, data_dir: DataDir = None, a
         typer.echo(f"Removed {id_}.")
 
 
-def _path(id_: str, word: str) -> str:
-    return f"/-/v1/sandboxes/{quote(id_, safe='')}/{word}"
+def _path(id_: str, *words: str) -> str:
+    return "/".join(("/-/v1/sandboxes", quote(id_, safe=""), *words))
+
+
+def _lines_of(where: Sequence[str]) -> dict[str, list[str]]:
+    """As the server takes them: names apart from addresses."""
+    cidrs = [line for line in where if ADDRESS.fullmatch(line)]
+    return {"domains": [line for line in where if line not in cidrs], "cidrs": cidrs}
 
 
 def _change(data_dir: Path | None, id_: str, word: str, **members: Any) -> Document:

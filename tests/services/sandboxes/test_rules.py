@@ -90,6 +90,7 @@ def test_a_command_is_bounded_and_does_not_wait_for_what_it_leaves(lodging: Lodg
     assert len(lodging.sh(id_, f"head -c {size} /dev/zero | tr '\\0' x")) == size
     given = base64.b64encode(b"to sort\nin order\n").decode()
     assert lodging.sh(id_, "sort; pwd", stdin=given, workingDirectory="/tmp") == "in order\nto sort\n/tmp\n"
+    assert lodging.events(id_, ["/no/such/program"])[-1] == {"exitCode": 127}
     with pytest.raises(CommandFailed, match="could not be started"):
-        lodging.events(id_, ["/no/such/program"])
+        lodging.events(id_, ["true"], workingDirectory="/no/such/folder")
     lodging.kill(id_)

@@ -77,23 +77,24 @@ class ProcessContract:
             assert (await run(sandbox, "pwd", working_directory="/usr/bin")).text == "/usr/bin"
 
     @pytest.mark.parametrize(
-        ("command", "said"),
+        ("command", "said", "code"),
         [
-            (Command(["no-such-program"]), "no-such-program"),
-            (Command(["/etc/passwd"]), "/etc/passwd"),
-            (Command(["true"], working_directory="/no/such/folder"), "/no/such/folder"),
-            (Command([]), "program"),
-            (Command(["echo", "a\0b"]), "NUL"),
-            (Command(["echo", "x" * 5_000_000]), "bytes"),
+            (Command(["no-such-program"]), "no-such-program", 127),
+            (Command(["/etc/passwd"]), "/etc/passwd", 126),
+            (Command(["true"], working_directory="/no/such/folder"), "/no/such/folder", None),
+            (Command([]), "program", None),
+            (Command(["echo", "a\0b"]), "NUL", None),
+            (Command(["echo", "x" * 5_000_000]), "bytes", None),
         ],
         ids=["unknown", "not executable", "no such folder", "nothing", "NUL", "too long"],
     )
     async def test_what_cannot_start_says_why(
-        self, driver: SandboxDriver, command: Command, said: str
+        self, driver: SandboxDriver, command: Command, said: str, code: int | None
     ) -> None:
         async with room(driver) as sandbox:
-            with pytest.raises(SandboxError, match=said):
+            with pytest.raises(SandboxError, match=said) as refused:
                 await sandbox.exec(command)
+            assert getattr(refused.value, "code", None) == code
             assert (await shell(sandbox, "echo fine")).text == "fine"
 
     async def test_a_terminal_has_its_size_and_takes_another(self, driver: SandboxDriver) -> None:

@@ -1,6 +1,7 @@
 """A process in a sandbox, as the host holds it: its streams, its exit, its terminal."""
 
 import asyncio
+import errno
 import fcntl
 import os
 import struct
@@ -13,9 +14,18 @@ from signal import valid_signals
 from typing import BinaryIO, Protocol
 
 from innkeeper.engines.sandbox.calls import Calls, Exit, Reply
-from innkeeper.engines.sandbox.guest import AT_DIRECTORY
-from innkeeper.engines.sandbox.sandbox import Command, SandboxError, SandboxGone, TerminalSize
+from innkeeper.engines.sandbox.guest import AT_DIRECTORY, AT_PROGRAM
+from innkeeper.engines.sandbox.sandbox import (
+    CannotStart,
+    Command,
+    SandboxError,
+    SandboxGone,
+    TerminalSize,
+)
 from innkeeper.engines.sandbox.terminal import TerminalInput, TerminalOutput
+
+# As shells end: https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_08_02
+_NO_PROGRAM, _NO_EXECUTABLE = 127, 126
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +146,16 @@ def request_of(command: Command, directory: str, environment: Mapping[str, str])
 
 
 def exit_of(reply: Reply, fields: Sequence[str]) -> Exit:
-    """Raises SandboxError when the program could not be started."""
+    """Raises CannotStart for the program, SandboxError for the working directory and the like."""
     if reply.exit is not None:
         return reply.exit
     reply.drop()
     _, directory, _, program, *_ = fields
     what = f"the working directory {directory!r}" if reply.value == AT_DIRECTORY else f"{program!r}"
-    raise SandboxError(f"cannot start {program!r}: {what}: {os.strerror(reply.error)}")
+    message = f"cannot start {program!r}: {what}: {os.strerror(reply.error)}"
+    if reply.value == AT_PROGRAM:
+        raise CannotStart(message, _NO_PROGRAM if reply.error == errno.ENOENT else _NO_EXECUTABLE)
+    raise SandboxError(message)
 
 
 async def _call_with_pipes(channel: Calls, fields: Sequence[str]) -> tuple[Reply, Streams]:

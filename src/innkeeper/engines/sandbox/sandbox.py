@@ -18,6 +18,14 @@ class SandboxError(Exception):
     """The sandbox could not do it; the message names the cause and, where there is one, the cure."""
 
 
+class CannotStart(SandboxError):
+    """The program is not there, or may not be run; `code` is what a shell then ends with: 127 or 126."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class SandboxGone(SandboxError):
     """The sandbox has ended, by itself or by `kill`."""
 
@@ -169,7 +177,7 @@ class Sandbox(Protocol):
     def id(self) -> str: ...
 
     async def exec(self, command: Command) -> Process:
-        """Start a process. Raises SandboxError when the program cannot be started."""
+        """Start a process. Raises CannotStart for the program, SandboxError for anything else."""
         ...
 
     async def dial(self, port: int) -> socket.socket:

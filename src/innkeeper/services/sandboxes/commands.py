@@ -6,7 +6,14 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from innkeeper.engines.sandbox.sandbox import Command, Process, Sandbox, SandboxError, SandboxGone
+from innkeeper.engines.sandbox.sandbox import (
+    CannotStart,
+    Command,
+    Process,
+    Sandbox,
+    SandboxError,
+    SandboxGone,
+)
 from innkeeper.kernel.call import Document
 from innkeeper.kernel.errors import InvalidRequest, NotFound
 
@@ -36,19 +43,28 @@ def script(text: str, timeout_seconds: float) -> Order:
     return Order(("/bin/sh", "-c", _SHELL, text), timeout_seconds)
 
 
-async def start(sandbox: Sandbox, order: Order) -> Process:
-    """Raises InvalidRequest when the program cannot be started, NotFound when the sandbox has ended."""
+async def run(sandbox: Sandbox, order: Order) -> AsyncIterator[Document]:
+    """Start it; its `_events`. A program that is not there, or may not be run, ends as in a shell: with 127
+    or 126. Raises InvalidRequest when it cannot be started, NotFound when the sandbox has ended."""
     try:
-        return await sandbox.exec(
+        process = await sandbox.exec(
             Command(order.argv, order.environment, working_directory=order.working_directory)
         )
+    except CannotStart as error:
+        return _never_started(error)
     except SandboxGone as error:
         raise NotFound("The sandbox has ended") from error
     except SandboxError as error:
         raise InvalidRequest(f"The command could not be started: {error}") from error
+    return _events(process, order)
 
 
-async def events(process: Process, order: Order) -> AsyncIterator[Document]:
+async def _never_started(error: CannotStart) -> AsyncIterator[Document]:
+    yield {"stderr": base64.b64encode(f"{error}\n".encode()).decode()}
+    yield {"exitCode": error.code}
+
+
+async def _events(process: Process, order: Order) -> AsyncIterator[Document]:
     """`{"stdout": BASE64}` and `{"stderr": BASE64}` as they come, then `{"exitCode": N}` (minus the signal's
     number) or `{"error": WHY}`. Who stops reading ends the command."""
     queue: asyncio.Queue[Document | None] = asyncio.Queue(_WAITING_MAX)
@@ -116,10 +132,9 @@ async def _kill(process: Process) -> None:
 
 
 async def finish(sandbox: Sandbox, order: Order) -> tuple[int, str]:
-    """The exit code, or -1 when it did not end in time, and the end of what it printed. Raises as `start`."""
-    process = await start(sandbox, order)
+    """The exit code, or -1 when it did not end in time, and the end of what it printed. Raises as `run`."""
     kept, code = b"", -1
-    async for event in events(process, order):
+    async for event in await run(sandbox, order):
         for name in ("stdout", "stderr"):
             kept = (kept + base64.b64decode(event.get(name, "")))[-_KEPT_BYTES:]
         kept += str(event.get("error", "")).encode()

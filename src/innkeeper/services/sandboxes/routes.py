@@ -4,6 +4,7 @@ import base64
 import binascii
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime
 
 from starlette.requests import Request
@@ -39,7 +40,7 @@ def routes(sandboxes: Sandboxes) -> list[Route]:
 
 
 def file_routes(sandboxes: Sandboxes, file_max_bytes: int) -> list[Route]:
-    """Their bodies are whole files."""
+    """Their bodies are whole files, or hold what a command reads."""
 
     async def get_file(request: Request) -> Response:
         async with sandboxes.use(*_named(request)) as sandbox:
@@ -52,7 +53,13 @@ def file_routes(sandboxes: Sandboxes, file_max_bytes: int) -> list[Route]:
             await files.write(sandbox, request.query_params.get("path", ""), data)
         return Response(status_code=204)
 
+    async def execute(request: Request) -> Response:
+        order = _order(await Body.of(request))
+        events = await commands.run(await sandboxes.live(*_named(request)), order)
+        return StreamingResponse(_lines(events), media_type="application/x-ndjson")
+
     return [
+        Route(f"{_ONE}/exec", execute, methods=["POST"]),
         Route(f"{_ONE}/files", get_file, methods=["GET"]),
         Route(f"{_ONE}/files", put_file, methods=["PUT"]),
     ]
@@ -84,23 +91,19 @@ def _life_routes(sandboxes: Sandboxes) -> list[Route]:
             "memoryPeakMib": round(used.memory_peak_mib, 1),
             "processes": used.processes,
         }
-        return JSONResponse({**_sandbox(record), "usage": usage})
+        listed = sandboxes.egress(record)  # its secrets are not told
+        egress = {"domains": [*listed.domains], "cidrs": [*listed.cidrs]}
+        told = {"egress": egress} if record.network == "listed" else {}
+        return JSONResponse({**_sandbox(record), **told, "usage": usage})
 
     async def kill(request: Request) -> Response:
         return JSONResponse(_sandbox(await sandboxes.kill(*_named(request))))
-
-    async def execute(request: Request) -> Response:
-        order = _order(await Body.of(request))
-        process = await commands.start(await sandboxes.live(*_named(request)), order)
-        lines = _lines(commands.events(process, order))
-        return StreamingResponse(lines, media_type="application/x-ndjson")
 
     return [
         Route("/-/v1/sandboxes", create, methods=["POST"]),
         Route("/-/v1/sandboxes", list_all, methods=["GET"]),
         Route(_ONE, get, methods=["GET"]),
         Route(_ONE, kill, methods=["DELETE"]),
-        Route(f"{_ONE}/exec", execute, methods=["POST"]),
     ]
 
 
@@ -122,7 +125,9 @@ def _change_routes(sandboxes: Sandboxes) -> list[Route]:
         return JSONResponse(_sandbox(await sandboxes.set_timeout(*_named(request), seconds)))
 
     async def set_egress(request: Request) -> Response:
-        egress = (await Body.of(request)).egress()
+        told = (await Body.of(request)).egress()
+        kept = sandboxes.egress(await sandboxes.get(*_named(request))).secrets  # they are not told of here
+        egress = replace(told, secrets=kept)
         return JSONResponse(_sandbox(await sandboxes.set_egress(*_named(request), egress)))
 
     async def snapshot(request: Request) -> Response:
