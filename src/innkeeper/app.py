@@ -39,6 +39,8 @@ from innkeeper.services.runtime.routes import agent_routes, native_routes
 from innkeeper.services.sandboxes import jobs as sandbox_jobs
 from innkeeper.services.sandboxes import routes as sandbox_routes
 from innkeeper.services.sandboxes import template_routes
+from innkeeper.services.secrets_manager import jobs as secret_jobs
+from innkeeper.services.secrets_manager.operations import SecretsManagerOperations
 from innkeeper.services.tags.operations import TagOperations
 from innkeeper.services.usage.routes import routes as usage_routes
 from innkeeper.services.web.front import Front
@@ -89,11 +91,13 @@ class Innkeeper:
         await self.sandboxes.open()
         runtime_jobs.register(engines.jobs, self.runtime.transitions)
         account_jobs.register(engines.jobs, self.office.accounts)
+        secret_jobs.register(engines.jobs, self.office.secrets)
         sandbox_jobs.register(engines.jobs, self.sandboxes)
         model_jobs.register(engines.jobs, self.models, self._settings.usage_retention_days)
         self.memory.register(engines.jobs)
         await engines.jobs.open()
         await account_jobs.schedule(engines.jobs)
+        await secret_jobs.schedule(engines.jobs)
         await memory_jobs.schedule(engines.jobs)
         await sandbox_jobs.schedule(engines.jobs)
         await model_jobs.schedule(engines.jobs)
@@ -162,12 +166,14 @@ def _planes(inn: Innkeeper) -> list[Plane | RawPlane]:
     agentcore = operations_of(AGENTCORE, *agentcore_operations(inn))
     sts = operations_of(("sts",), StsOperations(inn.office.accounts))
     iam = operations_of(("iam",), IamOperations(inn.office.accounts))
+    secrets = operations_of(("secretsmanager",), SecretsManagerOperations(inn.office.secrets))
     models = operations_of(("bedrock-runtime",), ModelGatewayOperations(inn.models))
     return [
         Plane("bedrock-agentcore", "rest-json", tuple(map(service_model, AGENTCORE)), agentcore),
         Plane("bedrock", "rest-json", (service_model("bedrock-runtime"),), models),
         Plane("sts", "query", (service_model("sts"),), sts),
         Plane("iam", "query", (service_model("iam"),), iam),
+        Plane("secretsmanager", "json", (service_model("secretsmanager"),), secrets),
         RawPlane("s3", S3Handler(inn.office.buckets, inn.office.accounts)),
     ]
 

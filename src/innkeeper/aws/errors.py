@@ -1,4 +1,4 @@
-"""Failures as each protocol shows them: JSON with `x-amzn-errortype`, the XML of `query`, the XML of S3."""
+"""Failures as each protocol shows them: JSON of two kinds, the XML of `query`, the XML of S3."""
 
 import json
 import logging
@@ -11,16 +11,18 @@ from botocore.model import OperationModel, Shape
 from innkeeper.aws.answer import Answer
 from innkeeper.kernel.errors import InnkeeperError, InvalidRequest, Unauthorized
 
+AWS_JSON = "application/x-amz-json-1.1"
+
 _log = logging.getLogger(__name__)
 
 # What services call a failure, and what some models call the same.
 _OTHER_NAMES = {
     "ThrottlingException": ("ThrottledException",),
-    "InternalServerException": ("ServiceException", "ServiceFailure"),
-    "ValidationException": ("InvalidInputException", "InvalidInput"),
+    "InternalServerException": ("ServiceException", "ServiceFailure", "InternalServiceError"),
+    "ValidationException": ("InvalidInputException", "InvalidInput", "InvalidParameterException"),
     "ResourceNotFoundException": ("NoSuchEntity",),
     "ConflictException": ("EntityAlreadyExists", "DeleteConflict"),
-    "ServiceQuotaExceededException": ("LimitExceeded",),
+    "ServiceQuotaExceededException": ("LimitExceeded", "LimitExceededException"),
 }
 _QUERY_CODES = {
     "AccessDeniedException": "AccessDenied",
@@ -87,6 +89,15 @@ def json_error(error: InnkeeperError, operation: OperationModel | None, request_
     if isinstance(error, Unauthorized):
         headers["www-authenticate"] = error.challenge
     return Answer(status, headers, json.dumps(content).encode())
+
+
+def aws_json_error(error: InnkeeperError, operation: OperationModel | None, request_id: str) -> Answer:
+    """All that is the caller's fault is a 400 in this protocol; the name tells what it is."""
+    shape = _declared(error, operation)
+    code, status = _code_and_status(error, shape)
+    member = "Message" if shape is not None and "Message" in shape.members else "message"
+    content = {"__type": code, member: error.message}
+    return Answer(status if status >= 500 else 400, {"content-type": AWS_JSON}, json.dumps(content).encode())
 
 
 def query_error(error: InnkeeperError, operation: OperationModel | None, request_id: str) -> Answer:

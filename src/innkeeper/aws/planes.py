@@ -8,6 +8,7 @@ from typing import Literal
 from botocore.model import ServiceModel
 from starlette.responses import Response
 
+from innkeeper.aws.awsjson import AwsJson
 from innkeeper.aws.protocol import WireProtocol
 from innkeeper.aws.query import QueryProtocol
 from innkeeper.aws.request import RawRequest
@@ -20,13 +21,15 @@ class Plane:
     """A service described by models. `operations` are its handlers by AWS operation name."""
 
     scope: str
-    protocol: Literal["rest-json", "query"]
+    protocol: Literal["rest-json", "query", "json"]
     models: tuple[ServiceModel, ...]
     operations: Mapping[str, Operation]
 
     @cached_property
     def codec(self) -> WireProtocol:
-        return RestJson(self.models) if self.protocol == "rest-json" else QueryProtocol(*self.models)
+        if self.protocol == "rest-json":
+            return RestJson(self.models)
+        return QueryProtocol(*self.models) if self.protocol == "query" else AwsJson(*self.models)
 
 
 @dataclass(frozen=True, slots=True)

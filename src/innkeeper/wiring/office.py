@@ -6,6 +6,7 @@ from innkeeper.services.account.service import Accounts
 from innkeeper.services.buckets.service import Buckets
 from innkeeper.services.resource_policy.gate import Gate
 from innkeeper.services.resource_policy.service import ResourcePolicies
+from innkeeper.services.secrets_manager.service import SecretsManager
 from innkeeper.services.tags.service import Tags
 from innkeeper.services.usage.model import Rates
 from innkeeper.services.usage.service import Metering
@@ -22,6 +23,7 @@ class Office:
         self.host = engines.host
         self.owners: dict[str, ResourceOwner] = {}
         self.accounts = Accounts(database, engines.vault, clock)
+        self.secrets = SecretsManager(database, engines.vault, self.accounts, clock)
         self.buckets = Buckets(database, engines.blobs, clock)
         self.tags = Tags(database, self.owners)
         self.policies = ResourcePolicies(database, self.owners, clock)

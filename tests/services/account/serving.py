@@ -28,7 +28,9 @@ async def serving(accounts: Accounts, planes: Sequence[Plane | RawPlane]) -> Asy
 
     verifier = SignatureVerifier(accounts.credential, SystemClock(), 300)
     wire = Wire(planes, verifier, allow, {}, 100_000_000)
-    server = uvicorn.Server(uvicorn.Config(wire, log_level="error", lifespan="off", ws="none"))
+    # A client must be the one that closes a connection, however long it has been busy elsewhere.
+    config = uvicorn.Config(wire, log_level="error", lifespan="off", ws="none", timeout_keep_alive=600)
+    server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         running = asyncio.create_task(server.serve([listening]))
         try:

@@ -35,8 +35,9 @@ class Gate:
 
     async def check(self, caller: Caller, service: str, operation: str, parameters: Document) -> None:
         """`service` is the signing name. Raises AccessDenied; NotFound for another tenant's resource that no
-        policy opens to the caller. STS and IAM ask for themselves: their resources need looking up."""
-        if service in ("sts", "iam"):
+        policy opens to the caller. STS, IAM and Secrets Manager ask for themselves: their resources need
+        looking up."""
+        if service in ("sts", "iam", "secretsmanager"):
             return
         action = f"{service}:{_MODEL_ACTIONS.get(operation, operation)}"
         resource = _resource(caller, service, parameters)
