@@ -36,6 +36,7 @@ from innkeeper.services.resource_policy.operations import ResourcePolicyOperatio
 from innkeeper.services.runtime import jobs as runtime_jobs
 from innkeeper.services.runtime.environment import Home
 from innkeeper.services.runtime.routes import agent_routes, native_routes
+from innkeeper.services.runtime.snapshot_routes import snapshot_routes
 from innkeeper.services.sandboxes import jobs as sandbox_jobs
 from innkeeper.services.sandboxes import routes as sandbox_routes
 from innkeeper.services.sandboxes import template_routes
@@ -89,7 +90,7 @@ class Innkeeper:
         await self.runtime.builder.sweep()
         await self.code.sessions.recover()
         await self.sandboxes.open()
-        runtime_jobs.register(engines.jobs, self.runtime.transitions)
+        runtime_jobs.register(engines.jobs, self.runtime.transitions, self.runtime.retention)
         account_jobs.register(engines.jobs, self.office.accounts)
         secret_jobs.register(engines.jobs, self.office.secrets)
         sandbox_jobs.register(engines.jobs, self.sandboxes)
@@ -98,6 +99,7 @@ class Innkeeper:
         await engines.jobs.open()
         await account_jobs.schedule(engines.jobs)
         await secret_jobs.schedule(engines.jobs)
+        await runtime_jobs.schedule(engines.jobs)
         await memory_jobs.schedule(engines.jobs)
         await sandbox_jobs.schedule(engines.jobs)
         await model_jobs.schedule(engines.jobs)
@@ -209,6 +211,7 @@ def _native_routes(inn: Innkeeper, settings: Settings) -> list[BaseRoute]:
     routes: list[Route] = [
         *account_routes.routes(inn.office.accounts),
         *native_routes(runtime.runtimes, runtime.sessions, runtime.forks),
+        *snapshot_routes(runtime.sessions, runtime.snapshots),
         *model_routes(inn.models),
         *usage_routes(inn.office.metering),
         *inn.memory.routes(),

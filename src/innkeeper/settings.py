@@ -97,8 +97,15 @@ class Settings(MemorySettings, BaseSettings):
         ),
     ] = False
     session_images_max_bytes: Annotated[
-        int, Field(description="What an account's hibernated sessions may take on disk.")
+        int, Field(description="What an account's hibernated sessions and their snapshots may take on disk.")
     ] = 50_000_000_000
+    session_snapshots_max_count: Annotated[
+        int, Field(description="Snapshots of sessions that an account may keep at most.")
+    ] = 100
+    session_ended_retention_days: Annotated[
+        int,
+        Field(gt=0, description="How long a session that has ended can be asked about, and its log read."),
+    ] = 30
     session_network: Annotated[
         Literal["public", "none"],
         Field(description="What agents reach: the internet and this server, or this server alone."),

@@ -21,11 +21,14 @@ from innkeeper.cli.logs import logs
 from innkeeper.cli.memory import memory
 from innkeeper.cli.notes import correct, forget, records, token, tokens
 from innkeeper.cli.pause import pause
+from innkeeper.cli.restore import restore
 from innkeeper.cli.resume import resume
 from innkeeper.cli.rm import rm
 from innkeeper.cli.safety import audit, quarantine, rollback, safety
 from innkeeper.cli.sandbox import sandbox
 from innkeeper.cli.sessions import sessions
+from innkeeper.cli.snapshot import snapshot
+from innkeeper.cli.snapshots import snapshots
 from innkeeper.cli.status import status
 from innkeeper.cli.stop import stop
 from innkeeper.cli.templates import templates
@@ -42,7 +45,7 @@ app = typer.Typer(
 )
 _COMMANDS = (
     *(up, down, env, deploy, invoke, code, sessions, logs, pause, hibernate, resume, fork),
-    *(url, stop, status, rm, doctor),
+    *(snapshot, restore, url, stop, status, rm, doctor),
 )
 for command in _COMMANDS:
     app.command()(command)
@@ -59,6 +62,7 @@ memory.add_typer(documents, name="documents")
 app.add_typer(keys, name="keys")
 app.add_typer(memory, name="memory")
 app.add_typer(sandbox, name="sandbox")
+app.add_typer(snapshots, name="snapshots")
 app.add_typer(templates, name="templates")
 
 

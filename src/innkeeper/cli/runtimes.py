@@ -37,14 +37,24 @@ def endpoints(api: Api, runtime_id: str) -> list[Document]:
 
 def sessions(api: Api, runtime_id: str) -> list[Document]:
     """All sessions that the server remembers, the last used first."""
-    path = f"/-/v1/runtimes/{quote(runtime_id, safe='')}/sessions"
+    found = pages(api, f"/-/v1/runtimes/{quote(runtime_id, safe='')}/sessions", "sessions")
+    return sorted(found, key=lambda session: str(session["lastUsedAt"]), reverse=True)
+
+
+def path(api: Api, name: str, kind: str) -> str:
+    """Of what an agent has of a kind, such as its snapshots, below `/-/v1`."""
+    return f"/-/v1/runtimes/{quote(find(api, name)['agentRuntimeId'], safe='')}/{kind}"
+
+
+def pages(api: Api, path: str, kind: str) -> list[Document]:
+    """All of a native list."""
     found: list[Document] = []
     query = ""
     while True:
         page = api.call("GET", path + query)
-        found += page["sessions"]
+        found += page[kind]
         if not page.get("nextToken"):
-            return sorted(found, key=lambda session: str(session["lastUsedAt"]), reverse=True)
+            return found
         query = f"?nextToken={quote(page['nextToken'], safe='')}"
 
 

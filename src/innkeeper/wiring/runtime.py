@@ -23,12 +23,15 @@ from innkeeper.services.runtime.forks import Forks
 from innkeeper.services.runtime.hibernation import Hibernation
 from innkeeper.services.runtime.invocation import Invocations
 from innkeeper.services.runtime.lives import Lives
+from innkeeper.services.runtime.moments import Moments
 from innkeeper.services.runtime.operations import EndpointOperations, InvocationOperations, RuntimeOperations
 from innkeeper.services.runtime.provisioning import Provisioner
+from innkeeper.services.runtime.retention import Retention
 from innkeeper.services.runtime.service import Runtimes
 from innkeeper.services.runtime.session_records import SessionRecords
 from innkeeper.services.runtime.sessions import Sessions
 from innkeeper.services.runtime.shells import Shells
+from innkeeper.services.runtime.snapshots import Snapshots
 from innkeeper.services.runtime.sockets import Sockets
 from innkeeper.services.runtime.storage import SessionStorage
 from innkeeper.services.runtime.transitions import Transitions
@@ -44,18 +47,10 @@ class Runtime:
     def __init__(self, office: Office, settings: Settings, home: Home) -> None:
         engines, data = office.engines, settings.data_dir
         database, clock = engines.database, engines.clock
-        self.builder = Builder(
-            data / "builds",
-            BuildLimits(
-                archive_bytes=settings.artifact_max_bytes,
-                unpacked_bytes=settings.artifact_unpacked_max_bytes,
-                timeout_seconds=settings.build_timeout_seconds,
-            ),
-            Interpreters(settings.python_exact),
-        )
+        self.builder = _builder(settings)
         archives = Archives(engines.blobs, office.buckets, settings.artifact_max_bytes)
         builds = Builds(archives, self.builder)
-        storage = SessionStorage(data / "storage")
+        storage = SessionStorage(data / "storage", data / "sessions" / "storage")
         self.runtimes = Runtimes(
             database, engines.vault, engines.jobs, archives, office.accounts, office.tags, clock
         )
@@ -73,7 +68,7 @@ class Runtime:
             settings.session_log_max_bytes,
         )
         records = SessionRecords(database, office.host, clock)
-        self.hibernation = Hibernation(images, records, settings.session_images_max_bytes)
+        self.hibernation = Hibernation(images, records, storage, settings.session_images_max_bytes)
         self.sessions = Sessions(
             Lives(records, settings.session_max_count),
             records,
@@ -86,11 +81,14 @@ class Runtime:
             settings.session_stop_timeout_seconds,
             hibernates=settings.session_idle_hibernate,
         )
-        self.forks = Forks(self.sessions, self.hibernation, records, storage, clock)
+        self.retention = Retention(records, data / "logs", settings.session_ended_retention_days, clock)
         self.expiry = Expiry(
             self.sessions, clock, settings.session_sweep_seconds, settings.session_idle_pause_seconds
         )
         self.directory = Directory(database, clock)
+        moments = Moments(self.sessions, self.hibernation, storage)
+        self.forks = Forks(self.sessions, self.hibernation, moments, records)
+        self.snapshots = self._snapshots(office, settings, moments, records, storage)
         self.authorizer = JwtAuthorizer(clock)
         self.access = Access(self.directory, self.authorizer)
         self.endpoints = Endpoints(database, self.runtimes, self.sessions, self.directory, clock)
@@ -102,7 +100,36 @@ class Runtime:
             settings.session_stream_timeout_seconds,
         )
         self.transitions = Transitions(
-            database, archives, builds, self.directory, self.sessions, office.tags, office.policies, clock
+            database,
+            archives,
+            builds,
+            self.directory,
+            self.sessions,
+            self.snapshots,
+            office.tags,
+            office.policies,
+            clock,
+        )
+
+    def _snapshots(
+        self,
+        office: Office,
+        settings: Settings,
+        moments: Moments,
+        records: SessionRecords,
+        storage: SessionStorage,
+    ) -> Snapshots:
+        return Snapshots(
+            office.engines.database,
+            self.sessions,
+            self.hibernation,
+            moments,
+            self.forks,
+            records,
+            storage,
+            self.directory,
+            settings.session_snapshots_max_count,
+            office.engines.clock,
         )
 
     def operations(self) -> tuple[object, ...]:
@@ -125,3 +152,15 @@ class Runtime:
             settings.session_stream_timeout_seconds,
             settings.websocket_frame_max_bytes,
         )
+
+
+def _builder(settings: Settings) -> Builder:
+    return Builder(
+        settings.data_dir / "builds",
+        BuildLimits(
+            archive_bytes=settings.artifact_max_bytes,
+            unpacked_bytes=settings.artifact_unpacked_max_bytes,
+            timeout_seconds=settings.build_timeout_seconds,
+        ),
+        Interpreters(settings.python_exact),
+    )

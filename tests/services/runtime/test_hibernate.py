@@ -1,92 +1,12 @@
 """Hibernating and forking sessions: a guest that is away for long takes no room but on disk."""
 
-import sqlite3
-import subprocess
-import sys
 import threading
-import urllib.error
-from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
 import pytest
-from botocore.exceptions import BotoCoreError, ClientError
 
-from tests.running import Agents, RunningServer, new_session
-from tests.services.sandboxes.conftest import skip_without_gvisor
+from tests.running import new_session
+from tests.services.runtime.inn import SECONDS, Inn, until_it_breaks
 from tests.stories.processes import all_gone, below, until
-
-SECONDS = 60.0
-STORAGE = [{"sessionStorage": {"mountPath": "/mnt/data"}}]
-SETTINGS = {"sandbox_driver": "gvisor", "session_sweep_seconds": "0.2"}
-
-
-class Inn:
-    """A server that may be killed, and an agent on it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.server = RunningServer(folder, SETTINGS)
-        self.start()
-        self.agent = self.agents.deploy(filesystemConfigurations=STORAGE)
-        self.arn: str = self.agent["agentRuntimeArn"]
-
-    def start(self, **settings: str) -> None:
-        self.server.settings.update(settings)
-        self.server.start()
-        self.agents = Agents(self.server)
-
-    def ask(self, session: str, **order: Any) -> Any:
-        return self.agents.ask(self.arn, session, **order)
-
-    def change(self, session: str, action: str, body: Any = None) -> Any:
-        path = f"/-/v1/runtimes/{self.agent['agentRuntimeId']}/sessions/{quote(session, safe='')}/{action}"
-        return self.server.native("POST", path, body)
-
-    def refusal(self, session: str, action: str, body: Any = None) -> tuple[int, str]:
-        with pytest.raises(urllib.error.HTTPError) as caught:
-            self.change(session, action, body)
-        with caught.value as error:
-            return error.code, error.read().decode()
-
-    def typed(self, command: str, session: str) -> str:
-        """What the command line prints."""
-        words = [command, self.agent["agentRuntimeName"], session, "--data-dir", str(self.server.data_dir)]
-        return subprocess.check_output([sys.executable, "-m", "innkeeper", *words], text=True)
-
-    def record(self, session: str) -> Any:
-        path = f"/-/v1/runtimes/{self.agent['agentRuntimeId']}/sessions"
-        return next(one for one in self.server.native("GET", path)["sessions"] if one["sessionId"] == session)
-
-    def status(self, session: str) -> str:
-        return str(self.record(session)["status"])
-
-    def stop(self, session: str) -> None:
-        self.agents.data.stop_runtime_session(agentRuntimeArn=self.arn, runtimeSessionId=session)
-
-    def folders(self, word: str = "images") -> list[Path]:
-        folder = self.server.data_dir / "sessions" / word
-        return sorted(folder.iterdir()) if folder.is_dir() else []
-
-    def sandboxes(self) -> list[str]:
-        """Those of sessions."""
-        records = (self.server.data_dir / "sandboxes").rglob("sandboxes/*.json")
-        return [path.stem for path in records if not path.stem.startswith(("spare-", "probe-"))]
-
-    def sql(self, statement: str, *values: str) -> None:
-        with closing(sqlite3.connect(self.server.data_dir / "innkeeper.db", timeout=SECONDS)) as database:
-            database.execute(statement, values)
-            database.commit()
-
-
-@pytest.fixture(scope="module")
-def inn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inn]:
-    folder = tmp_path_factory.mktemp("hibernating")
-    skip_without_gvisor(folder)
-    made = Inn(folder / "data")
-    yield made
-    made.server.stop()
 
 
 def test_a_hibernated_session_has_no_processes_and_its_next_call_finds_it_as_it_was(inn: Inn) -> None:
@@ -139,8 +59,8 @@ def test_forks_go_apart_in_memory_and_in_storage(inn: Inn) -> None:
     first = inn.change(parent, "fork", {"sessionId": chosen})
     assert (first["sessionId"], first["status"]) == (chosen, "HIBERNATED")
     assert inn.status(parent) == "READY"
-    assert inn.typed("hibernate", parent) == f"Hibernated {parent}.\n"
-    second = inn.typed("fork", parent).strip()
+    assert inn.typed("hibernate", parent) == f"Hibernated {parent}."
+    second = inn.typed("fork", parent)
     inn.ask(chosen, do="write", path="/mnt/data/file", text="first")
     assert inn.ask(chosen, do="count")["calls"] == 4
     assert inn.ask(second, do="read", path="/mnt/data/file") == {"text": "common"}
@@ -162,8 +82,8 @@ def test_hibernated_sessions_outlive_the_server_and_its_death_in_the_middle_of_a
     inn.change(kept, "hibernate")
     inn.change(waking, "hibernate")
     work = [
-        threading.Thread(target=_until_it_breaks, args=(inn.change, busy, "hibernate")),
-        threading.Thread(target=_until_it_breaks, args=(inn.ask, waking)),
+        threading.Thread(target=until_it_breaks, args=(inn.change, busy, "hibernate")),
+        threading.Thread(target=until_it_breaks, args=(inn.ask, waking)),
     ]
     for each in work:
         each.start()
@@ -193,10 +113,3 @@ def test_hibernated_sessions_outlive_the_server_and_its_death_in_the_middle_of_a
     assert until(lambda: inn.status(kept) == "TERMINATED", SECONDS)
     assert inn.record(kept)["endReason"] == "maximum lifetime reached"
     assert until(lambda: inn.folders() == [], SECONDS)
-
-
-def _until_it_breaks(work: Any, *arguments: Any) -> None:
-    try:
-        work(*arguments)
-    except (OSError, ClientError, BotoCoreError):
-        return

@@ -10,10 +10,11 @@ from innkeeper.kernel.errors import Conflict, QuotaExceeded
 from innkeeper.services.runtime.model import SessionImage, SessionKey, SessionRecord
 from innkeeper.services.runtime.session import Session
 from innkeeper.services.runtime.session_records import SessionRecords
+from innkeeper.services.runtime.storage import SessionStorage
 
 _CANNOT = (
-    "Sessions cannot be hibernated or forked here: no image can be made of the memory of this server's "
-    "sandboxes. The gvisor driver can: INNKEEPER_SANDBOX_DRIVER=gvisor"
+    "Sessions cannot be hibernated, copied or put back here: no image can be made of the memory of this "
+    "server's sandboxes. The gvisor driver can: INNKEEPER_SANDBOX_DRIVER=gvisor"
 )
 
 
@@ -24,11 +25,14 @@ class Sleeper:
 
 
 class Hibernation:
-    """The images of an account may take `image_bytes`."""
+    """The images and snapshots of an account may take `image_bytes`."""
 
-    def __init__(self, images: Images, records: SessionRecords, image_bytes: int) -> None:
+    def __init__(
+        self, images: Images, records: SessionRecords, storage: SessionStorage, image_bytes: int
+    ) -> None:
         self.images = images
         self._records = records
+        self._storage = storage
         self._image_bytes = image_bytes
         self._sleepers: dict[SessionKey, Sleeper] = {}
 
@@ -39,8 +43,10 @@ class Hibernation:
     async def recover(self) -> None:
         """After a restart, those of before are hibernated still."""
         for record, image in await self._records.recover():
-            self.add(Sleeper(record, image))
-        await self.images.sweep({one.image.id for one in self.all})
+            await self.settle(Sleeper(record, image))
+        images, copies = await self._records.snapshots()
+        await self.images.sweep(images | {one.image.id for one in self.all})
+        await self._storage.sweep(copies)
 
     def find(self, key: SessionKey) -> Sleeper | None:
         return self._sleepers.get(key)
@@ -51,6 +57,28 @@ class Hibernation:
 
     def add(self, sleeper: Sleeper) -> None:
         self._sleepers[sleeper.record.key] = sleeper
+
+    async def begin(self, sleeper: Sleeper) -> None:
+        """A new session, which sleeps. When it cannot be noted, there is neither it nor its image."""
+        try:
+            await self._records.insert_hibernated(sleeper.record, sleeper.image)
+        except BaseException:
+            await self.drop(sleeper.image)
+            raise
+        await self.settle(sleeper)
+
+    async def settle(self, sleeper: Sleeper, before: str | None = None) -> None:
+        """One that was noted: its storage goes to its place; what was there is the copy `before` then."""
+        if sleeper.image.storage is not None:
+            record = sleeper.record
+            await self._storage.put(record.key, record.version, sleeper.image.storage, before)
+        self.add(sleeper)
+
+    async def drop(self, image: SessionImage) -> None:
+        """One that no session goes on from."""
+        await self.images.delete(image.id)
+        if image.storage is not None:
+            await self._storage.discard(image.storage)
 
     def remove(self, sleeper: Sleeper) -> None:
         """Its image stays."""
@@ -74,14 +102,16 @@ class Hibernation:
         try:
             copied = await self.images.copy(sleeper.image.id)
         except SandboxError as error:
-            raise Conflict(f"Session {sleeper.record.key.session_id} cannot be forked: {error}") from error
-        return replace(sleeper.image, id=copied.id)
+            raise Conflict(f"Session {sleeper.record.key.session_id} cannot be copied: {error}") from error
+        return replace(sleeper.image, id=copied.id, storage=None)
 
     async def check_space(self, account: str) -> None:
         """Raises QuotaExceeded."""
         taken, most = await self._records.image_bytes(account), self._image_bytes
         if taken >= most:
-            raise QuotaExceeded(f"Images of sessions take {taken} bytes; an account may have {most}")
+            raise QuotaExceeded(
+                f"Hibernated sessions and snapshots take {taken} bytes; an account may have {most}"
+            )
 
 
 def _image_of(session: Session, image: Image) -> SessionImage:

@@ -1,6 +1,7 @@
 """Agent runtimes, their versions and endpoints, and the rules of their life."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,7 @@ DEFAULT_IDLE_SECONDS = 900
 DEFAULT_LIFETIME_SECONDS = 28_800
 ENDPOINTS_PER_RUNTIME = 10
 SESSION_ID_MIN, SESSION_ID_MAX = 33, 256
+_SNAPSHOT_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
 class Status(StrEnum):
@@ -225,7 +227,8 @@ class SessionRecord:
 @dataclass(frozen=True, slots=True)
 class SessionImage:
     """What a `life` of a session goes on from: the image `id` on its host's disk. `agent` is the number of
-    the agent's process in it, `access_key_id` names the credentials which that process has."""
+    the agent's process in it, `access_key_id` names the credentials which that process has. `storage` is the
+    copy that is to be put in the place of the session's storage, if it has not been yet."""
 
     account: str
     life: str
@@ -235,12 +238,42 @@ class SessionImage:
     access_key_id: str
     ends_at: datetime
     mcp_session: str | None = None
+    storage: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSnapshot:
+    """A durable copy of a session as it was at one time, which others of the same runtime go on from. `image`
+    is of its memory, `storage` a copy of its session storage; both are on its host's disk."""
+
+    account: str
+    runtime_id: str
+    id: str
+    name: str | None
+    endpoint: str
+    session_id: str
+    version: int
+    size_bytes: int
+    image: str
+    agent: int
+    access_key_id: str
+    created_at: datetime
+    mcp_session: str | None = None
+    storage: str | None = None
 
 
 def check_session_id(session_id: str) -> None:
     """Raises InvalidRequest; the bounds are those of the wire's `runtimeSessionId`."""
     if not SESSION_ID_MIN <= len(session_id) <= SESSION_ID_MAX:
         raise _invalid("sessionId", f"must have {SESSION_ID_MIN} to {SESSION_ID_MAX} characters")
+
+
+def check_snapshot_name(name: str) -> None:
+    """Raises InvalidRequest."""
+    if not _SNAPSHOT_NAME.fullmatch(name):
+        raise _invalid(
+            "name", "must be 1 to 63 lowercase letters, digits, ., _ and -, and begin with no mark"
+        )
 
 
 def check_configuration(configuration: Document) -> None:

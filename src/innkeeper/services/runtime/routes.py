@@ -1,7 +1,9 @@
 """Native routes of the runtime: sessions, their logs, and RFC 9728 metadata of agents that take JWTs."""
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -10,6 +12,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from innkeeper.kernel.call import Document
 from innkeeper.kernel.errors import InvalidRequest, NotFound
 from innkeeper.kernel.page import PageRequest
+from innkeeper.kernel.text import storable
 from innkeeper.services.runtime.access import Access
 from innkeeper.services.runtime.forks import Forks
 from innkeeper.services.runtime.model import SessionKey, SessionRecord, SessionStatus
@@ -50,13 +53,7 @@ def native_routes(runtimes: Runtimes, sessions: Sessions, forks: Forks) -> list[
         shown = {"sessions": [_session(one) for one in page.items], "nextToken": page.next_token}
         return JSONResponse(shown)
 
-    async def find(request: Request) -> SessionRecord:
-        account, runtime_id = request.state.caller.account, request.path_params["id"]
-        session_id = request.path_params["session"]
-        record = await sessions.find(account, runtime_id, session_id, request.query_params.get("endpoint"))
-        if record is None:
-            raise NotFound(f"Agent runtime {runtime_id} had no session {session_id}")
-        return record
+    find = partial(session_of, sessions)
 
     async def pause(request: Request) -> Response:
         session = sessions.get((await find(request)).key)
@@ -78,7 +75,8 @@ def native_routes(runtimes: Runtimes, sessions: Sessions, forks: Forks) -> list[
         return JSONResponse(_state(session.key, session.status))
 
     async def fork(request: Request) -> Response:
-        child = await forks.fork(await find(request), await _session_id(request))
+        members = await text_members(request, optional=("sessionId",))
+        child = await forks.fork(await find(request), members.get("sessionId"))
         return JSONResponse(_state(child.key, child.status))
 
     async def logs(request: Request) -> Response:
@@ -88,7 +86,7 @@ def native_routes(runtimes: Runtimes, sessions: Sessions, forks: Forks) -> list[
         return StreamingResponse(read_log(sessions.log_path(record), ended), media_type="text/plain")
 
     return [
-        Route("/-/v1/runtimes/{id}/sessions", list_sessions),
+        Route("/-/v1/runtimes/{id}/sessions", list_sessions, methods=["GET"]),
         Route("/-/v1/runtimes/{id}/sessions/{session}/logs", logs),
         Route("/-/v1/runtimes/{id}/sessions/{session}/pause", pause, methods=["POST"]),
         Route("/-/v1/runtimes/{id}/sessions/{session}/hibernate", hibernate, methods=["POST"]),
@@ -97,15 +95,31 @@ def native_routes(runtimes: Runtimes, sessions: Sessions, forks: Forks) -> list[
     ]
 
 
-async def _session_id(request: Request) -> str | None:
-    """The member of the body, if it has one. Raises InvalidRequest."""
+async def session_of(sessions: Sessions, request: Request) -> SessionRecord:
+    """The latest life of the session that the path names. Raises NotFound."""
+    account, runtime_id = request.state.caller.account, request.path_params["id"]
+    session_id = request.path_params["session"]
+    record = await sessions.find(account, runtime_id, session_id, request.query_params.get("endpoint"))
+    if record is None:
+        raise NotFound(f"Agent runtime {runtime_id} had no session {session_id}")
+    return record
+
+
+async def text_members(
+    request: Request, needed: Sequence[str] = (), optional: Sequence[str] = ()
+) -> dict[str, str]:
+    """Those of the body that have a value; no body is an empty object. Raises InvalidRequest."""
     try:
         members = json.loads(await request.body() or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         members = None
-    if not isinstance(members, dict) or not isinstance(members.get("sessionId", ""), str):
-        raise InvalidRequest('The body must be {"sessionId": "..."}, or empty for a new id')
-    return members.get("sessionId")
+    if not isinstance(members, dict):
+        raise InvalidRequest("The body must be a JSON object")
+    found = {name: members[name] for name in (*needed, *optional) if members.get(name) is not None}
+    for name in (*(one for one in needed if one not in found), *found):
+        if not isinstance(found.get(name), str) or not storable(found[name]):
+            raise InvalidRequest(f"`{name}` must be a text{'' if name in optional else ', and is needed'}")
+    return found
 
 
 def _state(key: SessionKey, status: SessionStatus) -> Document:

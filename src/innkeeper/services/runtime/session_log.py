@@ -4,9 +4,21 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from innkeeper.services.runtime.model import SessionKey
+
 _CHUNK = 1 << 16
 _POLL_SECONDS = 0.25
 _BYTES_PER_SECOND = 20_000_000
+
+
+def log_of(root: Path, key: SessionKey) -> Path:
+    """Where the log of a session's id is kept: all its lives, one after the other."""
+    return root / key.account / key.runtime_id / f"{key.endpoint}-{key.file_name}.log"
+
+
+def delete_log(path: Path) -> None:
+    for file in (path, _older(path)):
+        file.unlink(missing_ok=True)
 
 
 class SessionLog:

@@ -1,12 +1,14 @@
 """What the database says of sessions, live ones and those of before."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.clock import Clock
 from innkeeper.kernel.page import Page, PageRequest
 from innkeeper.services.runtime import session_store as store
+from innkeeper.services.runtime import snapshot_store
 from innkeeper.services.runtime.model import SessionImage, SessionKey, SessionRecord, SessionStatus
 from innkeeper.services.runtime.session import Session
 
@@ -43,6 +45,11 @@ class SessionRecords:
             await store.insert_session(connection, record)
             await store.put_image(connection, image)
 
+    async def put_image(self, image: SessionImage) -> None:
+        """What a hibernated session goes on from, from now on."""
+        async with self._database.begin() as connection:
+            await store.put_image(connection, image)
+
     async def status(self, session: Session) -> None:
         async with self._database.begin() as connection:
             await store.update_session(connection, session.id, {"status": session.status})
@@ -64,6 +71,12 @@ class SessionRecords:
             await store.update_session(connection, record.id, values)
             await store.delete_image(connection, record.key.account, record.id)
 
+    async def forget_ended(self, before: datetime, most: int) -> tuple[int, set[SessionKey]]:
+        """Of all tenants' lives that ended before, so many at most: how many, and the sessions of which no
+        life is known any more."""
+        async with self._database.begin() as connection:
+            return await store.delete_ended(connection, before, most)
+
     async def list(self, account: str, runtime_id: str, page: PageRequest) -> Page[SessionRecord]:
         """Newest first."""
         async with self._database.begin() as connection:
@@ -79,8 +92,15 @@ class SessionRecords:
             return await store.find_session(connection, account, runtime_id, session_id, endpoint)
 
     async def image_bytes(self, account: str) -> int:
+        """What the images of hibernated sessions and the snapshots take."""
         async with self._database.begin() as connection:
-            return await store.image_bytes(connection, account)
+            asleep = await store.image_bytes(connection, account)
+            return asleep + await snapshot_store.snapshot_bytes(connection, account)
+
+    async def snapshots(self) -> tuple[set[str], set[str]]:
+        """The images and the copies of storage that snapshots stand on, of all tenants."""
+        async with self._database.begin() as connection:
+            return await snapshot_store.kept(connection)
 
 
 def _resting(record: SessionRecord) -> Mapping[str, Any]:

@@ -62,6 +62,7 @@ images = Table(
     Column("access_key_id", String(128), nullable=False),
     Column("mcp_session", Text),
     Column("ends_at", Moment, nullable=False),
+    Column("storage", String(32)),
     PrimaryKeyConstraint("account", "life"),
 )
 
@@ -126,6 +127,22 @@ async def find_session(
         query = query.where(sessions.c.endpoint == endpoint)
     row = (await connection.execute(query)).mappings().first()
     return _session(row) if row else None
+
+
+async def delete_ended(
+    connection: AsyncConnection, before: datetime, most: int
+) -> tuple[int, set[SessionKey]]:
+    """Of all tenants' lives that ended before, so many at most: how many, and the sessions of which no life
+    is known any more."""
+    ended = sessions.c.status == SessionStatus.TERMINATED, sessions.c.ended_at < before
+    rows = (await connection.execute(select(sessions).where(*ended).limit(most))).mappings().all()
+    records = [_session(row) for row in rows]
+    await connection.execute(delete(sessions).where(sessions.c.id.in_([one.id for one in records])))
+    left = set()
+    for key in {one.key for one in records}:
+        found = await find_session(connection, key.account, key.runtime_id, key.session_id, key.endpoint)
+        left |= {key} if found is None else set()
+    return len(records), left
 
 
 async def put_image(connection: AsyncConnection, image: SessionImage) -> None:

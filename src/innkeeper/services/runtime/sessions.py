@@ -23,6 +23,7 @@ from innkeeper.services.runtime.model import (
 )
 from innkeeper.services.runtime.provisioning import Provisioner
 from innkeeper.services.runtime.session import Session
+from innkeeper.services.runtime.session_log import log_of
 from innkeeper.services.runtime.session_records import SessionRecords
 from innkeeper.services.runtime.storage import SessionStorage
 from innkeeper.services.usage.model import Kind, Subject
@@ -121,6 +122,25 @@ class Sessions:
             waking.add_done_callback(lambda _: self._waking.pop(key, None))
         return settled(await asyncio.shield(waking))
 
+    async def wake_held(self, sleeper: Sleeper) -> Session:
+        """As `wake`, by who holds its key. Its image stays until it is hibernated again: what a crash would
+        leave of it."""
+        record = sleeper.record
+        self.lives.check_room()
+        began = self._clock.monotonic()
+        version = await self._provisioner.version(record)
+        session = Session(record, version, self.log_path(record), self._clock, sleeper.image)
+        await self._provisioner.wake(session, sleeper.image)
+        session.status = SessionStatus.READY
+        try:
+            await self._records.status(session)
+        except BaseException:
+            await asyncio.shield(session.close())
+            raise
+        self._hibernation.remove(sleeper)
+        self.lives.add(session)
+        return await self._begun(session, began)
+
     async def door(self, account: str, id_: str) -> Door | None:
         """To the session of which this is the life, or the last used of those whose caller named it so; it is
         woken if need be. Raises RetryableConflict while it starts or stops."""
@@ -215,9 +235,7 @@ class Sessions:
         self.lives.close()
 
     def log_path(self, record: SessionRecord) -> Path:
-        """Where the log of a session's id is kept: all its lives, one after the other."""
-        key = record.key
-        return self._logs / key.account / key.runtime_id / f"{key.endpoint}-{key.file_name}.log"
+        return log_of(self._logs, record.key)
 
     async def _start(self, runtime: AgentRuntime, version: RuntimeVersion, key: SessionKey) -> Session:
         self.lives.check_room()
@@ -281,23 +299,8 @@ class Sessions:
             await asyncio.wait(resting, timeout=_CLOSE_SECONDS)
 
     async def _wake(self, sleeper: Sleeper) -> Session:
-        """Its image stays until it is hibernated again: what a crash would leave of it."""
-        record = sleeper.record
-        with self.lives.hold(record.key):
-            self.lives.check_room()
-            began = self._clock.monotonic()
-            version = await self._provisioner.version(record)
-            session = Session(record, version, self.log_path(record), self._clock, sleeper.image)
-            await self._provisioner.wake(session, sleeper.image)
-            session.status = SessionStatus.READY
-            try:
-                await self._records.status(session)
-            except BaseException:
-                await asyncio.shield(session.close())
-                raise
-            self._hibernation.remove(sleeper)
-            self.lives.add(session)
-        return await self._begun(session, began)
+        with self.lives.hold(sleeper.record.key):
+            return await self.wake_held(sleeper)
 
     async def _end(self, session: Session, reason: str) -> None:
         """By who holds its transition."""

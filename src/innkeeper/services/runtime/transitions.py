@@ -19,6 +19,7 @@ from innkeeper.services.runtime.model import (
     Status,
 )
 from innkeeper.services.runtime.sessions import Sessions
+from innkeeper.services.runtime.snapshots import Snapshots
 from innkeeper.services.tags.service import Tags
 
 _LOG = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ class Transitions:
         builds: Builds,
         directory: Directory,
         sessions: Sessions,
+        snapshots: Snapshots,
         tags: Tags,
         policies: ResourcePolicies,
         clock: Clock,
@@ -43,6 +45,7 @@ class Transitions:
         self._builds = builds
         self._directory = directory
         self._sessions = sessions
+        self._snapshots = snapshots
         self._tags = tags
         self._policies = policies
         self._clock = clock
@@ -74,6 +77,7 @@ class Transitions:
         for endpoint in endpoints:
             self._directory.forget(account, runtime_id, endpoint.name)
         await self._sessions.end_all(account, runtime_id, reason="agent runtime deleted")
+        await self._snapshots.delete_all(account, runtime_id)
         for arn in (runtime.arn, *(endpoint.arn for endpoint in endpoints)):
             await self._tags.delete_all(arn)
             await self._policies.delete_all(arn)
