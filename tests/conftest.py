@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from innkeeper.engines.store.database import Database
 from tests.postgres import PostgresServer
@@ -16,6 +17,14 @@ pytest.register_assert_rewrite(
     "innkeeper.engines.jobs.contract",
     "innkeeper.engines.sandbox.contract",
 )
+
+# How long an example takes, and finding one, says only how busy the machine is.
+settings.register_profile(
+    "unhurried",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("unhurried")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
@@ -187,7 +187,6 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["choices", "usage"]), JSON))
 def test_any_document_is_an_answer_or_a_model_error(document: Converse) -> None:
     answer = ChatStream(0.0)
@@ -202,7 +201,6 @@ def test_any_document_is_an_answer_or_a_model_error(document: Converse) -> None:
             continue
 
 
-@settings(deadline=None)
 @given(
     st.text(max_size=20),
     st.lists(

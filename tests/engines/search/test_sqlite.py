@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from innkeeper.engines.search.contract import SearchContract, direction, found, ids
@@ -110,7 +110,7 @@ _STEPS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(steps=_STEPS)
 async def test_a_view_that_was_kept_equals_one_made_anew(
     steps: list[tuple[str, int, str, int]], tmp_path_factory: pytest.TempPathFactory

@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from innkeeper.services.builder.model import BuildFailed, BuildLimits
@@ -159,7 +159,7 @@ def test_encrypted_and_exotic_compressions_are_refused(tmp_path: Path) -> None:
 names = st.text(st.sampled_from("ab./\\é"), min_size=1, max_size=8)
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=50)
 @given(entries=st.dictionaries(names, st.binary(max_size=50), max_size=5))
 def test_whatever_the_names_nothing_lands_outside(
     tmp_path_factory: pytest.TempPathFactory, entries: dict[str, bytes]
@@ -173,7 +173,7 @@ def test_whatever_the_names_nothing_lands_outside(
 WHOLE = packed(("main.py", b"print(1)" * 20), ("pkg/a.txt", b"hello"), (special("x", 0o100755), b"#!"))
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=200)
 @given(places=st.lists(st.tuples(st.integers(0, len(WHOLE) - 1), st.integers(0, 255)), max_size=6))
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_a_damaged_archive_is_unpacked_or_refused(

@@ -2,7 +2,7 @@
 
 import time
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.services.code_interpreter.coding import Coding
@@ -13,7 +13,7 @@ def read(coding: Coding, path: str) -> bytes:
     return bytes(resource["blob"]) if "blob" in resource else resource["text"].encode()
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15)
 @given(data=st.binary(max_size=2000))
 def test_bytes_come_back_as_they_went_in(coding: Coding, data: bytes) -> None:
     coding.invoke("writeFiles", content=[{"path": "folder/data.bin", "blob": data}])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from innkeeper.services.code_interpreter.rooms import INSIDE
@@ -65,7 +65,7 @@ def test_an_answer_has_every_member(kernel: Kernel) -> None:
     assert answer == {"stdout": "2\n", "stderr": "", "items": [], "exitCode": 0, "lost": ""}
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30)
 @given(text=st.text(max_size=300))
 def test_any_text_goes_through_as_it_is(kernel: Kernel, text: str) -> None:
     shown = text.encode("utf-8", "replace").decode()
@@ -73,7 +73,7 @@ def test_any_text_goes_through_as_it_is(kernel: Kernel, text: str) -> None:
     assert (answer["stdout"], answer["exitCode"]) == (shown, 0)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30)
 @given(code=st.text(alphabet="abc=()[]:;'\"\n\\ +1#", max_size=40))
 def test_no_code_is_too_strange_for_an_answer(kernel: Kernel, code: str) -> None:
     answer = kernel.run(code)

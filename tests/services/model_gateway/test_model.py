@@ -1,7 +1,7 @@
 """Which model answers for which id."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from innkeeper.services.model_gateway.model import ModelRoute, model_routes
@@ -44,7 +44,6 @@ def test_targets_must_name_both(target: str) -> None:
         model_routes({"*": target})
 
 
-@settings(deadline=None)
 @given(st.text(min_size=1))
 def test_an_id_answers_for_itself(model_id: str) -> None:
     assert ModelRoute(model_id, "p", "m").answers(model_id)

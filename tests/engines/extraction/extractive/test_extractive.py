@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from innkeeper.engines.extraction.contract import ExtractorContract
@@ -108,7 +108,6 @@ async def test_a_digest_keeps_what_tells_most_within_its_budget() -> None:
     assert len(digest.text) <= 2_000
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(st.sampled_from(" .!?。!?;\n\"'\u2019”I我的aZ9-*1,"), max_size=80), max_size=5))
 async def test_a_finding_is_a_span_of_its_turn(said: list[str]) -> None:
     for kind in (Kind.SEMANTIC, Kind.USER_PREFERENCE):

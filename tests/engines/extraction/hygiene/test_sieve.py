@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from innkeeper.engines.extraction.contract import HOSTILE
@@ -84,7 +84,6 @@ def test_an_episode_keeps_what_tools_did() -> None:
     assert sifted("TOOL", text) == ("", NOISE)
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(["USER", "ASSISTANT", "TOOL", "OTHER"]), st.sampled_from(HOSTILE), st.text(max_size=200)
 )

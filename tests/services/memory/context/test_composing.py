@@ -2,7 +2,7 @@
 
 import re
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from innkeeper.services.memory.context.composing import compose, fair
@@ -11,7 +11,6 @@ from innkeeper.services.memory.context.model import SHARES, Part, Piece
 from innkeeper.services.memory.context.rendering import as_converse, as_text
 from innkeeper.services.memory.context.tokens import estimate
 
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 MESSAGE_TOKENS = 4  # what a message takes besides its text
 
 WORDS = st.sampled_from(
@@ -33,7 +32,6 @@ PIECES = st.builds(
 CANDIDATES = st.dictionaries(st.sampled_from(list(Part)), st.lists(PIECES, min_size=1, max_size=8))
 
 
-@UNHURRIED
 @given(CANDIDATES, st.integers(1, 1500), st.dictionaries(st.sampled_from(list(Part)), st.floats(0, 9)))
 def test_it_is_never_above_its_budget(
     candidates: dict[Part, list[Piece]], budget: int, shares: dict[Part, float]
@@ -54,7 +52,6 @@ def test_it_is_never_above_its_budget(
     assert [one.part for one in sections] == [part for part in Part if part in {one.part for one in sections}]
 
 
-@UNHURRIED
 @given(st.dictionaries(st.sampled_from(list(Part)), st.integers(1, 900)), st.integers(0, 1000))
 def test_what_one_part_leaves_is_the_others(needs: dict[Part, int], budget: int) -> None:
     rooms = fair(needs, SHARES, budget)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
@@ -11,7 +11,6 @@ from innkeeper.engines.embedders.minilm_install import default_folder
 from innkeeper.services.memory.context.tokens import clip, estimate
 from tests.stories.terminal import ROOT
 
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 LINES = st.lists(st.text(alphabet=st.characters(exclude_categories=["Cs"])), max_size=6)
 CHINESE = "我每天早上喝咖啡不加糖。下周三下午三点我们在上海办公室开会。请带上合同的第二版。"
 
@@ -25,14 +24,12 @@ def test_prose_and_code_are_not_underestimated(path: str) -> None:
     assert counted <= estimate(text) <= 1.5 * counted
 
 
-@UNHURRIED
 @given(LINES)
 def test_lines_take_no_more_together_than_apart(lines: list[str]) -> None:
     ended = [f"{line}\n" for line in lines]
     assert estimate("".join(ended)) <= sum(map(estimate, ended))
 
 
-@UNHURRIED
 @given(st.text(), st.integers(0, 60))
 def test_a_cut_text_fits(text: str, most: int) -> None:
     cut = clip(text, most, estimate)

@@ -1,6 +1,6 @@
 """A document is cut where it has its seams, and nothing of it is lost."""
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from innkeeper.services.memory.context.tokens import estimate
@@ -32,7 +32,6 @@ Pay at the desk! Leave the key.
 """
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(TEXTS)
 def test_the_chunks_are_the_document(text: str) -> None:
     found = cut(text)
