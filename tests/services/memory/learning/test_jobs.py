@@ -113,6 +113,18 @@ async def test_work_goes_on_where_it_stopped(classroom: Classroom) -> None:
     assert [one.state for one in await classroom.jobs(memory)] == ["DONE", "DONE"]
 
 
+async def test_a_job_is_not_begun_again_by_the_worker_that_is_at_work_on_it(classroom: Classroom) -> None:
+    """Its leases are over at once, as all are when a machine wakes that slept."""
+    await classroom.worker.close()
+    classroom.worker = classroom.another_worker(lease_seconds=0)
+    classroom.worker.open()
+    memory, classroom.extractor.stall = await classroom.memory(), "extract"
+    for actor in ("ann", "bob"):
+        await classroom.say(memory, f"pet: {actor}'s cat", actorId=actor)
+        await until(lambda actor=actor: asyncio.sleep(0, actor in str(classroom.extractor.read)))  # type: ignore[misc]
+    assert len(classroom.extractor.read) == 2
+
+
 async def test_a_job_that_fails_is_listed_and_can_be_started(classroom: Classroom) -> None:
     memory = await classroom.memory()
     classroom.extractor.fail = "extract"

@@ -73,10 +73,10 @@ def test_what_was_said_is_found_as_a_fact_and_where_it_comes_from(
         (said["eventId"], "USER", _BERLIN)
     ]
     assert "2026-01-01 ann, first" in user.ok("innkeeper", "memory", "history", name, fact["memoryRecordId"])
-    turns = user.json("innkeeper", "memory", "search", name, "harpsichord", "--json")["turns"]
+    turns = until(lambda: user.json("innkeeper", "memory", "search", name, "harpsichord", "--json")["turns"])
     assert (turns[0]["role"], turns[0]["text"]) == ("TOOL", "event: viewed\nitem.name: harpsichord")
     wanted = ["innkeeper", "memory", "search", name, "tea", "--records", "--namespace-path", "/facts"]
-    assert _TEA in user.ok(*wanted)
+    until(lambda: _TEA in user.ok(*wanted))
     assert _TEA not in user.ok(*wanted, "--as-of", "2026-01-01T23:00:00Z"), "she had not said it by then"
     assert "--records" in user.refused("innkeeper", "memory", "search", name, "tea", "--as-of", "2026-01-01")
     assert "1 kept" in user.ok("innkeeper", "memory", "jobs", name, "--status", "done")

@@ -91,7 +91,10 @@ class Server:
             await asyncio.sleep(0.02)
 
     async def until_one_waits(self) -> None:
-        waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        waiting = text(
+            "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database "
+            "WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()"
+        )
         while not await self._number(waiting):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 

@@ -1,6 +1,6 @@
 """Tables of learning: how far each strategy has read each session, and the jobs that read."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -82,11 +82,17 @@ _OPEN = (JobState.PENDING, JobState.RUNNING)
 
 
 async def claim_jobs(
-    connection: AsyncConnection, owner: str, now: datetime, lease: timedelta, limit: int
+    connection: AsyncConnection,
+    owner: str,
+    now: datetime,
+    lease: timedelta,
+    limit: int,
+    busy: Collection[str],
 ) -> list[Job]:
     """Some that can be done now, the oldest first: of each namespace one at a time, in the order in which
-    they were made. A job whose worker let its lease run out is done by another. One that was altered in
-    the database begins anew: it must not stand in the way of all others."""
+    they were made. A job whose worker let its lease run out is done by another, and by the same one only
+    when it is not at work on it (`busy` has the ids): a machine that slept wakes with all leases over. One
+    that was altered in the database begins anew: it must not stand in the way of all others."""
     older = jobs.alias()
     in_line = select(older.c.number).where(
         older.c.account == jobs.c.account,
@@ -97,7 +103,7 @@ async def claim_jobs(
     )
     free = or_(
         and_(jobs.c.state == JobState.PENDING, jobs.c.not_before <= now),
-        and_(jobs.c.state == JobState.RUNNING, jobs.c.leased_until < now),
+        and_(jobs.c.state == JobState.RUNNING, jobs.c.leased_until < now, jobs.c.id.not_in(busy)),
     )
     some = select(jobs.c.number).where(free, ~in_line.exists()).order_by(jobs.c.number).limit(limit)
     taken = (

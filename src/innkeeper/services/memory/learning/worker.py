@@ -58,7 +58,7 @@ class Worker:
         self._lease = timedelta(seconds=pace.lease_seconds)
         self._renewed_at = clock.monotonic()
         self._slots = asyncio.Semaphore(pace.running)
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], str] = {}
         self._woken = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
 
@@ -97,7 +97,7 @@ class Worker:
             return _LOOK_SECONDS
         for job in await self._claim(_CLAIMED * self._pace.running):
             task = asyncio.create_task(self._do(job))
-            self._running.add(task)
+            self._running[task] = job.id
             task.add_done_callback(self._done)
         return wait
 
@@ -124,10 +124,11 @@ class Worker:
         async with self._database.begin() as connection:
             if not await store.is_any_open(connection, now):
                 return ()
-            return await store.claim_jobs(connection, self._name, now, self._lease, limit)
+            busy = list(self._running.values())
+            return await store.claim_jobs(connection, self._name, now, self._lease, limit, busy)
 
     def _done(self, task: "asyncio.Task[None]") -> None:
-        self._running.discard(task)
+        del self._running[task]
         self._woken.set()
 
     async def _do(self, job: Job) -> None:
