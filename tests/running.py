@@ -22,6 +22,8 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 
 START_SECONDS = 110.0
+STOP_SECONDS = 110.0
+ANSWER_SECONDS = 100.0
 SETTLE_SECONDS = 120.0
 AGENT_ROLE = "InnkeeperAgentRole"
 # Most tests are not about walls: they run where a sandbox starts in the shortest time and costs nothing while
@@ -64,14 +66,16 @@ class RunningServer:
     def stop(self) -> None:
         if self.process is not None:
             self.process.send_signal(signal.SIGTERM)
-            self.process.wait(30)
-            self.process = None
+            try:
+                self.process.wait(STOP_SECONDS)
+            finally:
+                self.kill()  # nothing, unless it did not stop
 
     def kill(self) -> None:
         """kill -9"""
         if self.process is not None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(STOP_SECONDS)
             self.process = None
 
     @property
@@ -111,7 +115,7 @@ class RunningServer:
         request = AWSRequest(method, self.url + path, data=data, headers={"Content-Type": "application/json"})
         SigV4Auth(Credentials(access_key, secret), "bedrock-agentcore", "us-west-2").add_auth(request)
         prepared = urllib.request.Request(request.url, data, dict(request.headers), method=method)
-        with urllib.request.urlopen(prepared, timeout=30) as answer:
+        with urllib.request.urlopen(prepared, timeout=ANSWER_SECONDS) as answer:
             text = answer.read()
         return json.loads(text) if "/json" in answer.headers.get("Content-Type", "") else text.decode()
 

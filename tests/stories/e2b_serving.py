@@ -18,12 +18,14 @@ SETTLE_SECONDS = 60.0
 def serving(folder: Path, settings: Mapping[str, str]) -> Iterator[RunningServer]:
     """A running server, and an environment that leads the SDKs to it."""
     running = RunningServer(folder, settings).start()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("E2B_API_KEY", api_key(running, running.keys))
-        patch.setenv("E2B_API_URL", f"{running.url}/-/e2b")
-        patch.setenv("E2B_SANDBOX_URL", f"{running.url}/-/e2b/sandbox")
-        yield running
-    running.stop()
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("E2B_API_KEY", api_key(running, running.keys))
+            patch.setenv("E2B_API_URL", f"{running.url}/-/e2b")
+            patch.setenv("E2B_SANDBOX_URL", f"{running.url}/-/e2b/sandbox")
+            yield running
+    finally:
+        running.stop()
 
 
 def api_key(server: RunningServer, keys: tuple[str, str]) -> str:
