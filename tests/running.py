@@ -215,4 +215,5 @@ def clean_environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(("AWS_", "INNKEEPER_", "BEDROCK_"))
     }
-    return {**kept, "INNKEEPER_CODE_INTERPRETER_PREPARE": "nothing"}
+    unneeded = {"INNKEEPER_CODE_INTERPRETER_PREPARE": "nothing", "INNKEEPER_CODE_INTERPRETER_DENO": "none"}
+    return {**kept, **unneeded}

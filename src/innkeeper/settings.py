@@ -143,7 +143,11 @@ class Settings(MemorySettings, BaseSettings):
     code_interpreter_packages: Annotated[
         tuple[str, ...],
         Field(description="Python packages that sessions of the code interpreter find ready, as JSON."),
-    ] = ("numpy", "pandas", "matplotlib", "openpyxl", "boto3", "awscli", "pip")
+    ] = (
+        *("numpy", "pandas", "matplotlib", "openpyxl", "scipy", "scikit-learn", "seaborn", "sympy"),
+        *("networkx", "requests", "beautifulsoup4", "pypdf", "python-docx", "python-pptx", "xlsxwriter"),
+        *("boto3", "awscli", "pip"),
+    )
     code_interpreter_imports: Annotated[
         tuple[str, ...],
         Field(description="Python modules that sandboxes of the pool have loaded already, as JSON."),
@@ -248,7 +252,7 @@ class Settings(MemorySettings, BaseSettings):
         int, Field(description="Largest archive of a container image that is made a template.")
     ] = 10_000_000_000
     sandbox_image_unpacked_max_bytes: Annotated[
-        int, Field(description="Largest container image that is made a template, unpacked.")
+        int, Field(description="Largest container image, or packages, of a template, unpacked.")
     ] = 10_000_000_000
 
     e2b_domain: Annotated[

@@ -103,5 +103,15 @@ def remove(name: Name, data_dir: DataDir = None, as_json: Json = False) -> None:
         typer.echo(f"Removed {name}.")
 
 
+@templates.command()
+def prune(data_dir: DataDir = None, as_json: Json = False) -> None:
+    """Remove packages that no template, snapshot or sandbox stands on; the server does so every day."""
+    removed = Api.connect(data_dir).call("DELETE", "/-/v1/templates")
+    if as_json:
+        print_json(removed)
+    else:
+        typer.echo(f"{removed['bytes'] / 1e6:.1f} MB removed.")
+
+
 def _path(name: str) -> str:
     return f"/-/v1/templates/{quote(name, safe='')}"

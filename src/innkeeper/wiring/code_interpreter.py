@@ -3,9 +3,6 @@
 from dataclasses import replace
 
 from innkeeper.engines.sandbox.pool import Bounds
-from innkeeper.services.builder.interpreters import Interpreters
-from innkeeper.services.builder.model import BuildLimits
-from innkeeper.services.builder.service import Builder
 from innkeeper.services.code_interpreter.roles import ExecutionRoles
 from innkeeper.services.code_interpreter.rooms import Prepare, Rooms, Rules
 from innkeeper.services.code_interpreter.service import CodeInterpreters
@@ -18,7 +15,6 @@ from innkeeper.wiring.office import Office
 
 def code_interpreters(office: Office, settings: Settings, home: Home) -> CodeInterpreters:
     engines, folder = office.engines, settings.data_dir / "code-interpreter"
-    limits = BuildLimits(timeout_seconds=settings.build_timeout_seconds)
     rules = Rules(
         packages=settings.code_interpreter_packages,
         imports=settings.code_interpreter_imports,
@@ -29,9 +25,8 @@ def code_interpreters(office: Office, settings: Settings, home: Home) -> CodeInt
         prepare=Prepare(settings.code_interpreter_prepare),
         pool=Bounds(settings.code_interpreter_pool_count, settings.code_interpreter_pool_memory_share),
     )
-    builder = Builder(folder, limits, Interpreters(settings.python_exact, settings.code_interpreter_deno))
     roles = ExecutionRoles(office.accounts, home.host, home.port)
-    rooms = Rooms(engines.sandboxes, builder, folder, rules, roles.relay)
+    rooms = Rooms(engines.sandboxes, office.packages, folder, rules, roles.relay)
     sessions = CodeSessions(engines.database, rooms, roles, office.metering, office.host, engines.clock)
     return CodeInterpreters(
         engines.database, office.accounts, office.tags, office.policies, sessions, engines.clock

@@ -4,6 +4,9 @@ from innkeeper.aws.sigv4 import SignatureVerifier
 from innkeeper.kernel.owners import ResourceOwner
 from innkeeper.services.account.service import Accounts
 from innkeeper.services.buckets.service import Buckets
+from innkeeper.services.builder.interpreters import Interpreters
+from innkeeper.services.builder.model import BuildLimits
+from innkeeper.services.builder.service import Builder
 from innkeeper.services.resource_policy.gate import Gate
 from innkeeper.services.resource_policy.service import ResourcePolicies
 from innkeeper.services.secrets_manager.service import SecretsManager
@@ -27,6 +30,15 @@ class Office:
         self.buckets = Buckets(database, engines.blobs, clock)
         self.tags = Tags(database, self.owners)
         self.policies = ResourcePolicies(database, self.owners, clock)
+        # The packages of sandboxes and of code interpreters are the same: made once, and they lie there once.
+        self.packages = Builder(
+            settings.data_dir / "code-interpreter",
+            BuildLimits(
+                unpacked_bytes=settings.sandbox_image_unpacked_max_bytes,
+                timeout_seconds=settings.build_timeout_seconds,
+            ),
+            Interpreters(settings.python_exact, settings.code_interpreter_deno),
+        )
         self.gate = Gate(self.accounts, self.policies)
         self.metering = Metering(
             database,

@@ -5,9 +5,6 @@ from dataclasses import replace
 from innkeeper.engines.images.image import ImageLimits
 from innkeeper.engines.images.roots import Roots
 from innkeeper.engines.sandbox.images import Images
-from innkeeper.services.builder.interpreters import Interpreters
-from innkeeper.services.builder.model import BuildLimits
-from innkeeper.services.builder.service import Builder
 from innkeeper.services.code_interpreter.rooms import INSIDE
 from innkeeper.services.sandboxes.grounds import Grounds
 from innkeeper.services.sandboxes.image_import import ImageImport
@@ -35,18 +32,12 @@ def named_sandboxes(office: Office, settings: Settings) -> Sandboxes:
         ended_days=settings.sandbox_ended_retention_days,
         shared_kernel=settings.untrusted_code_in_namespaces,
     )
-    # The same folder as the code interpreter's: the packages of both are the same, and lie there once.
-    builder = Builder(
-        settings.data_dir / "code-interpreter",
-        BuildLimits(timeout_seconds=settings.build_timeout_seconds),
-        Interpreters(settings.python_exact, settings.code_interpreter_deno),
-    )
     limits = ImageLimits(
         archive_bytes=settings.sandbox_image_archive_max_bytes,
         unpacked_bytes=settings.sandbox_image_unpacked_max_bytes,
     )
     roots = Roots(settings.data_dir / "images", limits)
-    grounds = Grounds(builder, roots, root, settings.code_interpreter_packages, INSIDE)
+    grounds = Grounds(office.packages, roots, root, settings.code_interpreter_packages, INSIDE)
     images = Images(
         root, engines.sandboxes, settings.sandbox_scratch_mib, settings.sandbox_change_timeout_seconds
     )

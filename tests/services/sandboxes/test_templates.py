@@ -34,18 +34,28 @@ def test_sandboxes_begin_where_their_template_ended(lodging: Lodging) -> None:
 
 
 def test_packages_are_there_for_the_programs_that_want_them(lodging: Lodging) -> None:
-    state = lodging.built("packed", npm=["is-odd@3", "cowsay"], apt=["recode", "hello"])
+    state = lodging.built("packed", npm=["is-odd@3", "cowsay"], apt=["recode", "hello"], pip=["six==1.17.0"])
     assert state == "READY", lodging.log("packed")
     resolved = lodging.api.call("GET", "/-/v1/templates/packed")["resolved"]
     assert resolved["npm"]["is-odd"].startswith("3.0.1 sha512-")
     id_ = lodging.create(template="packed")
     assert lodging.sh(id_, "node -p 'require(`is-odd`)(7)'; cowsay moo | grep -c moo") == "true\n1\n"
     assert "sha256:" in resolved["apt"]["hello"]
-    script = "hello; printf é | recode utf8..latin1 | wc -c; python3 -c 'print(2)'"
+    assert resolved["pip"] == {"six": "1.17.0"}
+    script = "hello; printf é | recode utf8..latin1 | wc -c; python3 -c 'import six; print(2)'"
     assert lodging.sh(id_, script) == "Hello, world!\n1\n2\n"
     lodging.put(id_, "odd.mjs", b"import isOdd from 'is-odd'; console.log(isOdd(8))")
     assert lodging.sh(id_, "node odd.mjs") == "false\n"
+    lodging.api.call("DELETE", "/-/v1/templates/packed")
+    lodging.api.call("DELETE", "/-/v1/templates")
+    assert lodging.sh(id_, "hello; node odd.mjs") == "Hello, world!\nfalse\n"  # it needs its packages
     lodging.kill(id_)
+    assert lodging.api.call("DELETE", "/-/v1/templates")["bytes"] > 0
+    assert lodging.api.call("DELETE", "/-/v1/templates") == {"bytes": 0}
+    lodging.kill(lodging.create())  # what all sandboxes stand on is still there
+    assert lodging.built("again", pip=["six==1.17.0"]) == "READY", lodging.log("again")
+    lodging.kill(lodging.create(template="again"))
+    lodging.api.call("DELETE", "/-/v1/templates/again")
 
 
 @pytest.mark.parametrize("server", ["bubblewrap"], indirect=True)

@@ -35,15 +35,19 @@ class Layers:
     """Below `root/layers`. One is made in `root/unfinished` and put in place by one rename."""
 
     def __init__(self, root: Path, limits: BuildLimits) -> None:
-        self._layers = root / "layers"
+        self.root = root / "layers"
         self._unfinished = root / "unfinished"
         self._limits = limits
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._places = asyncio.Semaphore(limits.concurrent_builds)
 
+    def name(self, asked: Sequence[str]) -> str:
+        """Of the folder of what was asked for."""
+        return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:40]
+
     async def find(self, asked: Sequence[str], fill: Fill) -> Layer:
         """Found, or made now. Raises BuildFailed."""
-        folder = self._layers / hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:40]
+        folder = self.root / self.name(asked)
         lock = self._locks.setdefault(folder.name, asyncio.Lock())
         async with lock:
             if not await in_thread(folder.is_dir):
@@ -81,5 +85,6 @@ class Layers:
 
 
 def _read(folder: Path) -> Layer:
+    os.utime(folder)
     note = json.loads((folder / _NOTE).read_text("utf-8"))
     return Layer(folder / _CONTENT, note["sizeBytes"], note["resolved"], tuple(note["notes"]))

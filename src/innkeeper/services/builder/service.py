@@ -6,15 +6,17 @@ rename: it is there whole or not at all. Building runs no code of the archive or
 """
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import tempfile
 import time
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -49,7 +51,9 @@ from innkeeper.services.builder.unpack import unpack
 from innkeeper.services.builder.uv import Uv
 
 _COMPILE_TIMEOUT_SECONDS = 120.0
-_DENO_PACKAGE = "deno==2.*"
+_TESTS = rf"/{re.escape(PACKAGES_FOLDER)}/.*/tests?/"
+_DENO_HERE = {"start.js": ""}
+_DENO_FETCHED = {"start.py": "", "requirements.txt": "deno==2.*"}
 
 
 class Builder:
@@ -66,10 +70,11 @@ class Builder:
         self._unfinished = root / "unfinished"
         self._limits = limits
         self._interpreters = interpreters
-        self._uv = Uv(root / "cache", limits.timeout_seconds, source_builds)
+        self._cache = root / "cache"
+        self._uv = Uv(self._cache, limits.timeout_seconds, source_builds)
         self._layers = Layers(root, limits)
-        self._apt = Apt(root / "cache" / "apt", limits.timeout_seconds)
-        self._npm = Npm(root / "cache" / "npm", limits.timeout_seconds)
+        self._apt = Apt(self._cache / "apt", limits.timeout_seconds)
+        self._npm = Npm(self._cache / "npm", limits.timeout_seconds)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._places = asyncio.Semaphore(limits.concurrent_builds)
 
@@ -90,37 +95,51 @@ class Builder:
 
     async def prepare(self, files: Mapping[str, str], runtime: str, entry_point: str) -> Build:
         """The build of a few files of our own, by their names: a `requirements.txt` says which packages."""
-        with tempfile.TemporaryDirectory() as folder:
-            archive = Path(folder) / "files.zip"
-            with zipfile.ZipFile(archive, "w") as packed:
-                for name, text in files.items():
-                    packed.writestr(zipfile.ZipInfo(name), text)  # no date in it: the same bytes every time
+        with _packed(files) as archive:
             return await self.build(archive, runtime, (entry_point,))
+
+    async def name(self, files: Mapping[str, str], runtime: str) -> str:
+        """The digest of what `prepare` gives. Raises BuildFailed."""
+        interpreter = await self._interpreters.find(runtime)
+        with _packed(files) as archive:
+            return await in_thread(_digest, archive, interpreter, self._limits)
 
     async def deno(self) -> Build:
         """Deno 2: as it is installed here or else, where that is not ruled out, as it comes as a package of
         Python. To be mounted at `DENO_FOLDER`. Raises BuildFailed."""
         try:
-            return await self.prepare({"start.js": ""}, "DENO_2", "start.js")
+            return await self.prepare(_DENO_HERE, "DENO_2", "start.js")
         except BuildFailed:
             if not self._interpreters.may_fetch_deno:
                 raise
-        files = {"start.py": "", "requirements.txt": _DENO_PACKAGE}
-        build = await self.prepare(files, "PYTHON_3_12", "start.py")
+        build = await self.prepare(_DENO_FETCHED, "PYTHON_3_12", "start.py")
         launch = Launch((f"{DENO_FOLDER}/deno",), (), {})
         return replace(build, path=build.path / PACKAGES_FOLDER / "bin", launch=launch)
 
+    async def deno_name(self) -> str:
+        """The digest of what `deno` gives, or would. Raises BuildFailed."""
+        try:
+            return await self.name(_DENO_HERE, "DENO_2")
+        except BuildFailed:
+            return await self.name(_DENO_FETCHED, "PYTHON_3_12")
+
+    async def packages(self, build: Build) -> Layer:
+        """The Python packages of a `prepare`d build, as they lie in it."""
+        return await in_thread(_installed, build.path)
+
     async def npm(self, packages: Sequence[str]) -> Layer:
         """Packages of npm and what they need, in a `node_modules`. Raises BuildFailed."""
-        node = await self._interpreters.find("NODE_22")
-        asked = ("npm", node.tag, *sorted(packages))
-        return await self._layers.find(asked, partial(self._npm.install, packages))
+        return await self._layers.find(await self._npm_asked(packages), partial(self._npm.install, packages))
 
     async def apt(self, packages: Sequence[str]) -> Layer:
         """Packages of this host's distribution that it has not itself, and what they need, as a tree to lay
         over its own. Raises BuildFailed."""
-        asked = ("apt", platform.freedesktop_os_release().get("VERSION_ID", ""), *sorted(packages))
-        return await self._layers.find(asked, partial(self._apt.install, packages))
+        return await self._layers.find(_apt_asked(packages), partial(self._apt.install, packages))
+
+    async def layer_names(self, npm: Sequence[str], apt: Sequence[str]) -> set[str]:
+        """The names of these layers, as `prune` takes them. Raises BuildFailed."""
+        asked = [await self._npm_asked(npm)] if npm else []
+        return set(map(self._layers.name, [*asked, *([_apt_asked(apt)] if apt else [])]))
 
     async def find(self, digest: str, runtime: str, entry_point: Sequence[str]) -> Build | None:
         """An earlier build, without its archive; None when it is gone or its interpreter has changed."""
@@ -130,12 +149,32 @@ class Builder:
             return None
         return await in_thread(self._describe, digest, interpreter, entry_point)
 
-    async def prune(self, keep: set[str], unused_seconds: float = 3600.0) -> None:
-        """Remove the builds that are not in `keep` and that nobody asked for lately."""
-        for folder in await in_thread(folders, self._builds):
+    async def prune(self, keep: set[str], unused_seconds: float = 3600.0) -> int:
+        """Remove the builds and layers that are not in `keep`, nor were asked for lately; their bytes."""
+        removed = 0
+        for folder in await self._made():
             used = (await in_thread(folder.stat)).st_mtime
             if folder.name not in keep and used + unused_seconds <= time.time():
+                removed += await in_thread(size, folder)
                 await in_thread(self._discard, folder)
+        return removed
+
+    async def forget_fetched(self) -> None:
+        """Remove the cache that packages came through, unless something is being built: as long as it is
+        there, the files of builds that were removed are, too."""
+        if not await in_thread(folders, self._unfinished):
+            await in_thread(shutil.rmtree, self._cache, ignore_errors=True)
+
+    async def is_empty(self) -> bool:
+        """Whether nothing was made yet."""
+        return not await self._made()
+
+    async def _made(self) -> list[Path]:
+        return [*await in_thread(folders, self._builds), *await in_thread(folders, self._layers.root)]
+
+    async def _npm_asked(self, packages: Sequence[str]) -> tuple[str, ...]:
+        node = await self._interpreters.find("NODE_22")
+        return ("npm", node.tag, *sorted(packages))
 
     def _describe(self, digest: str, interpreter: Interpreter, entry_point: Sequence[str]) -> Build:
         folder = self._builds / digest
@@ -229,12 +268,35 @@ class Builder:
         shutil.rmtree(away.parent, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def _packed(files: Mapping[str, str]) -> Iterator[Path]:
+    """An archive of them."""
+    with tempfile.TemporaryDirectory() as folder:
+        archive = Path(folder) / "files.zip"
+        with zipfile.ZipFile(archive, "w") as packed:
+            for name, text in files.items():
+                packed.writestr(zipfile.ZipInfo(name), text)  # no date in it: the same bytes every time
+        yield archive
+
+
+def _installed(code: Path) -> Layer:
+    records = sorted(path.stem for path in (code / PACKAGES_FOLDER).glob("*.dist-info"))
+    resolved = {name: version for name, _, version in (record.rpartition("-") for record in records)}
+    return Layer(code, size(code), resolved)
+
+
+def _apt_asked(packages: Sequence[str]) -> tuple[str, ...]:
+    return ("apt", platform.freedesktop_os_release().get("VERSION_ID", ""), *sorted(packages))
+
+
 async def _compile(code: Path, interpreter: Interpreter) -> None:
-    """Byte-compile, as far as it goes, because a read-only folder cannot be compiled later. File names in
-    tracebacks are those inside the sandbox."""
-    compileall = ("-I", "-m", "compileall", "-q", "-j", "2", "-s", code, "-p", TASK_FOLDER, code)
+    """Byte-compile, as far as it goes, because a read-only folder cannot be compiled later; but not what
+    packages bring along to test themselves, a third of them all. File names in tracebacks are those inside
+    the sandbox."""
+    options = ("-q", "-j", "2", "-x", _TESTS, "-s", str(code), "-p", TASK_FOLDER, str(code))
+    argv = (interpreter.path, "-I", "-m", "compileall", *options)
     try:
-        await run((interpreter.path, *compileall), environment={}, timeout_seconds=_COMPILE_TIMEOUT_SECONDS)
+        await run(argv, environment={}, timeout_seconds=_COMPILE_TIMEOUT_SECONDS)
     except TimeoutError:
         return
 

@@ -22,6 +22,7 @@ HOME = "/home/agent"
 _BIN = "/opt/innkeeper-bin"
 _MODULES = "/node_modules"  # at the root, where Node.js finds it from every folder
 _PYTHON, _NODE = "PYTHON_3_12", "NODE_22"
+_NODE_FILES = {"start.js": ""}
 # The members of a template that make its ground.
 _GROUND = ("base", "pip", "npm", "apt", "image", "start", "ready")
 _ENVIRONMENT = {
@@ -100,6 +101,38 @@ class Grounds:
         """The digests of the container images among these grounds."""
         return await asyncio.to_thread(lambda: {self._spec(one).image for one in grounds if self._known(one)})
 
+    async def prune(self, grounds: set[str]) -> int:
+        """Remove the packages that neither these nor the built-in ones stand on; their bytes. Nothing may be
+        declared meanwhile. Raises BuildFailed where it cannot be known."""
+        if await self._builder.is_empty():
+            return 0
+        keep: set[str] = set()
+        for spec in await asyncio.to_thread(lambda: [self._spec(one) for one in grounds if self._known(one)]):
+            keep |= await self._names(spec)
+        for name in BUILT_IN:
+            keep |= await self._names(TemplateSpec(name))
+        for name in self._making.keys() - grounds - {*BUILT_IN}:
+            del self._making[name]  # it may be made anew, for another template with the same packages
+        removed = await self._builder.prune(keep, 0)
+        if removed:
+            await self._builder.forget_fetched()
+        return removed
+
+    async def _names(self, spec: TemplateSpec) -> set[str]:
+        if spec.image:
+            return set()
+        names = await self._builder.layer_names(spec.npm, spec.apt)
+        names.add(await self._builder.name(self._python(spec), _PYTHON))
+        names.add(await self._builder.deno_name())
+        with contextlib.suppress(BuildFailed):  # there is no Node.js, so there is no build for it
+            names.add(await self._builder.name(_NODE_FILES, _NODE))
+        return names
+
+    def _python(self, spec: TemplateSpec) -> dict[str, str]:
+        """The files of its Python's build."""
+        packages = [*(self._packages if spec.base == CODE_TEMPLATE else ()), *spec.pip]
+        return {"start.py": "", "requirements.txt": "\n".join(packages)}
+
     async def close(self) -> None:
         for making in self._making.values():
             making.cancel()
@@ -134,30 +167,28 @@ class Grounds:
     async def _make(self, spec: TemplateSpec) -> Ground:
         if spec.image:
             return await self._of_image(spec)
-        packages = [*(self._packages if spec.base == CODE_TEMPLATE else ()), *spec.pip]
-        python = await self._builder.prepare(
-            {"start.py": "", "requirements.txt": "\n".join(packages)}, _PYTHON, "start.py"
-        )
+        python = await self._builder.prepare(self._python(spec), _PYTHON, "start.py")
         programs = python.launch.argv[0]
         folders = set(python.launch.mounts)
         node: Build | None = None
         with contextlib.suppress(BuildFailed):  # a host without Node.js has sandboxes without it
-            node = await self._builder.prepare({"start.js": ""}, _NODE, "start.js")
+            node = await self._builder.prepare(_NODE_FILES, _NODE, "start.js")
             folders.update(node.launch.mounts)
         folder = self._bin / spec.base
         mounts = [Mount(python.path, TASK_FOLDER), Mount(folder, _BIN)]
         others = {"node": node.launch.argv[0]} if node else {}
-        if spec.base == CODE_TEMPLATE:
-            with contextlib.suppress(BuildFailed):  # then its TypeScript is Node.js's
-                deno = await self._builder.deno()
-                folders.update(deno.launch.mounts)
-                mounts.append(Mount(deno.path, DENO_FOLDER))
-                others["deno"] = deno.launch.argv[0]
+        with contextlib.suppress(BuildFailed):  # then its TypeScript is Node.js's
+            deno = await self._builder.deno()
+            folders.update(deno.launch.mounts)
+            mounts.append(Mount(deno.path, DENO_FOLDER))
+            others["deno"] = deno.launch.argv[0]
         await asyncio.to_thread(_write_programs, folder, programs, others)
         mounts += [Mount(folder, str(folder)) for folder in sorted(folders)]
         if spec.base == CODE_TEMPLATE:
             mounts.append(Mount(self._programs, "/opt/innkeeper"))
         layers: dict[str, Layer] = {}
+        if spec.pip:
+            layers["pip"] = await self._builder.packages(python)
         if spec.npm:
             layers["npm"] = await self._builder.npm(spec.npm)
             mounts.append(Mount(layers["npm"].path / "node_modules", _MODULES))

@@ -1,6 +1,9 @@
-"""Sandboxes that ended long ago are forgotten every day."""
+"""Sandboxes that ended long ago are forgotten every day, and packages removed that nothing stands on."""
+
+from contextlib import suppress
 
 from innkeeper.engines.jobs.jobs import Jobs, Payload
+from innkeeper.kernel.errors import Conflict
 from innkeeper.services.sandboxes.service import Sandboxes
 
 FORGET = "sandboxes.forget-ended"
@@ -9,6 +12,8 @@ FORGET = "sandboxes.forget-ended"
 def register(jobs: Jobs, sandboxes: Sandboxes) -> None:
     async def forget(_payload: Payload) -> None:
         await sandboxes.forget_ended()
+        with suppress(Conflict):  # then tomorrow
+            await sandboxes.templates.prune()
 
     jobs.register(FORGET, forget)
 

@@ -57,7 +57,11 @@ def routes(sandboxes: Sandboxes) -> list[Route]:
         await templates.delete(request.state.caller.account, request.path_params["name"])
         return Response(status_code=204)
 
+    async def prune(_request: Request) -> Response:
+        return JSONResponse({"bytes": await templates.prune()})
+
     return [
+        Route("/-/v1/templates", prune, methods=["DELETE"]),
         Route("/-/v1/templates", build, methods=["POST"]),
         Route("/-/v1/templates", list_all, methods=["GET"]),
         Route("/-/v1/templates/{name}", get, methods=["GET"]),

@@ -18,6 +18,7 @@ from innkeeper.engines.store.database import Database
 from innkeeper.kernel.clock import Clock
 from innkeeper.kernel.errors import Conflict, InnkeeperError, NotFound, QuotaExceeded
 from innkeeper.kernel.page import Page, PageRequest
+from innkeeper.services.builder.model import BuildFailed
 from innkeeper.services.sandboxes import commands, files, store
 from innkeeper.services.sandboxes.grounds import Grounds
 from innkeeper.services.sandboxes.image_import import ImageImport
@@ -57,13 +58,28 @@ class Templates:
         self._quota = Quota(database, rules.image_bytes)
         self._clock = clock
         self._building: set[asyncio.Task[None]] = set()
+        self._pruning = asyncio.Lock()
 
     async def recover(self) -> None:
-        """Builds that a killed server left have failed; images that nothing stands on are removed."""
+        """Builds that a killed server left have failed; what nothing stands on is removed."""
         async with self._database.begin() as connection:
             await store.fail_templates(connection, "the server was restarted; build it again")
-            grounds = await store.grounds(connection)
-        await self._image_import.sweep(await self._grounds.images(grounds))
+        await self.prune()
+
+    async def prune(self) -> int:
+        """Remove the packages and container images that no template, snapshot or sandbox stands on, whoever's
+        they were; their bytes. Raises Conflict while a template is built."""
+        async with self._pruning:
+            if self._building:
+                raise Conflict("A template is being built: what it needs is not known yet; try again then")
+            async with self._database.begin() as connection:
+                grounds = await store.grounds(connection)
+            await self._image_import.sweep(await self._grounds.images(grounds))
+            try:
+                return await self._grounds.prune(grounds)
+            except BuildFailed as error:  # an interpreter is gone: nothing can be said of what it had
+                _LOG.warning("packages are kept, needed or not: %s", error)
+                return 0
 
     async def close(self) -> None:
         for building in tuple(self._building):
@@ -125,6 +141,8 @@ class Templates:
         log: list[str] = []
         values: dict[str, object] = {"state": TemplateState.FAILED}
         try:
+            async with self._pruning:  # what is removed now, is not found now
+                pass
             async with asyncio.timeout(self._rules.build_seconds):
                 values = await self._made(record, log)
         except (InnkeeperError, SandboxError) as error:
