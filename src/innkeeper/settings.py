@@ -50,7 +50,8 @@ class Settings(MemorySettings, BaseSettings):
         Field(
             ge=0,
             description="Bare gVisor sandboxes kept ready, about 25 MiB each, for each of the four kinds "
-            "restored last; they take no processor time.",
+            "restored last; they take no processor time. As much memory as was restored last is kept ready "
+            "with them, 256 MiB at most for all together.",
         ),
     ] = 2
     log_level: Annotated[

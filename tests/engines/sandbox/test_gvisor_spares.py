@@ -14,7 +14,7 @@ from innkeeper.engines.sandbox.gvisor import control, spares
 from innkeeper.engines.sandbox.gvisor.driver import GvisorDriver, missing
 from innkeeper.engines.sandbox.gvisor.room import GvisorRoom
 from innkeeper.engines.sandbox.sandbox import Command, Limits, Mount, Network, SandboxError, SandboxSpec
-from tests.engines.sandbox.test_gvisor import vanished
+from tests.engines.sandbox.test_gvisor import marks_of, vanished
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason="; ".join(missing()) or "it can be used here")
 
@@ -74,6 +74,10 @@ async def test_what_is_restored_into_a_spare_is_like_any_other(
     assert isinstance(second, GvisorRoom)
     assert bundle.exists()
     assert second.id == f"second-{RUN}"
+    (sentry,) = marks_of(state_dir, second.id)[:1]
+    assert not [
+        file for file in Path(f"/proc/{sentry.pid}/fd").iterdir() if "runsc-memory" in str(file.readlink())
+    ]
     process = second.process(shouting.id)
     process.stdin.write(b"a\n")
     assert await heard(process.stdout, b"\n") == b"a a\n"

@@ -9,7 +9,7 @@ import fcntl
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from innkeeper.engines.sandbox.sandbox import SandboxError
 
@@ -58,11 +58,12 @@ class ChildProcess(WatchedProcess):
         pass_fds: Sequence[int] = (),
         stdin: int | None = None,
         stdout: int | None = None,
+        start: Callable[..., subprocess.Popen[bytes]] = subprocess.Popen,
     ) -> None:
         """Raises SandboxError when the program cannot be started."""
         self._complaints = _bounded_file()
         try:
-            self._process = subprocess.Popen(
+            self._process = start(
                 argv,
                 stdin=subprocess.DEVNULL if stdin is None else stdin,
                 stdout=self._complaints if stdout is None else stdout,

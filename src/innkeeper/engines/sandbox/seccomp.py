@@ -15,6 +15,7 @@ from innkeeper.engines.sandbox.sandbox import SandboxError
 
 KILL_PROCESS = 0x8000_0000
 ALLOW = 0x7FFF_0000
+_ASK = 0x7FC0_0000
 _ERRNO = 0x0005_0000
 
 # Instructions (linux/bpf_common.h), and where `struct seccomp_data` (linux/seccomp.h) has what they look at.
@@ -99,11 +100,13 @@ class Machine:
     clone: int
     socket: int
     ioctl: int
+    memfd_create: int
+    seccomp: int
 
 
 MACHINES = {
-    "x86_64": Machine(0, 0xC000_003E, clone=56, socket=41, ioctl=16),
-    "aarch64": Machine(1, 0xC000_00B7, clone=220, socket=198, ioctl=29),
+    "x86_64": Machine(0, 0xC000_003E, clone=56, socket=41, ioctl=16, memfd_create=319, seccomp=317),
+    "aarch64": Machine(1, 0xC000_00B7, clone=220, socket=198, ioctl=29, memfd_create=279, seccomp=277),
 }
 
 
@@ -117,6 +120,12 @@ def program(machine: str) -> bytes:
     if machine not in MACHINES:
         raise SandboxError(f"no sandboxes on {machine}: there are filters for {', '.join(MACHINES)}")
     return b"".join(_instructions(MACHINES[machine]))
+
+
+def asking(machine: Machine) -> bytes:
+    """A filter that has whoever listens asked at memfd_create(2) without flags, and allows all else."""
+    call = _call(machine.memfd_create, [*_argument(1), *_when(EQUAL, 0, _ASK), _ALLOW])
+    return b"".join([_word(LOAD, NUMBER_AT), *call, _ALLOW])
 
 
 def _instructions(machine: Machine) -> Iterator[bytes]:

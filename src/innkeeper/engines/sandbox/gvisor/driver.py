@@ -1,8 +1,9 @@
 """The `gvisor` driver: sandboxes with a kernel of their own in user space, by runsc(1) of gVisor.
 
 `room.py` is one sandbox, `bundle.py` what it sees, `router.py` its way out, `guest.py` runs inside, `wire.py`
-is how the host speaks with that, `line.py` how with a process itself, and `snapshot.py` what is left of a
-sandbox on disk. The platform is systrap, which needs no virtualisation: runsc of July 2024 or later.
+is how the host speaks with that, `line.py` how with a process itself, `snapshot.py` what is left of a sandbox
+on disk, and `memory.py` what that is read into. The platform is systrap, which needs no virtualisation: runsc
+of July 2024 or later.
 """
 
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from innkeeper.engines.sandbox.cgroups import Cgroup
 from innkeeper.engines.sandbox.driver import RoomDriver
+from innkeeper.engines.sandbox.gvisor.memory import Memory
 from innkeeper.engines.sandbox.gvisor.room import GvisorRoom
 from innkeeper.engines.sandbox.gvisor.router import Routers
 from innkeeper.engines.sandbox.gvisor.snapshot import Snapshots
@@ -31,6 +33,7 @@ class GvisorDriver(RoomDriver[GvisorRoom]):
         self._bundles = state_dir / "bundles"
         self._snapshots = Snapshots(self.name)
         self._routers = Routers()
+        self._memory = Memory()
         self._spares = Spares(self._spare)
 
     def missing(self) -> list[str]:
@@ -38,7 +41,8 @@ class GvisorDriver(RoomDriver[GvisorRoom]):
 
     def room(self, spec: SandboxSpec, cgroup: Cgroup) -> GvisorRoom:
         folder = self._bundles / f"{spec.id}.{secrets.token_hex(4)}"
-        return GvisorRoom(spec, cgroup, self._rooms.discard, folder, self._snapshots, self._routers)
+        ended = self._rooms.discard
+        return GvisorRoom(spec, cgroup, ended, folder, self._snapshots, self._routers, self._memory)
 
     def expect(self, spec: SandboxSpec) -> None:
         self._spares.fill(spec, self.spares, soon=True)
@@ -53,15 +57,16 @@ class GvisorDriver(RoomDriver[GvisorRoom]):
             room = await self._admit(trusting, authority)
             room.image = image
             await room.open(self._records, self._etc)
-        self._spares.fill(spec, self.spares)
+        self._spares.fill(spec, self.spares, image.memory_bytes)
         return room
 
     async def close(self) -> None:
         await self._spares.close()
         await super().close()
         await self._routers.close()
+        self._memory.close()
 
-    async def _spare(self, spec: SandboxSpec, urgent: bool) -> GvisorRoom:
+    async def _spare(self, spec: SandboxSpec, urgent: bool, ahead_bytes: int) -> GvisorRoom:
         bare = SandboxSpec(
             f"spare-{secrets.token_hex(6)}",
             mounts=spec.mounts,
@@ -71,7 +76,7 @@ class GvisorDriver(RoomDriver[GvisorRoom]):
             root=spec.root,
         )
         room = await self._admit(*await self._trusting(bare))
-        room.spare, room.urgent = True, urgent
+        room.spare, room.urgent, room.ahead_bytes = True, urgent, ahead_bytes
         await room.open(self._records, self._etc)
         return room
 

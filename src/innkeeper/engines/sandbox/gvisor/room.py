@@ -5,6 +5,7 @@ import os
 import resource
 import shutil
 import socket
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import replace
@@ -18,6 +19,7 @@ from innkeeper.engines.sandbox.child import KILL_TIMEOUT_SECONDS, ChildProcess, 
 from innkeeper.engines.sandbox.gvisor import bundle, control, files, router, runsc
 from innkeeper.engines.sandbox.gvisor.barrier import Barrier
 from innkeeper.engines.sandbox.gvisor.doors import Door, Doors
+from innkeeper.engines.sandbox.gvisor.memory import Memory
 from innkeeper.engines.sandbox.gvisor.process import GvisorProcess, Processes
 from innkeeper.engines.sandbox.gvisor.router import Router, Routers
 from innkeeper.engines.sandbox.gvisor.snapshot import Image, Snapshots, draft
@@ -45,7 +47,8 @@ _HOST_TASKS = 4096  # threads that gVisor may have on the host beside those that
 
 class GvisorRoom(Room):
     """`folder` is for its bundle; it is removed with the sandbox. With an `image`, it goes on from that; a
-    `spare` only waits to be claimed by one. Unless it is `urgent`, nobody waits for it to begin."""
+    `spare` only waits to be claimed by one, with memory made `ahead` for it. Unless it is `urgent`, nobody
+    waits for it to begin."""
 
     def __init__(
         self,
@@ -55,13 +58,16 @@ class GvisorRoom(Room):
         folder: Path,
         snapshots: Snapshots,
         routers: Routers,
+        memory: Memory,
     ) -> None:
         super().__init__(spec, cgroup, ended)
         self.image: Image | None = None
         self.spare = False
         self.urgent = True
+        self.ahead_bytes = 0
         self._container = spec.id
         self._routers = routers
+        self._memory = memory
         self._router: Router | None = None
         self._network = "none"
         self._folder = folder
@@ -174,7 +180,9 @@ class GvisorRoom(Room):
 
     async def _boot(self) -> None:
         if self.spare:
-            await self._create()
+            sentry = await self._create()
+            if self.ahead_bytes:
+                await self._memory.furnish(sentry, self.ahead_bytes, self._entering(), self._belongings)
             await freezer.freeze(self._cgroup.paths)  # else it takes 2 % of a processor
             return
         # The guest agent becomes ready while its network does.
@@ -249,7 +257,7 @@ class GvisorRoom(Room):
         self._renote(processes=(ProcessMark.of(started.pid),))
         return started
 
-    async def _create(self) -> None:
+    async def _create(self) -> int:
         """A sentry that waits for what to run. It does not end with the server; `reap` finds it."""
         created = self._start("create", f"--pid-file={self._folder}/pid")
         await created.wait()
@@ -260,12 +268,14 @@ class GvisorRoom(Room):
         self._guest = WatchedProcess(pid)
         self._belongings.push_async_callback(self._guest.kill)
         self._renote(processes=(ProcessMark.of(pid),))
+        return pid
 
     def _start(self, *words: str) -> ChildProcess:
         heard, said = self._wire.guest_ends
+        starter = self._memory.start if self.spare else subprocess.Popen
         command = [*self._entering(), *self._around_runsc, *self._runsc(*words, *self._in_bundle())]
         try:
-            started = ChildProcess(command, stdin=heard, stdout=said)
+            started = ChildProcess(command, stdin=heard, stdout=said, start=starter)
         finally:
             self._wire.let_go()
         self._belongings.push_async_callback(started.kill)

@@ -63,6 +63,11 @@ class Image:
     relays: tuple[int, ...]
     next_stream: int
 
+    @property
+    def memory_bytes(self) -> int:
+        """Of the agent's memory, as much as is not empty."""
+        return (self.folder / "pages.img").stat().st_size
+
 
 def processor() -> str:
     """The features of this machine's processor, as one word: code in memory may have been chosen by them."""
