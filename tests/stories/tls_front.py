@@ -16,7 +16,8 @@ from cryptography.x509.oid import NameOID
 
 
 class Certificates:
-    """`authority` is one; `server` is the certificate and key of a server for names below a domain."""
+    """`authority` is one; `server` is the certificate and key of a server for a domain and names
+    below it."""
 
     def __init__(self, folder: Path, domain: str) -> None:
         self.authority, self.server = folder / "authority.pem", folder / "server.pem"
@@ -26,7 +27,7 @@ class Certificates:
         root = root.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         self.authority.write_bytes(_pem(root.sign(own, hashes.SHA256())))
         leaf = _certificate(name, authority, key.public_key())
-        names = x509.SubjectAlternativeName([x509.DNSName(f"*.{domain}")])
+        names = x509.SubjectAlternativeName([x509.DNSName(domain), x509.DNSName(f"*.{domain}")])
         private = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )

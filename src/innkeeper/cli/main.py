@@ -26,6 +26,7 @@ from innkeeper.cli.resume import resume
 from innkeeper.cli.rm import rm
 from innkeeper.cli.safety import audit, quarantine, rollback, safety
 from innkeeper.cli.sandbox import sandbox
+from innkeeper.cli.secrets import secrets
 from innkeeper.cli.sessions import sessions
 from innkeeper.cli.snapshot import snapshot
 from innkeeper.cli.snapshots import snapshots
@@ -62,6 +63,7 @@ memory.add_typer(documents, name="documents")
 app.add_typer(keys, name="keys")
 app.add_typer(memory, name="memory")
 app.add_typer(sandbox, name="sandbox")
+app.add_typer(secrets, name="secrets")
 app.add_typer(snapshots, name="snapshots")
 app.add_typer(templates, name="templates")
 

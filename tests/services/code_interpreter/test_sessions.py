@@ -14,8 +14,6 @@ from tests.running import Agents, RunningServer
 from tests.services.code_interpreter.coding import SYSTEM, Coding
 from tests.services.code_interpreter.conftest import SETTINGS
 
-SECRET = "arn:aws:secretsmanager:us-west-2:123456789012:secret:roots"
-
 
 def refused(call: Any, **parameters: Any) -> tuple[str, str]:
     """The code and message of the error that the call ends with."""
@@ -191,7 +189,6 @@ def test_the_same_client_token_makes_one_interpreter(control: Any) -> None:
             "networkMode",
         ),
         ({"executionRoleArn": "arn:aws:iam::000000000000:role/Nobody"}, "role"),
-        ({"certificates": [{"location": {"secretsManager": {"secretArn": SECRET}}}]}, "AWS Secrets Manager"),
         ({"tags": {"innkeeper:memory-mib": "1"}}, "innkeeper:memory-mib"),
         ({"tags": {"innkeeper:cpu-cores": "many"}}, "innkeeper:cpu-cores"),
     ],

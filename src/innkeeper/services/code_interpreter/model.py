@@ -1,6 +1,6 @@
 """Code interpreters, their sessions, and the rules for both."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -12,10 +12,6 @@ SYSTEM_INTERPRETER = "aws.codeinterpreter.v1"
 RESOURCE_TYPE = "code-interpreter-custom"
 DEFAULT_TIMEOUT_SECONDS = 900
 WORKING_FOLDER = "/home/agent"
-_ELSEWHERE = {
-    "certificates": "they come from AWS Secrets Manager",
-    "filesystemConfigurations": "they are access points of Amazon S3 Files or EFS",
-}
 
 
 class SessionStatus(StrEnum):
@@ -43,6 +39,12 @@ class CodeInterpreter:
     def limits(self) -> Mapping[str, float]:
         """Those of its sessions, where it has some of its own."""
         own: Mapping[str, float] = self.configuration.get("limits", {})
+        return own
+
+    @property
+    def certificates(self) -> Sequence[Document]:
+        """Where the authorities lie that its sessions trust."""
+        own: Sequence[Document] = self.configuration.get("certificates", ())
         return own
 
     @property
@@ -78,9 +80,9 @@ def check_configuration(configuration: Document) -> None:
 
 def check_extras(parameters: Document) -> None:
     """Raises InvalidRequest for what neither an interpreter nor a session can have here."""
-    for member, source in _ELSEWHERE.items():
-        if parameters.get(member):
-            raise invalid(member, f"{source}, which this server does not have; leave it out")
+    if parameters.get("filesystemConfigurations"):
+        source = "they are access points of Amazon S3 Files or EFS"
+        raise invalid("filesystemConfigurations", f"{source}, which this server does not have; leave it out")
 
 
 def invalid(member: str, rule: str) -> InvalidRequest:

@@ -10,7 +10,7 @@ from innkeeper.services.code_interpreter import tools
 from innkeeper.services.code_interpreter.model import CodeInterpreter, SessionRecord, SessionStatus
 from innkeeper.services.code_interpreter.service import CodeInterpreters
 
-_KEPT = ("description", "executionRoleArn", "networkConfiguration")
+_KEPT = ("description", "executionRoleArn", "networkConfiguration", "certificates")
 
 
 class CodeInterpreterOperations:
@@ -36,7 +36,7 @@ class CodeInterpreterOperations:
 
     async def start_code_interpreter_session(self, call: Call, params: Document) -> Document:
         interpreter = await self._interpreter(call, params)
-        record = await self._sessions.start(call.caller.account, interpreter, params)
+        record = await self._sessions.start(call.caller, interpreter, params)
         return {**_session(record), "createdAt": record.created_at}
 
     async def get_code_interpreter_session(self, call: Call, params: Document) -> Document:

@@ -4,11 +4,12 @@ import asyncio
 import contextlib
 import logging
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from innkeeper.engines.sandbox import authorities
 from innkeeper.engines.sandbox.pool import Bounds, Pool
 from innkeeper.engines.sandbox.sandbox import (
     Limits,
@@ -114,9 +115,16 @@ class Rooms:
         if self.rules.prepare is not Prepare.NOTHING:
             self._preparing = asyncio.create_task(self._prepare())
 
-    async def open(self, reach: Reach, environment: Mapping[str, str], limits: Limits | None = None) -> Room:
-        """With `limits` in the place of those that all have. Raises InvalidRequest where the operator does
-        not allow it, Unavailable when it cannot be done."""
+    async def open(
+        self,
+        reach: Reach,
+        environment: Mapping[str, str],
+        limits: Limits | None = None,
+        trusted: bytes = b"",
+    ) -> Room:
+        """With `limits` in the place of those that all have, and certificates in PEM of authorities that are
+        `trusted` as well. Raises InvalidRequest where the operator does not allow it, Unavailable when it
+        cannot be done."""
         await self._trust.check()
         room = await self.pool.claim(reach)
         if room is None:
@@ -125,7 +133,11 @@ class Rooms:
             except (BuildFailed, SandboxError) as error:
                 raise Unavailable(f"The session could not be started: {error}") from error
         if limits is not None and limits != self.rules.limits:
-            await self._confine(room, limits)
+            async with _or_closed(room, "limits could not be set"):
+                await room.sandbox.set_limits(limits)
+        if trusted:
+            async with _or_closed(room, "certificates could not be put in place"):
+                environment = {**environment, **await authorities.add(room.sandbox, trusted)}
         room.settle(environment)
         return room
 
@@ -183,15 +195,6 @@ class Rooms:
         await asyncio.to_thread(_write_programs, self._programs, python.launch.argv[0])
         return python, await self._spec(reach, python)
 
-    async def _confine(self, room: Room, limits: Limits) -> None:
-        try:
-            await room.sandbox.set_limits(limits)
-        except BaseException as error:
-            await asyncio.shield(room.close())
-            if isinstance(error, SandboxError):
-                raise Unavailable(f"The session's limits could not be set: {error}") from error
-            raise
-
     async def _copy(self, python: Build, spec: SandboxSpec) -> Room | None:
         copy = await self._golden.copy(spec)
         if copy is None:
@@ -234,6 +237,18 @@ class Rooms:
             relays=[self._home] if reach.home else [],
             working_directory=WORKING_FOLDER,
         )
+
+
+@contextlib.asynccontextmanager
+async def _or_closed(room: Room, problem: str) -> AsyncIterator[None]:
+    """What a room needs before it is anybody's. Raises Unavailable."""
+    try:
+        yield
+    except BaseException as error:
+        await asyncio.shield(room.close())
+        if isinstance(error, SandboxError | OSError):
+            raise Unavailable(f"The session's {problem}: {error}") from error
+        raise
 
 
 def _write_programs(folder: Path, python: str) -> None:

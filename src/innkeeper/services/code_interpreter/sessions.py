@@ -7,6 +7,7 @@ from innkeeper.engines.sandbox.sandbox import Limits, SandboxError, Usage
 from innkeeper.engines.store.client_tokens import claim
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.call import Document
+from innkeeper.kernel.caller import Caller
 from innkeeper.kernel.clock import Clock
 from innkeeper.kernel.errors import NotFound, QuotaExceeded
 from innkeeper.kernel.ids import random_suffix
@@ -23,11 +24,12 @@ from innkeeper.services.code_interpreter.model import (
 from innkeeper.services.code_interpreter.roles import ExecutionRoles, Grant
 from innkeeper.services.code_interpreter.room import Room
 from innkeeper.services.code_interpreter.rooms import Reach, Rooms
+from innkeeper.services.secrets_manager.certificates import Certificates
 from innkeeper.services.usage.model import Kind, Subject
 from innkeeper.services.usage.service import Metering
 from innkeeper.services.web.service import Door
 
-_TOKEN_MEMBERS = ("codeInterpreterIdentifier", "name", "sessionTimeoutSeconds", "clientToken")
+_TOKEN_MEMBERS = ("codeInterpreterIdentifier", "name", "sessionTimeoutSeconds", "certificates", "clientToken")
 _ID_LENGTH = 26
 
 
@@ -49,6 +51,7 @@ class Sessions:
         database: Database,
         rooms: Rooms,
         roles: ExecutionRoles,
+        certificates: Certificates,
         metering: Metering,
         host: str,
         clock: Clock,
@@ -56,6 +59,7 @@ class Sessions:
         self._database = database
         self._rooms = rooms
         self._roles = roles
+        self._certificates = certificates
         self._metering = metering
         self._host = host
         self._clock = clock
@@ -81,16 +85,21 @@ class Sessions:
             await store.end_sessions_of_host(connection, self._host, values)
         self._rooms.prepare()
 
-    async def start(self, account: str, interpreter: CodeInterpreter, parameters: Document) -> SessionRecord:
-        """Raises InvalidRequest, QuotaExceeded, Unavailable. Its time runs from now, busy or not."""
+    async def start(
+        self, caller: Caller, interpreter: CodeInterpreter, parameters: Document
+    ) -> SessionRecord:
+        """Raises InvalidRequest, QuotaExceeded, Unavailable; AccessDenied or NotFound for a certificate. Its
+        time runs from now, busy or not."""
         check_extras(parameters)
         most = self._rooms.rules.sessions
         if len(self._live) + self._starting >= most:
             raise QuotaExceeded(f"This host runs at most {most} code interpreter sessions")
-        record = self._new_record(account, interpreter, parameters)
+        named = [*interpreter.certificates, *parameters.get("certificates", ())]
+        authorities = await self._certificates.read(caller, named)
+        record = self._new_record(caller.account, interpreter, parameters)
         self._starting += 1
         try:
-            return await self._start(record, interpreter, parameters)
+            return await self._start(record, interpreter, parameters, authorities)
         finally:
             self._starting -= 1
 
@@ -150,13 +159,13 @@ class Sessions:
         await self._rooms.close()
 
     async def _start(
-        self, record: SessionRecord, interpreter: CodeInterpreter, parameters: Document
+        self, record: SessionRecord, interpreter: CodeInterpreter, parameters: Document, authorities: bytes
     ) -> SessionRecord:
         async with AsyncExitStack() as undo:
             grant = await self._roles.grant(interpreter, record)
             undo.push_async_callback(self._roles.revoke, grant)
             own = within(self.limits, interpreter.limits)
-            room = await self._rooms.open(Reach.of(interpreter), grant.variables, own)
+            room = await self._rooms.open(Reach.of(interpreter), grant.variables, own, authorities)
             undo.push_async_callback(room.close)
             kept = await self._insert(record, parameters)
             if kept.id == record.id:  # else the request is a repeat, and its session is there

@@ -7,6 +7,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from innkeeper.engines.sandbox.authorities import BUNDLE_VARIABLES, EXTRA_VARIABLES
 from innkeeper.engines.sandbox.egress import resolver, sockets
 from innkeeper.engines.sandbox.egress.authority import Authority
 from innkeeper.engines.sandbox.egress.firewall import OUTPUT, Firewall, Post
@@ -22,7 +23,6 @@ ADDRESSES = (NAME_SERVER, PROXY)
 """Those that the network namespace must have."""
 
 _SYSTEM_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
-_TRUST = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
 _PLACES = (
     (socket.SOCK_DGRAM, NAME_SERVER, 53),
     (socket.SOCK_STREAM, NAME_SERVER, 53),
@@ -74,5 +74,5 @@ def trusting(spec: SandboxSpec, authority: Authority) -> SandboxSpec:
     system = Path(f"{spec.root or ''}{_SYSTEM_BUNDLE}")
     targets = [BUNDLE, *([_SYSTEM_BUNDLE] if system.is_file() else [])]
     mounts = [Mount(authority.bundle, target) for target in targets]
-    environment = {**dict.fromkeys(_TRUST, BUNDLE), **spec.environment}
+    environment = {**dict.fromkeys((*BUNDLE_VARIABLES, *EXTRA_VARIABLES), BUNDLE), **spec.environment}
     return replace(spec, mounts=(*spec.mounts, *mounts), environment=environment)
