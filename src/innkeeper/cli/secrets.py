@@ -43,9 +43,9 @@ def put(
     if description is not None:
         wanted["Description"] = description
     try:
-        made = client.create_secret(Name=name, **wanted)
-    except client.exceptions.ResourceExistsException:
         made = client.update_secret(SecretId=name, **wanted)
+    except client.exceptions.ResourceNotFoundException:
+        made = client.create_secret(Name=name, **wanted)
     told = {"name": made["Name"], "arn": made["ARN"], "version": made["VersionId"]}
     if as_json:
         print_json(told)

@@ -1,5 +1,6 @@
 """Sessions trust private authorities whose certificates lie in Secrets Manager."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from tests.services.code_interpreter.coding import Coding
 from tests.services.code_interpreter.conftest import SETTINGS
 from tests.services.code_interpreter.test_sessions import custom, refused
 from tests.services.code_interpreter.trusting import located, stored, visit
+from tests.stories.terminal import ROOT, Terminal
 from tests.stories.tls_front import Certificates
 
 
@@ -57,3 +59,20 @@ def test_what_cannot_be_trusted_is_named_when_a_session_starts(server: RunningSe
     role._request_signer._credentials.token = keys["SessionToken"]
     wanted = {"codeInterpreterIdentifier": "aws.codeinterpreter.v1", "certificates": located(hidden)}
     assert refused(role.start_code_interpreter_session, **wanted)[0] == "AccessDeniedException"
+
+
+def test_the_guide_can_be_followed(server: RunningServer, tmp_path: Path) -> None:
+    user = Terminal(tmp_path, {**server.environment, "INNKEEPER_DATA_DIR": str(server.data_dir)})
+    page = (ROOT / "docs/guide/secrets.md").read_text()
+    blocks = re.findall(r"^```(bash|python)\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    said = [
+        user.ok(*(("bash", "-euo", "pipefail", "-c") if language == "bash" else ("python", "-c")), block)
+        for language, block in blocks
+    ]
+    assert said[0].count("correct horse battery staple") == 1
+    assert said[1] == "two\none\n"
+    assert "Our own authority" in said[3]
+    named = user.json("innkeeper", "secrets", "put", "raw", "--json", given="a\nb")["arn"]
+    user.ok("innkeeper", "secrets", "put", named, "--description", "of bytes", given="c")
+    assert user.json("innkeeper", "secrets", "show", "raw", "--value", "--json")["SecretString"] == "c"
+    assert "ResourceNotFoundException" in user.refused("innkeeper", "secrets", "show", "nowhere")

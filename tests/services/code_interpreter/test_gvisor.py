@@ -12,6 +12,8 @@ from innkeeper.engines.sandbox.gvisor.driver import missing
 from tests.running import RunningServer
 from tests.services.code_interpreter.coding import Coding
 from tests.services.code_interpreter.conftest import SETTINGS
+from tests.services.code_interpreter.trusting import located, stored, visit
+from tests.stories.tls_front import Certificates
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason="; ".join(missing()) or "it can be used here")
 
@@ -101,6 +103,13 @@ def test_sessions_go_on_from_one_snapshot_for_each_network_and_apart(server: Run
     with Coding(server, interpreter) as another, Coding(server, interpreter) as afresh:
         assert another.out("1 + 1") == afresh.out("1 + 1") == "2\n"
     until(lambda: anew(server))
+
+
+def test_a_ready_sandbox_takes_certificates(server: RunningServer, tmp_path: Path) -> None:
+    certificates = Certificates(tmp_path, "localhost")
+    arn = stored(server, "tls/root", certificates.authority.read_bytes())
+    with Coding(server, certificates=located(arn)) as coding:
+        assert visit(coding, certificates) == {"Python": True, "curl": True, "Node.js": True}
 
 
 def _go_on_apart(server: RunningServer, interpreter: str) -> None:
