@@ -14,6 +14,8 @@ from tests.services.code_interpreter.trusting import located, stored, visit
 from tests.stories.terminal import ROOT, Terminal
 from tests.stories.tls_front import Certificates
 
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.fixture(scope="module")
 def server(servers: Servers) -> RunningServer:
@@ -69,10 +71,7 @@ def test_the_guide_can_be_followed(server: RunningServer, tmp_path: Path) -> Non
         user.ok(*(("bash", "-euo", "pipefail", "-c") if language == "bash" else ("python", "-c")), block)
         for language, block in blocks
     ]
-    assert said[0].count("correct horse battery staple") == 1
+    assert said[0].count("staple") == 1
+    assert "wrong horse" in said[0] and "correct horse" not in said[0]
     assert said[1] == "two\none\n"
     assert "Our own authority" in said[3]
-    named = user.json("innkeeper", "secrets", "put", "raw", "--json", given="a\nb")["arn"]
-    user.ok("innkeeper", "secrets", "put", named, "--description", "of bytes", given="c")
-    assert user.json("innkeeper", "secrets", "show", "raw", "--value", "--json")["SecretString"] == "c"
-    assert "ResourceNotFoundException" in user.refused("innkeeper", "secrets", "show", "nowhere")
