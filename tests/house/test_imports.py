@@ -33,7 +33,7 @@ PROTOCOLS = {
     "store": {"database", "client_tokens", "migration"},
     "jobs": {"jobs"},
     "cluster": {"cluster"},
-    "sandbox": {"sandbox", "pool", "client", "bridge", "images", "trust", "egress"},
+    "sandbox": {"sandbox", "pool", "client", "bridge", "images", "trust", "authorities", "egress"},
     "images": {"image", "roots"},
     "models": {"model"},
     "embedders": {"embedder", "minilm_install"},

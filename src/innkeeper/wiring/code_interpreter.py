@@ -8,7 +8,6 @@ from innkeeper.services.code_interpreter.rooms import Prepare, Rooms, Rules
 from innkeeper.services.code_interpreter.service import CodeInterpreters
 from innkeeper.services.code_interpreter.sessions import Sessions as CodeSessions
 from innkeeper.services.runtime.environment import Home
-from innkeeper.services.secrets_manager.certificates import Certificates
 from innkeeper.settings import Settings
 from innkeeper.wiring.engines import session_limits
 from innkeeper.wiring.office import Office
@@ -28,9 +27,8 @@ def code_interpreters(office: Office, settings: Settings, home: Home) -> CodeInt
     )
     roles = ExecutionRoles(office.accounts, home.host, home.port)
     rooms = Rooms(engines.sandboxes, office.packages, folder, rules, roles.relay)
-    certificates = Certificates(office.secrets, engines.clock)
     sessions = CodeSessions(
-        engines.database, rooms, roles, certificates, office.metering, office.host, engines.clock
+        engines.database, rooms, roles, office.secrets, office.metering, office.host, engines.clock
     )
     return CodeInterpreters(
         engines.database, office.accounts, office.tags, office.policies, sessions, engines.clock

@@ -9,7 +9,6 @@ import pytest
 from innkeeper.kernel.caller import Caller
 from innkeeper.kernel.errors import InvalidRequest, NotFound
 from innkeeper.services.account.service import Accounts
-from innkeeper.services.secrets_manager.certificates import Certificates
 from innkeeper.services.secrets_manager.service import SecretsManager
 from tests.services.secrets_manager.conftest import LaterClock
 from tests.stories import tls_front
@@ -22,7 +21,6 @@ async def test_they_are_good_or_refused(
     owner = Caller(account, f"arn:aws:iam::{account}:root", "us-west-2")
     made = await asyncio.to_thread(tls_front.Certificates, tmp_path, "localhost")
     root, server = made.authority.read_bytes(), made.server.read_bytes()
-    certificates = Certificates(service, clock)
 
     async def stored(name: str, **value: object) -> str:
         parameters = {"Name": name, "ClientRequestToken": f"token of {name}".ljust(32, "."), **value}
@@ -30,7 +28,7 @@ async def test_they_are_good_or_refused(
 
     async def read(*arns: str) -> bytes:
         located = [{"location": {"secretsManager": {"secretArn": arn}}} for arn in arns]
-        return await certificates.read(owner, located)
+        return await service.certificates(owner, located)
 
     plain, binary = (
         await stored("plain", SecretString=root.decode()),

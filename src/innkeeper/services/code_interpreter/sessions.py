@@ -24,7 +24,7 @@ from innkeeper.services.code_interpreter.model import (
 from innkeeper.services.code_interpreter.roles import ExecutionRoles, Grant
 from innkeeper.services.code_interpreter.room import Room
 from innkeeper.services.code_interpreter.rooms import Reach, Rooms
-from innkeeper.services.secrets_manager.certificates import Certificates
+from innkeeper.services.secrets_manager.service import SecretsManager
 from innkeeper.services.usage.model import Kind, Subject
 from innkeeper.services.usage.service import Metering
 from innkeeper.services.web.service import Door
@@ -51,7 +51,7 @@ class Sessions:
         database: Database,
         rooms: Rooms,
         roles: ExecutionRoles,
-        certificates: Certificates,
+        secrets: SecretsManager,
         metering: Metering,
         host: str,
         clock: Clock,
@@ -59,7 +59,7 @@ class Sessions:
         self._database = database
         self._rooms = rooms
         self._roles = roles
-        self._certificates = certificates
+        self._secrets = secrets
         self._metering = metering
         self._host = host
         self._clock = clock
@@ -95,7 +95,7 @@ class Sessions:
         if len(self._live) + self._starting >= most:
             raise QuotaExceeded(f"This host runs at most {most} code interpreter sessions")
         named = [*interpreter.certificates, *parameters.get("certificates", ())]
-        authorities = await self._certificates.read(caller, named)
+        authorities = await self._secrets.certificates(caller, named)
         record = self._new_record(caller.account, interpreter, parameters)
         self._starting += 1
         try:

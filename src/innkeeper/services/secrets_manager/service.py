@@ -13,11 +13,12 @@ from innkeeper.engines.vault.vault import Vault
 from innkeeper.kernel.call import Document
 from innkeeper.kernel.caller import Caller
 from innkeeper.kernel.clock import Clock
-from innkeeper.kernel.errors import InnkeeperError, QuotaExceeded
+from innkeeper.kernel.errors import InnkeeperError, NotFound, QuotaExceeded
 from innkeeper.kernel.ids import Arn
 from innkeeper.kernel.page import Page
 from innkeeper.services.account.service import Accounts
 from innkeeper.services.secrets_manager import catalogue, store
+from innkeeper.services.secrets_manager.certificates import checked, refused, secrets_of
 from innkeeper.services.secrets_manager.errors import InvalidState, SecretExists, SecretNotFound
 from innkeeper.services.secrets_manager.model import (
     CURRENT,
@@ -141,6 +142,21 @@ class SecretsManager:
             except InnkeeperError as error:
                 failed.append((name, error))
         return opened, failed, token
+
+    async def certificates(self, caller: Caller, certificates: Sequence[Document]) -> bytes:
+        """What the `certificates` of a code interpreter or a browser name, as one bundle in PEM, each once;
+        read with the caller's own rights, as AgentCore does. Raises InvalidRequest, NotFound naming the
+        secret."""
+        found: dict[bytes, None] = {}
+        for arn in secrets_of(certificates):
+            try:
+                opened = await self.get(caller, arn)
+            except NotFound as error:
+                raise NotFound(f"The secret {arn} of a certificate was not found, or has no value") from error
+            except InvalidState as error:
+                raise refused(arn, "is scheduled for deletion") from error
+            found |= dict.fromkeys(checked(arn, opened.value.data, self._clock.now()))
+        return b"".join(found)
 
     async def describe(self, caller: Caller, secret_id: str) -> tuple[Secret, dict[str, list[str]]]:
         """With the labels of its versions, where they have any. One scheduled for deletion can be seen."""
