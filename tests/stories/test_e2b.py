@@ -141,6 +141,10 @@ def test_code_keeps_its_variables_and_tells_what_it_shows(sandbox: Sandbox) -> N
     assert (ran.text, "".join(ran.logs.stdout), "".join(ran.logs.stderr)) == ("42", "first\n", "wrong\n")
     assert "".join(heard) == "first\n"
     assert sandbox.run_code("import os; x, 'ONCE' in os.environ").text == "(40, False)"
+    assert (
+        sandbox.run_code("os.getcwd(), os.path.realpath('/home/agent')").text
+        == "('/home/user', '/home/user')"
+    )
 
     rich = "class Chart:\n    def _repr_png_(self): return b'png'\n    def _repr_html_(self): return '<b>'\n"
     shown, main = sandbox.run_code(f"{rich}display(Chart())\n'end'").results
@@ -197,8 +201,8 @@ def test_a_sandbox_lives_sleeps_wakes_and_ends(server: RunningServer) -> None:
     assert measured.mem_total > measured.mem_used > 0
 
     going_on = sandbox.commands.run("read line; echo got $line", background=True, stdin=True, timeout=0)
-    assert sandbox.pause() and not sandbox.pause()
-    assert not sandbox.is_running()
+    sandbox.set_timeout(0)
+    assert not sandbox.pause() and not sandbox.is_running()
     assert sandbox.get_info().state is SandboxState.PAUSED
     again = Sandbox.connect(sandbox.sandbox_id, timeout=300)
     assert again.is_running()
@@ -207,6 +211,9 @@ def test_a_sandbox_lives_sleeps_wakes_and_ends(server: RunningServer) -> None:
 
     assert sandbox.kill() and not sandbox.kill()
     assert not sandbox.is_running()
+    brief = Sandbox.create("base")
+    brief.set_timeout(0)
+    assert not brief.kill()
     for lost in (sandbox.get_info, sandbox.connect, lambda: sandbox.set_timeout(60)):
         with pytest.raises(SandboxNotFoundException):
             lost()
@@ -369,12 +376,12 @@ async def _asynchronously() -> None:
     assert not await sandbox.is_running()
 
 
-def test_the_guides_example_prints_what_it_says(server: RunningServer) -> None:
+def test_the_guides_examples_print_what_they_say(server: RunningServer) -> None:
     page = "docs/guide/e2b.md"
-    (exports,), (program,) = blocks(page, "bash"), blocks(page, "python")
+    (exports,), programs = blocks(page, "bash"), "\n".join(blocks(page, "python"))
     terminal = Terminal(ROOT, {**clean_environment(), "INNKEEPER_DATA_DIR": str(server.data_dir)})
-    said = terminal.ok("bash", "-euo", "pipefail", "-c", f"{exports}\npython - <<'END'\n{program}\nEND")
-    assert said == "sum: 6\nwords: 3\n"
+    said = terminal.ok("bash", "-euo", "pipefail", "-c", f"{exports}\npython - <<'END'\n{programs}\nEND")
+    assert said.split() == ["sum:", "6", "words:", "3", "Hello"]
 
 
 def test_a_domain_leads_to_the_api_and_to_every_port(server: RunningServer, tmp_path: Path) -> None:

@@ -6,9 +6,11 @@ from starlette.types import Receive, Scope, Send
 from innkeeper.aws.sigv4 import SignatureVerifier
 from innkeeper.native import authenticated
 from innkeeper.services.e2b import gateway_routes, routes
+from innkeeper.services.e2b.builds import Builds
 from innkeeper.services.e2b.keys import Keys
 from innkeeper.services.e2b.model import Target
 from innkeeper.services.e2b.service import E2b, Rules
+from innkeeper.services.e2b.uploads import Uploads
 from innkeeper.services.sandboxes.service import Sandboxes
 from innkeeper.services.web.model import Site
 from innkeeper.services.web.passage import Passage
@@ -27,7 +29,12 @@ def e2b_api(office: Office, settings: Settings, sandboxes: Sandboxes) -> E2b:
     )
     engines = office.engines
     keys = Keys(office.accounts.credential, engines.vault.derive("e2b"))
-    return E2b(sandboxes, keys, rules, engines.clock)
+    uploads = Uploads(
+        settings.data_dir / "e2b-uploads", settings.request_body_max_bytes, settings.sandbox_images_max_bytes
+    )
+    step_seconds = settings.build_timeout_seconds
+    builds = Builds(engines.database, sandboxes, uploads, step_seconds, engines.clock)
+    return E2b(sandboxes, keys, builds, rules, engines.clock)
 
 
 def e2b_routes(e2b: E2b, web: WebServices, verifier: SignatureVerifier) -> list[BaseRoute]:

@@ -151,3 +151,17 @@ class FileContract:
                 await sandbox.write_file("/opt/note", b"x")
             with pytest.raises(SandboxError):
                 await run(sandbox, "sh", "-c", "true")
+
+    async def test_the_agents_own_folders_are_where_they_are_wanted(self, driver: SandboxDriver) -> None:
+        folders = ("/home/user", "/app")
+        async with room(driver, folders=folders, working_directory="/app") as sandbox:
+            assert sandbox.folders == folders
+            said = await shell(
+                sandbox, "pwd -P; cd ~agent && pwd -P; echo 1 > /app/one; stat -c %U:%a . /app"
+            )
+            assert said.text.split() == ["/app", "/home/user", "agent:755", "agent:755"]
+            assert await sandbox.read_file("one") == b"1\n"
+        for wrong in (("/home/other",), ("/home/agent", "/usr"), ("/home/agent", "/app/deep")):
+            with pytest.raises(SandboxError, match="cannot be"):
+                async with room(driver, folders=wrong):
+                    pass

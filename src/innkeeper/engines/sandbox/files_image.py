@@ -1,4 +1,4 @@
-"""What is in a sandbox's home and /tmp, as one tar file on the host: made and read by processes inside.
+"""What is in a sandbox's folders and /tmp, as one tar file on the host: made and read by processes inside.
 
 While it is made all other processes inside stand still, so that it is of one moment. Where a sandbox has no
 memory of its own on disk, this is all that is kept of it.
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from innkeeper.engines.sandbox.sandbox import Command, Process, Sandbox, SandboxError
 
-# The two folders themselves are not the agent's to change. Processes that stood still before must not be
+# The folders themselves are not the agent's to change. Processes that stood still before must not be
 # woken by us: they are stopped again.
 _SAVE = r"""
 set -o pipefail
@@ -24,7 +24,7 @@ for file in /proc/[0-9]*/stat; do
     [ "${line%% *}" = T ] && stopped+=("${file%/stat}")
 done
 kill -STOP -- -1 2>/dev/null
-find home/agent tmp -xdev -mindepth 1 -print0 |
+find "${@:2}" tmp -xdev -mindepth 1 -print0 |
     tar --create --file=- --sparse --numeric-owner --no-recursion --null --files-from=-
 code=$?
 if [ "$1" = go-on ]; then
@@ -44,7 +44,8 @@ async def save(sandbox: Sandbox, path: Path, limit_bytes: int, timeout_seconds: 
     afterwards. Raises SandboxError; then they go on, and what is at `path` is worth nothing."""
     try:
         async with asyncio.timeout(timeout_seconds):
-            process = await sandbox.exec(_bash(_SAVE, "go-on" if go_on else "stand-still"))
+            folders = (folder.removeprefix("/") for folder in sandbox.folders)
+            process = await sandbox.exec(_bash(_SAVE, "go-on" if go_on else "stand-still", *folders))
             process.stdin.close()
             return await _received(process, path, limit_bytes)
     except TimeoutError:

@@ -14,7 +14,8 @@ from innkeeper.engines.sandbox.sandbox import Mount, SandboxError
 
 HOST = "/run/innkeeper/host"
 
-_OURS = {"dev", "proc", "run", "sys", "tmp"}  # folders that are never the image's
+OURS = {"dev", "proc", "run", "sys", "tmp"}
+"""Folders that are never the image's."""
 _LAID = {"etc", "home", "var"}  # those that are partly the furniture's
 _LOADERS = {"x86_64": "/lib64/ld-linux-x86-64.so.2", "aarch64": "/lib/ld-linux-aarch64.so.1"}
 _LIBRARIES = ("/lib/{}-linux-gnu", "/usr/lib/{}-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib")
@@ -27,7 +28,7 @@ def furniture(etc: Path) -> Path:
 
 def entries(root: Path) -> Iterator[tuple[str, Path | None, str]]:
     """What of a root is visible: its name, and where it lies on this host or, of a link, what it says."""
-    for name in sorted({*(path.name for path in root.iterdir()), *_LAID} - _OURS):
+    for name in sorted({*(path.name for path in root.iterdir()), *_LAID} - OURS):
         path = root / name
         if path.is_symlink() and name not in _LAID:
             yield name, None, str(path.readlink())

@@ -18,8 +18,8 @@ from innkeeper.engines.sandbox.sandbox import Sandbox, SandboxDriver, SandboxErr
 
 _NOTE = "image.json"
 _FILES = "files.tar"
+_TAR_OVERHEAD_MIB = 64
 _MEMORY = "memory"
-_TAR_OVERHEAD = 2  # home and /tmp, each of the scratch size, and some for tar's own blocks
 
 
 class ImageKind(StrEnum):
@@ -43,7 +43,7 @@ class Images:
         self._images = root / "images"
         self._unfinished = root / "unfinished"
         self._driver = driver
-        self._limit_bytes = (scratch_mib << 20) * _TAR_OVERHEAD + (64 << 20)
+        self._scratch_mib = scratch_mib
         self._timeout_seconds = timeout_seconds
         self._memory: bool | None = None
 
@@ -112,9 +112,8 @@ class Images:
             async with asyncio.timeout(self._timeout_seconds):
                 await sandbox.snapshot(draft / _MEMORY, keep_running=go_on, durable=durable)
             return ImageKind.MEMORY
-        digest = await files_image.save(
-            sandbox, draft / _FILES, self._limit_bytes, self._timeout_seconds, go_on=go_on
-        )
+        limit = (self._scratch_mib * (len(sandbox.folders) + 1) + _TAR_OVERHEAD_MIB) << 20
+        digest = await files_image.save(sandbox, draft / _FILES, limit, self._timeout_seconds, go_on=go_on)
         await _write_note(draft, {"kind": ImageKind.FILES, "sha256": digest})
         return ImageKind.FILES
 

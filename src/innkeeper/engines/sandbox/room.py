@@ -7,7 +7,7 @@ import json
 import os
 import posixpath
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -66,6 +66,10 @@ class Room:
     @property
     def id(self) -> str:
         return self._spec.id
+
+    @property
+    def folders(self) -> Sequence[str]:
+        return self._spec.folders
 
     @property
     def alive(self) -> bool:

@@ -1,14 +1,16 @@
 """What is visible inside a sandbox: the host's programs, a small /etc of our own, and nothing else of it.
 
-Everything is read-only but /tmp, /home/agent and /dev/shm, which are in memory, and writable mounts. That
-goes for /proc too: where the server is root, the agent is to the kernel root without capabilities, and root
-owns `/proc/sys`, by which it could have the host run a program. What /proc tells of the host is hidden.
+Everything is read-only but /tmp, /dev/shm and the agent's own folders, which are in memory, and writable
+mounts. That goes for /proc too: where the server is root, the agent is to the kernel root without
+capabilities, and root owns `/proc/sys`, by which it could have the host run a program. What /proc tells of
+the host is hidden.
 """
 
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -19,7 +21,7 @@ from innkeeper.engines.sandbox.sandbox import Mount, SandboxError, SandboxSpec
 
 HOME = "/home/agent"
 HOME_ALIAS = "/home/user"
-"""Where programs made for other sandboxes look for their home: a link to ours."""
+"""Where programs made for other sandboxes look for their home: that one, or a link to ours."""
 TEMPORARY = "/tmp"  # noqa: S108
 TERMINALS = "/dev/pts"
 USER_ID = 1000
@@ -37,7 +39,9 @@ _START = (
     f"import sys; sys.path.insert(0, {_LIBRARY!r}); "
     "from innkeeper.engines.sandbox.socket_guest import main; main()"
 )
+_FOLDER = re.compile(r"/[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _PROGRAM_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+_TAKEN = {*_PROGRAM_FOLDERS, "etc", "home", "opt", "usr", "var"}
 _SHARED_ETC = (
     "alternatives",
     "crypto-policies",
@@ -48,7 +52,7 @@ _SHARED_ETC = (
     "ssl/certs",
     "ssl/openssl.cnf",
 )
-_LINKS = {HOME_ALIAS: HOME, f"/var{TEMPORARY}": TEMPORARY}
+_VAR_TEMPORARY = f"/var{TEMPORARY}"
 _COMPILE = (
     "import py_compile, sys; mode = py_compile.PycInvalidationMode.UNCHECKED_HASH; "
     "[py_compile.compile(path, invalidation_mode=mode) for path in sys.argv[1:]]"
@@ -97,7 +101,7 @@ def _write_furniture(folder: Path) -> None:
         (folder / "etc").mkdir(parents=True, exist_ok=True)
         (folder / "etc" / name).write_text(text)
     Path(f"{folder}{HOME}").mkdir(parents=True, exist_ok=True)
-    for place, to in _LINKS.items():
+    for place, to in _links(HOME).items():
         link = Path(f"{folder}{place}")
         link.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
@@ -130,8 +134,13 @@ def pieces(spec: SandboxSpec, etc: Path) -> Iterator[Mount | Link]:
         yield Mount(source, f"/etc/{name}")
     if not interpreter().is_relative_to("/usr"):
         yield Mount(Path(sys.base_prefix), sys.base_prefix)
-    for target, to in _LINKS.items():
+    for target, to in _links(spec.folders[0]).items():
         yield Link(target, to)
+
+
+def _links(home: str) -> dict[str, str]:
+    """Where they are, and where they lead."""
+    return {HOME if home == HOME_ALIAS else HOME_ALIAS: home, _VAR_TEMPORARY: TEMPORARY}
 
 
 def write_guest(etc: Path) -> None:
@@ -167,7 +176,9 @@ def view(spec: SandboxSpec, etc: Path, placed: Placed) -> list[str]:
     arguments += ["--proc", "/proc", *_hidden(placed(etc / _NOTHING, False))]
     arguments += ["--dev", "/dev", "--dev-bind", TERMINALS, TERMINALS]
     arguments += _scratch("/dev/shm", "1777", size)  # noqa: S108
-    arguments += ["--remount-ro", "/dev", *_scratch(TEMPORARY, "1777", size), *_scratch(HOME, "0755", size)]
+    arguments += ["--remount-ro", "/dev", *_scratch(TEMPORARY, "1777", size)]
+    for folder in own_folders(spec):
+        arguments += _scratch(folder, "0755", size)
     arguments += ["--ro-bind", placed(_library(etc), False), _LIBRARY]
     for mount in spec.mounts:
         target, source = str(checked_target(mount)), placed(mount.source.absolute(), mount.writable)
@@ -178,8 +189,8 @@ def view(spec: SandboxSpec, etc: Path, placed: Placed) -> list[str]:
 def guest_command(spec: SandboxSpec, control: int, open_files: int) -> list[str]:
     """What runs as process 1, with the control socket's descriptor, what it lets the agent have, and where
     anything may be written at all."""
-    writable = ["/dev", "/proc", TEMPORARY, HOME, *(mount.target for mount in spec.mounts if mount.writable)]
-    told = (str(control), str(open_files), *writable)
+    writable = [mount.target for mount in spec.mounts if mount.writable]
+    told = (str(control), str(open_files), "/dev", "/proc", TEMPORARY, *spec.folders, *writable)
     return [*interpreter_command(spec), "-c", _START, *told]
 
 
@@ -221,6 +232,18 @@ def interpreter() -> Path:
     if system.resolve().is_relative_to("/usr") and system.exists():
         return system
     return Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def own_folders(spec: SandboxSpec) -> Sequence[str]:
+    """The agent's. Raises SandboxError for those that cannot be made."""
+    home, *others = spec.folders
+    if home not in ((HOME,) if spec.root else (HOME, HOME_ALIAS)):
+        raise SandboxError(f"the home of a sandbox cannot be {home}")
+    taken = {name for name, *_ in image_root.entries(spec.root)} if spec.root else _TAKEN
+    for folder in others:
+        if not _FOLDER.fullmatch(folder) or folder[1:] in taken | image_root.OURS:
+            raise SandboxError(f"{folder} cannot be a folder of the agent's own: use /app or the like")
+    return spec.folders
 
 
 def checked_target(mount: Mount) -> PurePosixPath:

@@ -87,7 +87,7 @@ class Relay:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the sandbox may use at most. `scratch_mib` bounds its home and /tmp, each, in memory."""
+    """What the sandbox may use at most. `scratch_mib` bounds /tmp and each of its own folders, in memory."""
 
     cpu_cores: float = 2.0
     memory_mib: int = 8192
@@ -100,7 +100,9 @@ class Limits:
 class SandboxSpec:
     """`id` is unique on this host: letters, digits, `-` and `_`, up to 64. `layers` are folders whose `usr`
     and `etc` are laid over the host's, the first of them uppermost. `root` is a whole root file system, to
-    be seen in the place of the host's programs, with no layers; all of it is read-only."""
+    be seen in the place of the host's programs, with no layers; all of it is read-only. `folders` are the
+    agent's own, in memory: its home, which is `/home/agent` or, without a root, `/home/user`, then others
+    of one name, such as `/app`."""
 
     id: str
     mounts: Sequence[Mount] = ()
@@ -112,6 +114,7 @@ class SandboxSpec:
     working_directory: str = "/home/agent"
     layers: Sequence[Path] = ()
     root: Path | None = None
+    folders: Sequence[str] = ("/home/agent",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +178,11 @@ class Usage:
 class Sandbox(Protocol):
     @property
     def id(self) -> str: ...
+
+    @property
+    def folders(self) -> Sequence[str]:
+        """The agent's own, in memory, its home first."""
+        ...
 
     async def exec(self, command: Command) -> Process:
         """Start a process. Raises CannotStart for the program, SandboxError for anything else."""

@@ -1,22 +1,21 @@
 """E2B's control API over HTTP (https://e2b.dev/docs/api-reference)."""
 
-import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, Router
 
+from innkeeper.kernel.call import Document
 from innkeeper.kernel.errors import InnkeeperError, InvalidRequest
 from innkeeper.kernel.page import Page, PageRequest
-from innkeeper.services.e2b.bodies import read
+from innkeeper.services.e2b import template_routes
+from innkeeper.services.e2b.bodies import json_object
 from innkeeper.services.e2b.model import Refused
 from innkeeper.services.e2b.service import E2b, Wanted, error_document, status_of
 
-_BODY_MAX_BYTES = 1 << 20
 _PAGE_MAX = 1000
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
@@ -45,10 +44,10 @@ def api(e2b: E2b) -> Router:
         ("POST", f"{of_one}/fork", _fork(e2b)),
         ("POST", f"{of_one}/snapshots", _snapshot(e2b)),
         ("GET", "/snapshots", _snapshots(e2b)),
-        ("DELETE", "/templates/{id:path}", _delete_snapshot(e2b)),
+        *template_routes.table(e2b),
     ]
     routes = [Route(path, _endpoint(e2b, work), methods=[method]) for method, path, work in table]
-    return Router([*routes, Route("/{path:path}", _unknown, methods=METHODS)])
+    return Router([template_routes.upload(e2b), *routes, Route("/{path:path}", _unknown, methods=METHODS)])
 
 
 def _endpoint(e2b: E2b, work: Work) -> Endpoint:
@@ -71,7 +70,7 @@ async def _unknown(request: Request) -> Response:
 
 def _create(e2b: E2b) -> Work:
     async def create(account: str, request: Request) -> Response:
-        return JSONResponse(await e2b.create(account, await _body(request)), 201)
+        return JSONResponse(await e2b.create(account, await json_object(request)), 201)
 
     return create
 
@@ -100,14 +99,16 @@ def _kill(e2b: E2b) -> Work:
 
 def _connect(e2b: E2b) -> Work:
     async def connect(account: str, request: Request) -> Response:
-        return JSONResponse(await e2b.connect(account, request.path_params["id"], await _body(request)), 201)
+        return JSONResponse(
+            await e2b.connect(account, request.path_params["id"], await json_object(request)), 201
+        )
 
     return connect
 
 
 def _pause(e2b: E2b) -> Work:
     async def pause(account: str, request: Request) -> Response:
-        await e2b.pause(account, request.path_params["id"], await _body(request))
+        await e2b.pause(account, request.path_params["id"], await json_object(request))
         return Response(status_code=204)
 
     return pause
@@ -115,7 +116,7 @@ def _pause(e2b: E2b) -> Work:
 
 def _set_timeout(e2b: E2b) -> Work:
     async def set_timeout(account: str, request: Request) -> Response:
-        await e2b.set_timeout(account, request.path_params["id"], await _body(request))
+        await e2b.set_timeout(account, request.path_params["id"], await json_object(request))
         return Response(status_code=204)
 
     return set_timeout
@@ -123,7 +124,7 @@ def _set_timeout(e2b: E2b) -> Work:
 
 def _set_network(e2b: E2b) -> Work:
     async def set_network(account: str, request: Request) -> Response:
-        await e2b.set_network(account, request.path_params["id"], await _body(request))
+        await e2b.set_network(account, request.path_params["id"], await json_object(request))
         return Response(status_code=204)
 
     return set_network
@@ -138,14 +139,16 @@ def _metrics(e2b: E2b) -> Work:
 
 def _fork(e2b: E2b) -> Work:
     async def fork(account: str, request: Request) -> Response:
-        return JSONResponse(await e2b.fork(account, request.path_params["id"], await _body(request)), 201)
+        return JSONResponse(
+            await e2b.fork(account, request.path_params["id"], await json_object(request)), 201
+        )
 
     return fork
 
 
 def _snapshot(e2b: E2b) -> Work:
     async def snapshot(account: str, request: Request) -> Response:
-        made = await e2b.snapshot(account, request.path_params["id"], await _body(request))
+        made = await e2b.snapshot(account, request.path_params["id"], await json_object(request))
         return JSONResponse(made, 201)
 
     return snapshot
@@ -158,24 +161,6 @@ def _snapshots(e2b: E2b) -> Work:
         return _page(await e2b.snapshots(account, *wanted, _page_request(request)))
 
     return snapshots
-
-
-def _delete_snapshot(e2b: E2b) -> Work:
-    async def delete_snapshot(account: str, request: Request) -> Response:
-        await e2b.delete_snapshot(account, request.path_params["id"])
-        return Response(status_code=204)
-
-    return delete_snapshot
-
-
-async def _body(request: Request) -> dict[str, Any]:
-    try:
-        body = json.loads(await read(request.stream(), _BODY_MAX_BYTES) or b"{}")
-    except (ValueError, RecursionError) as error:
-        raise InvalidRequest("the body must be JSON") from error
-    if not isinstance(body, dict):
-        raise InvalidRequest("the body must be a JSON object")
-    return body
 
 
 def _wanted(request: Request) -> Wanted:
@@ -207,6 +192,6 @@ def _page_request(request: Request) -> PageRequest:
     return PageRequest.of(int(limit), request.query_params.get("nextToken"))
 
 
-def _page(page: Page[dict[str, Any]]) -> Response:
+def _page(page: Page[Document]) -> Response:
     headers = {"x-next-token": page.next_token} if page.next_token else {}
     return JSONResponse(list(page.items), headers=headers)

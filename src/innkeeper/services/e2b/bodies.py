@@ -1,16 +1,21 @@
 """Uploads as E2B's clients send them: multipart forms (RFC 7578), or bytes that may be gzipped."""
 
+import json
 import re
 import zlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
+from starlette.requests import Request
+
+from innkeeper.kernel.call import Document
 from innkeeper.kernel.errors import InvalidRequest, PayloadTooLarge
 
 _BOUNDARY = re.compile(r'boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))')
 _FILE_NAME = re.compile(r'filename="((?:[^"\\]|\\.)*)"')
 _HEAD_END = b"\r\n\r\n"
 _PARTS_MAX = 1000
+_JSON_MAX_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,17 @@ async def read(chunks: AsyncIterator[bytes], limit_bytes: int) -> bytes:
         if len(data) > limit_bytes:
             raise PayloadTooLarge(f"an upload may have {limit_bytes} bytes")
     return bytes(data)
+
+
+async def json_object(request: Request, limit_bytes: int = _JSON_MAX_BYTES) -> Document:
+    """No body is an empty one. Raises InvalidRequest, PayloadTooLarge."""
+    try:
+        body = json.loads(await read(request.stream(), limit_bytes) or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequest("the body must be JSON") from error
+    if not isinstance(body, dict):
+        raise InvalidRequest("the body must be a JSON object")
+    return body
 
 
 def uploads(headers: Mapping[str, str], body: bytes, limit_bytes: int) -> list[Upload]:

@@ -162,11 +162,12 @@ def _command(config: Document, message: Document) -> Command:
     variables = member(config, "envs", dict, {}) or {}
     if not all(isinstance(text, str) for text in (*words, *variables.values())):
         raise ConnectError("invalid_argument", "`args` and `envs` must hold texts")
-    folder = path_of(member(config, "cwd", str, "") or "~")
+    asked = member(config, "cwd", str, "")
+    folder = path_of(asked) if asked else None  # the template's
     terminal = member(message, "pty", dict, {})
     return Command(
         (member(config, "cmd", str), *words),
-        {**ENVIRONMENT, "PWD": folder, **variables},
+        {**ENVIRONMENT, **({"PWD": folder} if folder else {}), **variables},
         folder,
         _size(terminal) if terminal else None,
     )

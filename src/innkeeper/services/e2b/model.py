@@ -10,18 +10,19 @@ from typing import Any
 from innkeeper.kernel.call import Document
 from innkeeper.kernel.errors import InnkeeperError, InvalidRequest
 from innkeeper.services.e2b import network
+from innkeeper.services.e2b.build import shown
 from innkeeper.services.sandboxes.model import (
     BASE_TEMPLATE,
     CODE_TEMPLATE,
     DEFAULT_TIMEOUT_SECONDS,
+    OTHER_HOME,
     NewSandbox,
     OnTimeout,
     SandboxRecord,
     SandboxState,
 )
 
-HOME = "/home/user"
-"""A link to the sandbox's own home."""
+HOME = OTHER_HOME
 ENVD_PORT, CODE_PORT = 49983, 49999
 ENVD_VERSION = "0.5.7"
 """The version of E2B's daemon whose features we have: clients ask for no later ones."""
@@ -98,13 +99,17 @@ def path_of(path: str) -> str:
     return posixpath.normpath(posixpath.join(HOME, path))
 
 
+def template_of(named: str) -> str:
+    """What we call it."""
+    return _TEMPLATES.get(named, named)
+
+
 def new_sandbox(body: Mapping[str, Any]) -> NewSandbox:
     """What a request to create one asks for. Raises InvalidRequest."""
     for name in ("mcp", "iam", "volumeMounts"):
         if body.get(name):
             raise InvalidRequest(f"`{name}` is not supported")
-    named = _member(body, "templateID", str, BASE_TEMPLATE)
-    template = _TEMPLATES.get(named, named)
+    template = template_of(_member(body, "templateID", str, BASE_TEMPLATE))
     return NewSandbox(
         template=template,
         timeout_seconds=timeout(body),
@@ -112,6 +117,7 @@ def new_sandbox(body: Mapping[str, Any]) -> NewSandbox:
         environment=_texts(body, "envVars"),
         network=_network(body, "public" if template in BUILT_IN else None),
         on_timeout=_on_timeout(body),
+        home=HOME,
     )
 
 
@@ -137,7 +143,7 @@ def public_ports(body: Mapping[str, Any]) -> bool | None:
 
 def created(record: SandboxRecord, envd_token: str, traffic_token: str, domain: str) -> Document:
     return {
-        "templateID": record.template,
+        "templateID": shown(record.template),
         "sandboxID": record.id,
         "clientID": CLIENT_ID,
         "envdVersion": ENVD_VERSION,
@@ -161,7 +167,7 @@ def detailed(record: SandboxRecord) -> Document:
 
 def listed(record: SandboxRecord) -> Document:
     return {
-        "templateID": record.template,
+        "templateID": shown(record.template),
         "sandboxID": record.id,
         "clientID": CLIENT_ID,
         "startedAt": record.started_at.isoformat(),

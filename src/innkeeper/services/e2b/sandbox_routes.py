@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -14,7 +13,7 @@ from innkeeper.kernel.call import Document
 from innkeeper.kernel.errors import InnkeeperError, InvalidRequest
 from innkeeper.services.e2b import connect, files
 from innkeeper.services.e2b.api_routes import METHODS
-from innkeeper.services.e2b.bodies import read, uploads
+from innkeeper.services.e2b.bodies import json_object, read, uploads
 from innkeeper.services.e2b.connect import ConnectError, Frames
 from innkeeper.services.e2b.contexts import Context, Run
 from innkeeper.services.e2b.envd import Calls
@@ -247,11 +246,5 @@ def _ping_seconds(headers: Mapping[str, str]) -> float:
     return float(given) if usable else _PING_SECONDS
 
 
-async def _json(request: Request) -> dict[str, Any]:
-    try:
-        body = json.loads(await read(request.stream(), _CODE_MAX_BYTES) or b"{}")
-    except (ValueError, RecursionError) as error:
-        raise InvalidRequest("the body must be JSON") from error
-    if not isinstance(body, dict):
-        raise InvalidRequest("the body must be a JSON object")
-    return body
+async def _json(request: Request) -> Document:
+    return await json_object(request, _CODE_MAX_BYTES)

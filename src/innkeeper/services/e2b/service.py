@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,10 +12,12 @@ from innkeeper.kernel.clock import Clock
 from innkeeper.kernel.errors import Conflict, InnkeeperError, InvalidRequest, NotFound
 from innkeeper.kernel.page import Cursor, Page, PageRequest
 from innkeeper.services.e2b import model, network
+from innkeeper.services.e2b.build import shown
+from innkeeper.services.e2b.builds import Builds
 from innkeeper.services.e2b.guests import Guests
 from innkeeper.services.e2b.keys import Keys
 from innkeeper.services.e2b.model import Refused
-from innkeeper.services.sandboxes.model import SandboxRecord, SandboxState, SnapshotRecord
+from innkeeper.services.sandboxes.model import OnTimeout, SandboxRecord, SandboxState, SnapshotRecord
 from innkeeper.services.sandboxes.service import Sandboxes
 
 _FORKS_MAX = 20
@@ -51,8 +53,9 @@ class Rules:
 
 
 class E2b:
-    def __init__(self, sandboxes: Sandboxes, keys: Keys, rules: Rules, clock: Clock) -> None:
+    def __init__(self, sandboxes: Sandboxes, keys: Keys, builds: Builds, rules: Rules, clock: Clock) -> None:
         self.keys = keys
+        self.builds = builds
         self.rules = rules
         self.guests = Guests(sandboxes, rules.cell_timeout_seconds)
         self._sandboxes = sandboxes
@@ -67,6 +70,8 @@ class E2b:
         if public is not None and public is not self.rules.public_ports:
             rule = "open to all" if self.rules.public_ports else "reached with the traffic access token alone"
             raise InvalidRequest(f"this server's sandboxes have ports that are {rule}: leave it at that")
+        template, limits = await self.builds.find(account, new.template)
+        new = replace(new, template=template, limits=limits)
         record = await self._sandboxes.create(account, new, network.wanted(body))
         if new.template not in model.BUILT_IN:
             await self._inherit(account, new.template, record)
@@ -113,8 +118,14 @@ class E2b:
         await self._sandboxes.kill(account, sandbox_id)
 
     async def set_timeout(self, account: str, sandbox_id: str, body: Mapping[str, Any]) -> None:
-        await self._there(account, sandbox_id)
-        await self._sandboxes.set_timeout(account, sandbox_id, model.timeout(body))
+        """None left: what is to happen when its time is over happens now."""
+        record, seconds = await self._there(account, sandbox_id), model.timeout(body)
+        if seconds:
+            await self._sandboxes.set_timeout(account, sandbox_id, seconds)
+        elif record.on_timeout is OnTimeout.KILL:
+            await self._sandboxes.kill(account, sandbox_id)
+        else:
+            await self._sandboxes.pause(account, sandbox_id)
 
     async def set_network(self, account: str, sandbox_id: str, body: Mapping[str, Any]) -> None:
         """Raises InvalidRequest, Conflict for a sandbox that was made without rules."""
@@ -170,8 +181,10 @@ class E2b:
         ]
         return Page(wanted, found.next_token)
 
-    async def delete_snapshot(self, account: str, snapshot_id: str) -> None:
-        await self._sandboxes.delete_snapshot(account, snapshot_id)
+    async def delete_template(self, account: str, word: str) -> None:
+        """All builds of a template, or a snapshot. Raises NotFound, Conflict."""
+        if not await self.builds.delete(account, word):
+            await self._sandboxes.delete_snapshot(account, word)
 
     async def owner(self, sandbox_id: str) -> str:
         """The account of a sandbox. Raises Refused."""
@@ -223,7 +236,7 @@ def _states(name: str) -> tuple[SandboxState, ...]:
 
 def _is_wanted(record: SandboxRecord, wanted: Wanted) -> bool:
     late_enough = wanted.started_after is None or record.started_at > wanted.started_after
-    return late_enough and wanted.template in ("", record.template)
+    return late_enough and wanted.template in ("", shown(record.template))
 
 
 def _place(record: SandboxRecord) -> tuple[datetime, str]:

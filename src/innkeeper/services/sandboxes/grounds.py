@@ -16,20 +16,20 @@ from innkeeper.engines.sandbox.sandbox import Mount
 from innkeeper.kernel.errors import NotFound, Unavailable
 from innkeeper.services.builder.model import DENO_FOLDER, TASK_FOLDER, Build, BuildFailed, Layer
 from innkeeper.services.builder.service import Builder
-from innkeeper.services.sandboxes.model import BUILT_IN, CODE_TEMPLATE, TemplateSpec
+from innkeeper.services.sandboxes.model import BUILT_IN, CODE_TEMPLATE, HOME, TemplateSpec
 
-HOME = "/home/agent"
 _BIN = "/opt/innkeeper-bin"
 _MODULES = "/node_modules"  # at the root, where Node.js finds it from every folder
 _PYTHON, _NODE = "PYTHON_3_12", "NODE_22"
 _NODE_FILES = {"start.js": ""}
 # The members of a template that make its ground.
 _GROUND = ("base", "pip", "npm", "apt", "image", "start", "ready")
+# Those that are named only where they are not as they were before there was a choice.
+_OWN_FOLDERS = ("home", "folders", "working_directory")
+_PLAIN = TemplateSpec()
 _ENVIRONMENT = {
-    "PATH": f"{_BIN}:{HOME}/.local/bin:{_MODULES}/.bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
     # What is installed inside goes into a folder of its own, and counts.
     "PYTHONNOUSERSITE": "",
-    "PYTHONUSERBASE": f"{HOME}/.local",
     "PIP_USER": "1",
     "PIP_BREAK_SYSTEM_PACKAGES": "1",
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
@@ -48,6 +48,7 @@ class Ground:
     ready: str = ""
     layers: Mapping[str, Layer] = field(default_factory=dict)
     working_directory: str = HOME
+    folders: Sequence[str] = (HOME,)
 
     @property
     def over(self) -> list[Path]:
@@ -92,7 +93,8 @@ class Grounds:
     async def declare(self, spec: TemplateSpec) -> str:
         """The ground of a template, to be found by what this gives. The same for the same packages and
         commands; it is on disk, so that sandboxes that stand on it outlive the server."""
-        told = json.dumps({member: getattr(spec, member) for member in _GROUND})
+        members = [*_GROUND, *(one for one in _OWN_FOLDERS if getattr(spec, one) != getattr(_PLAIN, one))]
+        told = json.dumps({member: getattr(spec, member) for member in members})
         name = f"{spec.base}-{hashlib.sha256(told.encode()).hexdigest()[:20]}"
         await asyncio.to_thread(_declare, self._declared / name, told)
         return name
@@ -161,7 +163,8 @@ class Grounds:
             spec.start,
             spec.ready,
             {"image": layer},
-            folder if folder.startswith("/") and folder != "/" else HOME,
+            spec.working_directory or (folder if folder.startswith("/") and folder != "/" else HOME),
+            (HOME, *spec.folders),
         )
 
     async def _make(self, spec: TemplateSpec) -> Ground:
@@ -169,21 +172,21 @@ class Grounds:
             return await self._of_image(spec)
         python = await self._builder.prepare(self._python(spec), _PYTHON, "start.py")
         programs = python.launch.argv[0]
-        folders = set(python.launch.mounts)
+        needed = set(python.launch.mounts)
         node: Build | None = None
         with contextlib.suppress(BuildFailed):  # a host without Node.js has sandboxes without it
             node = await self._builder.prepare(_NODE_FILES, _NODE, "start.js")
-            folders.update(node.launch.mounts)
+            needed.update(node.launch.mounts)
         folder = self._bin / spec.base
         mounts = [Mount(python.path, TASK_FOLDER), Mount(folder, _BIN)]
         others = {"node": node.launch.argv[0]} if node else {}
         with contextlib.suppress(BuildFailed):  # then its TypeScript is Node.js's
             deno = await self._builder.deno()
-            folders.update(deno.launch.mounts)
+            needed.update(deno.launch.mounts)
             mounts.append(Mount(deno.path, DENO_FOLDER))
             others["deno"] = deno.launch.argv[0]
         await asyncio.to_thread(_write_programs, folder, programs, others)
-        mounts += [Mount(folder, str(folder)) for folder in sorted(folders)]
+        mounts += [Mount(folder, str(folder)) for folder in sorted(needed)]
         if spec.base == CODE_TEMPLATE:
             mounts.append(Mount(self._programs, "/opt/innkeeper"))
         layers: dict[str, Layer] = {}
@@ -194,8 +197,18 @@ class Grounds:
             mounts.append(Mount(layers["npm"].path / "node_modules", _MODULES))
         if spec.apt:
             layers["apt"] = await self._builder.apt(spec.apt)
-        environment = {**python.launch.environment, **_ENVIRONMENT}
-        return Ground(mounts, environment, spec.start, spec.ready, layers)
+        for mount in mounts:
+            if any(mount.target.startswith(f"{folder}/") for folder in spec.folders):
+                raise BuildFailed(f"{mount.target} is the system's own: write to another folder")
+        environment = {**python.launch.environment, **_environment(spec.home)}
+        folder_inside = spec.working_directory or spec.home
+        folders = (spec.home, *spec.folders)
+        return Ground(mounts, environment, spec.start, spec.ready, layers, folder_inside, folders)
+
+
+def _environment(home: str) -> dict[str, str]:
+    path = f"{_BIN}:{home}/.local/bin:{_MODULES}/.bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+    return {**_ENVIRONMENT, "PATH": path, "HOME": home, "PYTHONUSERBASE": f"{home}/.local"}
 
 
 def _declare(path: Path, told: str) -> None:

@@ -15,6 +15,8 @@ BASE_TEMPLATE = "base"
 CODE_TEMPLATE = "code-interpreter"
 IMAGE_TEMPLATE = "image"
 BUILT_IN = (BASE_TEMPLATE, CODE_TEMPLATE)
+HOME, OTHER_HOME = "/home/agent", "/home/user"
+"""Where a sandbox's home can be. The other is then a link to it."""
 DEFAULT_TIMEOUT_SECONDS = 300
 FORKS_MAX = 100
 
@@ -53,7 +55,7 @@ class OnTimeout(StrEnum):
 
 
 class SnapshotKind(StrEnum):
-    """`MEMORY`: processes, memory and files. `FILES`: what is in /home/agent and /tmp."""
+    """`MEMORY`: processes, memory and files. `FILES`: what is in its own folders and /tmp."""
 
     MEMORY = "memory"
     FILES = "files"
@@ -75,7 +77,7 @@ class SandboxLimits:
 class NewSandbox:
     """`template` is a template's name, or a snapshot's name or id. `network` is `none`, `public` or
     `listed`; without, it is that of the snapshot, or `none`. Without `limits` it gets all that the operator
-    allows."""
+    allows. `home` is where a built-in template has it."""
 
     template: str = BASE_TEMPLATE
     timeout_seconds: int = DEFAULT_TIMEOUT_SECONDS
@@ -84,6 +86,7 @@ class NewSandbox:
     network: str | None = None
     limits: SandboxLimits | None = None
     on_timeout: OnTimeout = OnTimeout.KILL
+    home: str = HOME
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +142,8 @@ class TemplateSpec:
     """`base` is a built-in template; `pip`, `npm` and `apt` name packages of Python, of Node.js and of the
     host's distribution, `files` texts by their paths. `set_up` runs before `start`, which goes on in the
     background until `ready` succeeds; then runs `warm_up`. All four are shell commands. `image`, in the place
-    of a base and packages, is where an image's archive lies (`s3://BUCKET/KEY`), then its digest."""
+    of a base and packages, is where an image's archive lies (`s3://BUCKET/KEY`), then its digest. Sandboxes
+    have their home and other `folders` of their own (`/app`), and begin in `working_directory`."""
 
     base: str = BASE_TEMPLATE
     pip: tuple[str, ...] = ()
@@ -152,6 +156,9 @@ class TemplateSpec:
     ready: str = ""
     warm_up: str = ""
     network: str = "none"
+    home: str = HOME
+    folders: tuple[str, ...] = ()
+    working_directory: str = ""
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> "TemplateSpec":

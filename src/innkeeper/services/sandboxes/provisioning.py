@@ -81,7 +81,7 @@ class Provisioner:
 
     async def expect(self, record: SandboxRecord) -> None:
         """Sandboxes like this one are about to be started from an image. Raises as `start`."""
-        ground = await self._grounds.find(record.template)
+        ground = await self._grounds.find(record.ground)
         self._driver.expect(self._spec(record.id, ground, record.limits, record.network, {}))
 
     async def open(self, id_: str, ground: str, limits: SandboxLimits, network: str) -> Sandbox:
@@ -136,6 +136,7 @@ class Provisioner:
             working_directory=ground.working_directory,
             layers=ground.over,
             root=ground.root,
+            folders=ground.folders,
         )
 
 

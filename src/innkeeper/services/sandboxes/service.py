@@ -106,7 +106,7 @@ class Sandboxes:
         limits = check_new(new, self._rules.most, self._rules.timeout_seconds)
         if egress is not None and new.network != Network.LISTED:
             raise invalid("egress", "needs the network listed")
-        source = await self._source(account, new.template)
+        source = await self._source(account, new.template, new.home)
         now = self._clock.now()
         record = SandboxRecord(
             account=account,
@@ -251,9 +251,9 @@ class Sandboxes:
         NotFound, Conflict, InvalidRequest, QuotaExceeded, Unavailable."""
         return await self._lives.change(account, id_, partial(self._snapshots.fork, count=count))
 
-    async def _source(self, account: str, template: str) -> Source:
+    async def _source(self, account: str, template: str, home: str) -> Source:
         if template in BUILT_IN:
-            return Source(template, template)
+            return Source(template, await self.templates.built_in(template, home))
         if declared := await self.templates.find(account, template):
             if declared.state is not TemplateState.READY:
                 raise Conflict(f"Template {template} is {declared.state}")

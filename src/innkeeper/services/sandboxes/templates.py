@@ -7,7 +7,7 @@ template says that it is ready, and keeps an image of that moment.
 import asyncio
 import logging
 import shlex
-from collections.abc import MutableSequence
+from collections.abc import Awaitable, Callable, MutableSequence
 from dataclasses import asdict, replace
 
 from sqlalchemy.exc import IntegrityError
@@ -24,6 +24,8 @@ from innkeeper.services.sandboxes.grounds import Grounds
 from innkeeper.services.sandboxes.image_import import ImageImport
 from innkeeper.services.sandboxes.model import (
     BUILT_IN,
+    HOME,
+    SandboxLimits,
     TemplateRecord,
     TemplateSpec,
     TemplateState,
@@ -36,6 +38,9 @@ from innkeeper.services.sandboxes.start_command import begin
 
 _LOG = logging.getLogger(__name__)
 _LOG_CHARACTERS = 64_000
+
+Prepare = Callable[[Sandbox], Awaitable[None]]
+"""Raises InnkeeperError, which fails the build."""
 
 
 class Templates:
@@ -86,8 +91,16 @@ class Templates:
             building.cancel()
         await asyncio.gather(*self._building, return_exceptions=True)
 
-    async def build(self, account: str, name: str, spec: TemplateSpec) -> TemplateRecord:
-        """Begins to; one that failed is built anew. Raises Conflict when the name is taken, QuotaExceeded."""
+    @property
+    def most(self) -> SandboxLimits:
+        """What a sandbox may use."""
+        return self._rules.most
+
+    async def build(
+        self, account: str, name: str, spec: TemplateSpec, prepare: Prepare | None = None
+    ) -> TemplateRecord:
+        """Begins to; one that failed is built anew. `prepare` does more in the sandbox, before its set-up.
+        Raises Conflict when the name is taken, QuotaExceeded."""
         if name in BUILT_IN:
             raise invalid("name", f"{name} is the system's own")
         async with self._database.begin() as connection:
@@ -105,10 +118,14 @@ class Templates:
                 await store.insert_template(connection, record)
         except IntegrityError as error:
             raise Conflict(f"A template named {name} exists already; delete it first") from error
-        task = asyncio.create_task(self._build(record))
+        task = asyncio.create_task(self._build(record, prepare))
         self._building.add(task)
         task.add_done_callback(self._building.discard)
         return record
+
+    async def built_in(self, name: str, home: str) -> str:
+        """The ground of a template of the system's own, with this home."""
+        return name if home == HOME else await self._grounds.declare(TemplateSpec(name, home=home))
 
     async def find(self, account: str, name: str) -> TemplateRecord | None:
         async with self._database.begin() as connection:
@@ -137,14 +154,14 @@ class Templates:
         if found.image is not None:
             await self._images.delete(found.image)
 
-    async def _build(self, record: TemplateRecord) -> None:
+    async def _build(self, record: TemplateRecord, prepare: Prepare | None) -> None:
         log: list[str] = []
         values: dict[str, object] = {"state": TemplateState.FAILED}
         try:
             async with self._pruning:  # what is removed now, is not found now
                 pass
             async with asyncio.timeout(self._rules.build_seconds):
-                values = await self._made(record, log)
+                values = await self._made(record, prepare, log)
         except (InnkeeperError, SandboxError) as error:
             log.append(str(error))
         except TimeoutError:
@@ -159,7 +176,9 @@ class Templates:
         except Exception:
             _LOG.exception("the state of template %s could not be written", record.id)
 
-    async def _made(self, record: TemplateRecord, log: MutableSequence[str]) -> dict[str, object]:
+    async def _made(
+        self, record: TemplateRecord, prepare: Prepare | None, log: MutableSequence[str]
+    ) -> dict[str, object]:
         """What the record is told when it is ready."""
         spec = await self._imported(record.account, record.spec) if record.spec.image else record.spec
         ground = await self._grounds.declare(spec)
@@ -172,6 +191,8 @@ class Templates:
         try:
             for path, text in spec.files.items():
                 await files.write(sandbox, path, text.encode())
+            if prepare is not None:
+                await prepare(sandbox)
             await self._run(sandbox, "setUp", spec.set_up, log)
             await begin(sandbox, spec.start, spec.ready, self._rules.build_seconds)
             await self._run(sandbox, "warmUp", spec.warm_up, log)

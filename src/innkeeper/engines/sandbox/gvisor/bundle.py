@@ -16,7 +16,7 @@ from typing import Any
 from innkeeper.engines.sandbox import guest, rootfs, seccomp
 from innkeeper.engines.sandbox.gvisor.guest import FILTER
 from innkeeper.engines.sandbox.gvisor.guest_doors import DOORS
-from innkeeper.engines.sandbox.sandbox import Limits, SandboxSpec
+from innkeeper.engines.sandbox.sandbox import SandboxSpec
 
 ROOT_ID = 1_879_048_192
 """The host's user and group that root inside is: nobody's, and no range's that is given out by default."""
@@ -48,7 +48,7 @@ def write(folder: Path, spec: SandboxSpec, etc: Path, network: str | None) -> No
     Path(f"{root}{FILTER}").write_bytes(seccomp.program(os.uname().machine))
     doors(folder).mkdir(0o700)
     os.chown(doors(folder), ROOT_ID, ROOT_ID)
-    mounts = [*_binds(root, folder, spec, etc), *_in_memory(spec.limits)]
+    mounts = [*_binds(root, folder, spec, etc), *_in_memory(spec)]
     (folder / "config.json").write_text(json.dumps(_config(spec, mounts, network)))
 
 
@@ -74,12 +74,12 @@ def _bind(source: Path, target: str, writable: bool = False) -> dict[str, Any]:
     return {"destination": target, "type": "bind", "source": str(source), "options": options}
 
 
-def _in_memory(limits: Limits) -> Iterator[dict[str, Any]]:
+def _in_memory(spec: SandboxSpec) -> Iterator[dict[str, Any]]:
     yield {"destination": "/proc", "type": "proc", "source": "proc"}
     agent = f"mode=755,uid={rootfs.USER_ID},gid={rootfs.USER_ID}"
-    places = ((rootfs.TEMPORARY, "mode=1777"), (_SHARED_MEMORY, "mode=1777"), (rootfs.HOME, agent))
-    for target, mode in places:
-        options = [*mode.split(","), f"size={limits.scratch_mib << 20}"]
+    own = ((folder, agent) for folder in rootfs.own_folders(spec))
+    for target, mode in ((rootfs.TEMPORARY, "mode=1777"), (_SHARED_MEMORY, "mode=1777"), *own):
+        options = [*mode.split(","), f"size={spec.limits.scratch_mib << 20}"]
         yield {"destination": target, "type": "tmpfs", "source": "tmpfs", "options": options}
 
 

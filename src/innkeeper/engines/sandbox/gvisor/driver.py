@@ -74,6 +74,7 @@ class GvisorDriver(RoomDriver[GvisorRoom]):
             network=spec.network,
             layers=spec.layers,
             root=spec.root,
+            folders=spec.folders,
         )
         room = await self._admit(*await self._trusting(bare))
         room.spare, room.urgent, room.ahead_bytes = True, urgent, ahead_bytes

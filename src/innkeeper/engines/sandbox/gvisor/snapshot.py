@@ -20,6 +20,7 @@ from typing import Any
 
 from innkeeper.engines.sandbox.guest import VERSION
 from innkeeper.engines.sandbox.gvisor import runsc
+from innkeeper.engines.sandbox.rootfs import HOME
 from innkeeper.engines.sandbox.sandbox import SandboxError, SandboxSpec
 
 FORMAT = 2
@@ -86,6 +87,8 @@ def fitting(spec: SandboxSpec) -> dict[str, Any]:
         "processes": spec.limits.processes,
         "open_files": spec.limits.open_files,
         "scratch_mib": spec.limits.scratch_mib,
+        # Snapshots from before there were others do not name them.
+        **({} if tuple(spec.folders) == (HOME,) else {"folders": list(spec.folders)}),
     }
 
 
