@@ -16,6 +16,7 @@ from tests.stories.processes import until
 from tests.stories.terminal import Terminal
 
 INN = "innkeeper"
+SECONDS = 60.0
 
 pytestmark = pytest.mark.slow
 
@@ -131,12 +132,12 @@ def test_sessions_are_listed_followed_and_stopped(shell: Terminal, guest: str) -
     tell(shell, guest, session, do="print", text="good morning")
     with shell.start(INN, "logs", guest, session, "--follow") as following:
         assert following.stdout
-        assert until(lambda: "good morning" in shell.ok(INN, "logs", guest, session), 10)
+        assert until(lambda: "good morning" in shell.ok(INN, "logs", guest, session), SECONDS)
         tell(shell, guest, session, do="print", text="good night")
         live = shell.json(INN, "sessions", guest, "--json")["sessions"]
         assert [one["status"] for one in live if one["sessionId"] == session] == ["READY"]
         assert shell.ok(INN, "stop", guest, session) == f"Stopped {session}.\n"
-        text = following.communicate(timeout=20)[0]
+        text = following.communicate(timeout=SECONDS)[0]
     assert (following.returncode, text.count("good morning"), text.count("good night")) == (0, 2, 2)
     assert session not in shell.ok(INN, "sessions", guest)
     ended = shell.json(INN, "sessions", guest, "--all", "--json")["sessions"]
@@ -180,11 +181,11 @@ def test_a_key_works_until_it_is_disabled_and_again_once_enabled(shell: Terminal
 
     assert not refused()
     shell.ok(INN, "keys", "disable", key)
-    assert until(refused, 2)
+    assert until(refused, SECONDS)
     shell.ok(INN, "keys", "enable", key)
-    assert until(lambda: not refused(), 2)
+    assert until(lambda: not refused(), SECONDS)
     shell.ok(INN, "keys", "rm", key)
-    assert until(refused, 2)
+    assert until(refused, SECONDS)
 
 
 def test_env_leads_any_client_of_a_shell_here(shell: Terminal) -> None:

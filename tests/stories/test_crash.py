@@ -14,7 +14,7 @@ from tests.stories.holdings import recorded
 from tests.stories.index import PackageIndex
 from tests.stories.processes import Process, all_gone, below, naming, until
 
-GONE_SECONDS = 10.0
+GONE_SECONDS = 60.0
 KEPT = "/mnt/data/kept"
 STORAGE = [{"sessionStorage": {"mountPath": "/mnt/data"}}]
 

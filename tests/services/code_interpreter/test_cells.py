@@ -7,6 +7,9 @@ from botocore.exceptions import ClientError
 
 from tests.services.code_interpreter.coding import Coding
 
+# What a cell, a file or a prompt does is the same whatever database its session is noted in.
+pytestmark = pytest.mark.parametrize("server", ["sqlite"], indirect=True)
+
 
 def test_variables_last_from_cell_to_cell(coding: Coding) -> None:
     assert coding.out("total = 40") == ""

@@ -7,8 +7,13 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.running import RunningServer
 from tests.stories.terminal import Terminal
+
+# What a cell, a file or a prompt does is the same whatever database its session is noted in.
+pytestmark = pytest.mark.parametrize("server", ["sqlite"], indirect=True)
 
 
 def terminal(server: RunningServer, folder: Path) -> Terminal:

@@ -2,10 +2,14 @@
 
 import time
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.services.code_interpreter.coding import Coding
+
+# What a cell, a file or a prompt does is the same whatever database its session is noted in.
+pytestmark = pytest.mark.parametrize("server", ["sqlite"], indirect=True)
 
 
 def read(coding: Coding, path: str) -> bytes:

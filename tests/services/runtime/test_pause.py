@@ -11,6 +11,8 @@ from botocore.exceptions import ClientError
 from tests.running import DRIVER, Agents, RunningServer, new_session
 from tests.stories.processes import until
 
+SECONDS = 60.0
+
 
 def change(agents: Agents, agent: dict[str, Any], session: str, action: str) -> Any:
     path = f"/-/v1/runtimes/{agent['agentRuntimeId']}/sessions/{quote(session, safe='')}/{action}"
@@ -73,14 +75,24 @@ def test_a_command_wakes_the_session(agents: Agents, agent: dict[str, Any]) -> N
 
 def test_a_session_at_work_is_not_paused(agents: Agents, agent: dict[str, Any]) -> None:
     session = new_session()
+    # More than fits into the connections: it is at work until somebody reads.
     answer = agents.data.invoke_agent_runtime(
         agentRuntimeArn=agent["agentRuntimeArn"],
         runtimeSessionId=session,
-        payload=b'{"do": "stream", "count": 20, "pause": 0.1}',
+        payload=b'{"do": "stream", "count": 20, "size": 3000000}',
     )
     assert refusal(agents, agent, session, "pause") == 409
     assert answer["response"].read().count(b"data: ") == 20
-    assert until(lambda: change(agents, agent, session, "pause")["status"] == "PAUSED", 10)
+
+    def paused() -> bool:  # that the answer has ended is heard here first
+        try:
+            return bool(change(agents, agent, session, "pause")["status"] == "PAUSED")
+        except urllib.error.HTTPError as busy:
+            with busy:
+                assert busy.code == 409
+            return False
+
+    assert until(paused, SECONDS)
 
 
 def test_a_paused_session_can_be_stopped(agents: Agents, agent: dict[str, Any]) -> None:
@@ -125,7 +137,7 @@ def test_idle_sessions_are_paused_by_themselves(tmp_path_factory: pytest.TempPat
         agents.ask(arn, busy, do="status", status="HealthyBusy")
         for calls in (1, 2, 3):
             assert agents.ask(arn, idle, do="count")["calls"] == calls
-            assert until(lambda: status(server, agent, idle) == "PAUSED", 20)
+            assert until(lambda: status(server, agent, idle) == "PAUSED", SECONDS)
         assert status(server, agent, busy) == "READY"
     except ClientError as error:
         raise AssertionError(server.log.read_text()[-2000:]) from error

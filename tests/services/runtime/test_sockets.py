@@ -105,7 +105,7 @@ class Shell:
         await self.connection.send(STDIN + text.encode())
 
     async def until(self, text: str = "", statuses: int = 0) -> None:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while text not in self.output or len(self.statuses) < statuses:
                 message = await self.connection.recv()
                 assert isinstance(message, bytes)
@@ -146,7 +146,7 @@ async def test_who_connects_last_has_the_shell(server: RunningServer, arn: str) 
             assert caught.value.rcvd is not None
             assert caught.value.rcvd.code == 4000
             await second.send(HEARTBEAT)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while await second.recv() != HEARTBEAT:
                     pass
             await second.send(CLOSE)

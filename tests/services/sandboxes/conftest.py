@@ -8,6 +8,7 @@ import pytest
 
 from innkeeper.engines.sandbox.gvisor.driver import GvisorDriver
 from tests.running import RunningServer
+from tests.servers import Servers
 from tests.services.sandboxes.lodging import Lodging
 
 SETTINGS = {
@@ -18,21 +19,20 @@ SETTINGS = {
 }
 
 
-@pytest.fixture(scope="package", params=["bubblewrap", "gvisor"])
+@pytest.fixture(scope="module", params=["bubblewrap", "gvisor"])
 def server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningServer]:
-    folder = tmp_path_factory.mktemp(f"sandboxes-{request.param}")
+    request: pytest.FixtureRequest, servers: Servers, tmp_path_factory: pytest.TempPathFactory
+) -> RunningServer:
+    """The same in all files."""
     if request.param == "gvisor":
-        skip_without_gvisor(folder)
-    running = RunningServer(folder / "data", {**SETTINGS, "sandbox_driver": request.param}).start()
-    yield running
-    running.stop()
+        skip_without_gvisor(tmp_path_factory.mktemp("probing"))
+    return servers.on("sqlite", {**SETTINGS, "sandbox_driver": request.param})
 
 
 @pytest.fixture
-def lodging(server: RunningServer) -> Lodging:
-    return Lodging(server)
+def lodging(server: RunningServer) -> Iterator[Lodging]:
+    yield Lodging(server)
+    Lodging(server).empty()  # it may be another one's by now
 
 
 def skip_without_gvisor(folder: Path) -> None:

@@ -1,12 +1,14 @@
 """Named sandboxes, as a program that signs its requests has them."""
 
 import base64
+import contextlib
 import json
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
 from innkeeper.cli.api import Api
+from innkeeper.cli.failure import CommandFailed
 from tests.running import RunningServer
 from tests.stories.processes import until
 
@@ -34,6 +36,12 @@ class Lodging:
 
     def kill(self, id_: str) -> Any:
         return self.api.call("DELETE", f"/-/v1/sandboxes/{id_}")
+
+    def empty(self) -> None:
+        """Kill all that there are."""
+        for one in self.api.call("GET", "/-/v1/sandboxes")["sandboxes"]:
+            with contextlib.suppress(CommandFailed):  # its time was over
+                self.kill(one["id"])
 
     def events(self, id_: str, argv: Sequence[str], **members: Any) -> list[Any]:
         body = json.dumps({"argv": list(argv), **members}).encode()

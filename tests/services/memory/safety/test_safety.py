@@ -1,6 +1,6 @@
 """A memory under attack: what attacks it is not found but reviewed, and what slipped through goes back."""
 
-import time
+from collections import defaultdict
 from datetime import UTC, datetime
 from typing import Any
 from urllib.error import HTTPError
@@ -11,6 +11,7 @@ from innkeeper.engines.vetting.vetting import Voice
 from tests.engines.vetting.corpus import read
 from tests.running import SETTLE_SECONDS, RunningServer
 from tests.services.memory.remembering import Remembering
+from tests.stories.processes import until
 
 PREFERENCES = {"name": "tastes", "namespaceTemplates": ["/tastes/{actorId}/"]}
 FACTS = {"name": "facts", "namespaceTemplates": ["/facts/{actorId}/"]}
@@ -50,11 +51,11 @@ def test_attacks_in_a_conversation_are_set_aside(
 ) -> None:
     attacks = read("attacks")[::2]
     wish = "I always prefer my answers in French, and I live in Porto."
-    remembering.say(memory, wish)
+    remembering.say(memory, wish, sessionId="wish")
     for number, attack in enumerate(attacks):
         role = ROLES[attack.voice]
         remembering.say(memory, attack.text, role, sessionId=f"attack-{number}")
-    wait_for_learning(server, remembering, memory, wish)
+    wait_for_learning(server, memory, {"wish", *(f"attack-{number}" for number in range(len(attacks)))})
     texts = {one.text.strip() for one in attacks}
     known = remembering.noted(memory, namespacePath="/", maxResults=100)
     slipped = [text for text in known if any(text in attack for attack in texts)]
@@ -71,17 +72,20 @@ def test_attacks_in_a_conversation_are_set_aside(
     assert not found[0]["flagged"]
 
 
-def wait_for_learning(server: RunningServer, remembering: Remembering, memory: str, wish: str) -> None:
+def wait_for_learning(server: RunningServer, memory: str, sessions: set[str]) -> None:
     """Until all that was said was read."""
-    deadline = time.monotonic() + SETTLE_SECONDS
-    quiet, before = 0, -1
-    while quiet < 8:
-        assert time.monotonic() < deadline, "nothing was learned in time"
-        time.sleep(0.5)
-        known = remembering.noted(memory, namespacePath="/", maxResults=100)
-        count = len(known) + len(quarantine(server, memory))
-        quiet = quiet + 1 if count == before and wish in known else 0
-        before = count
+
+    def states() -> dict[str, set[str]]:
+        found: dict[str, set[str]] = defaultdict(set)
+        token: str | None = ""
+        while token is not None:
+            page = native(server, memory, "GET", "jobs" + (f"?nextToken={token}" if token else ""))
+            for job in page["jobs"]:
+                found[job["sessionId"]].add(job["status"])
+            token = page["nextToken"]
+        return found
+
+    assert until(lambda: states() == {session: {"DONE"} for session in sessions}, SETTLE_SECONDS)
 
 
 def test_what_slipped_through_is_rolled_back(
