@@ -48,7 +48,7 @@ async def serve(settings: Settings) -> None:
     )
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # below, it tells whole URLs, signatures and all
     logging.getLogger("mcp").setLevel(logging.WARNING)  # below, it tells of every call
-    with _locked(settings.data_dir), _listening(settings.host, settings.port) as listener:
+    with locked(settings.data_dir), _listening(settings.host, settings.port) as listener:
         port = listener.getsockname()[1]
         inn = Innkeeper(settings, Home(_reachable(settings.host), port))
         try:
@@ -133,7 +133,8 @@ def _allow_many_files() -> None:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
+    """For one server on a data folder. Raises AlreadyRunning."""
     with (folder / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

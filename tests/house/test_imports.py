@@ -21,9 +21,10 @@ LAYERS = {
     "wiring": {"wiring", "native", "aws", "settings", "services", "engines", "kernel"},
     "app": {"app", "wiring", "native", "aws", "settings", "services", "engines", "kernel"},
     "bounded_http": set(),
+    "master_key": {"master_key", "server", "wiring", "settings", "services", "engines", "kernel"},
     "server": {"server", "bounded_http", "app", "settings", "services", "engines", "kernel"},
     "console": {"console", "server", "app", "settings", "services", "engines", "kernel"},
-    "cli": {"cli", "server", "app", "settings", "services", "engines", "kernel"},
+    "cli": {"cli", "master_key", "server", "app", "settings", "services", "engines", "kernel"},
     "__main__": {"cli"},
     "": set(),
 }
@@ -40,7 +41,7 @@ PROTOCOLS = {
     "search": {"search", "ranking", "veil", "words"},
     "extraction": {"extractor"},
     "blobs": {"blobs"},
-    "vault": {"vault"},
+    "vault": {"vault", "columns", "rewrapping", "tokens"},
     "vetting": {"vetting"},
 }
 

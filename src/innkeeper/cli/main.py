@@ -18,6 +18,7 @@ from innkeeper.cli.hibernate import hibernate
 from innkeeper.cli.invoke import invoke
 from innkeeper.cli.keys import keys
 from innkeeper.cli.logs import logs
+from innkeeper.cli.master_key import master_key
 from innkeeper.cli.memory import memory
 from innkeeper.cli.notes import correct, forget, records, token, tokens
 from innkeeper.cli.pause import pause
@@ -61,6 +62,7 @@ for of_actor in (token, records, correct, forget):
 memory.add_typer(tokens, name="tokens")
 memory.add_typer(documents, name="documents")
 app.add_typer(keys, name="keys")
+app.add_typer(master_key, name="master-key")
 app.add_typer(memory, name="memory")
 app.add_typer(sandbox, name="sandbox")
 app.add_typer(secrets, name="secrets")

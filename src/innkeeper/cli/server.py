@@ -67,7 +67,7 @@ def running(folder: Path) -> Server | None:
     if not process_alive(note["pid"]) or not _healthy(note["url"]):
         return None
     told = (note["url"], note["pid"], note["version"], note.get("sandboxes", ""))
-    return Server(*told, folder, *_credentials(folder))
+    return Server(*told, folder, *credentials(folder))
 
 
 def process_alive(pid: int) -> bool:
@@ -94,7 +94,8 @@ def _healthy(url: str) -> bool:
     return isinstance(answer, dict) and answer.get("status") == "ok"
 
 
-def _credentials(folder: Path) -> tuple[str, str, str]:
+def credentials(folder: Path) -> tuple[str, str, str]:
+    """Id and secret of the root access key, and the region. Raises CommandFailed."""
     path = folder / "credentials"
     parser = configparser.ConfigParser(interpolation=None)
     try:

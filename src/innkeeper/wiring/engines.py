@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 from innkeeper.engines.blobs.folder import FolderBlobs
@@ -29,7 +30,7 @@ class Engines:
         self.host = host
         self.clock = SystemClock()
         self.database = Database(settings.database)
-        self.vault = LocalVault(data / "master.key")
+        self.vault = open_vault(settings)
         self.memory_database = with_keys(self.database, self.vault)
         self.blobs = FolderBlobs(data / "blobs")
         self.jobs = _jobs(settings, host)
@@ -37,6 +38,14 @@ class Engines:
         self.search = _search(settings, self.memory_database)
         self.embedder = _embedder(settings)
         self.vetting = _vetting(settings)
+
+
+def open_vault(settings: Settings) -> LocalVault:
+    return LocalVault(master_key_path(settings))
+
+
+def master_key_path(settings: Settings) -> Path:
+    return settings.data_dir / "master.key"
 
 
 def session_limits(settings: Settings) -> Limits:

@@ -87,7 +87,7 @@ class Memory:
         bell = Bell()
         self.index = Index(database, engines.search, self._vectors, bell)
         versions = settings.memory_summary_max_versions
-        self.ledger = Ledger(database, engines.vault, bell, clock, versions)
+        self.ledger = Ledger(database, bell, clock, versions)
         self._erasure = Erasure(database, self.ledger, self.index)
         self._contents = Contents(database, limits.page_bytes)
         self.memories = Memories(
@@ -132,8 +132,8 @@ class Memory:
         kept = timedelta(seconds=settings.memory_learning_kept_seconds)
         self.learning = Learning(database, self.memories, self.records, kept, clock)
         self._tool = MemoryTool(database, self.ledger, self.vetter, self.recall, clock)
-        key = engines.vault.derive("memory-tool")
-        self._tokens = ToolTokens(database, key, settings.memory_max_tool_tokens, clock)
+        keys = engines.vault.derive("memory-tool")
+        self._tokens = ToolTokens(database, keys, settings.memory_max_tool_tokens, clock)
         self._mcp = MemoryServer(self._tool)
         self.door = ToolDoor(self._mcp, self._tokens)
         plan = _plan(settings, models.answers)

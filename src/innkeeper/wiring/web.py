@@ -31,5 +31,5 @@ def web_services(
         stream_seconds=settings.session_stream_timeout_seconds,
     )
     engines = office.engines
-    key = engines.vault.derive("web-tokens")
-    return WebServices((*finders, of_sandboxes), key, engines.clock, rules)
+    keys = engines.vault.derive("web-tokens")
+    return WebServices((*finders, of_sandboxes), keys, engines.clock, rules)

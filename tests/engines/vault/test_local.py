@@ -54,7 +54,7 @@ def test_after_a_restart_the_same_file_opens_everything(tmp_path: Path) -> None:
     first, second = LocalVault(tmp_path / "key"), LocalVault(tmp_path / "key")
     assert second.open(first.seal(b"hunter2", "ours"), "ours") == b"hunter2"
     assert second.derive("tokens") == first.derive("tokens")
-    assert len(first.derive("tokens")) == 32
+    assert [len(key) for key in first.derive("tokens")] == [32]
 
 
 def test_each_purpose_and_each_vault_has_its_own_key(tmp_path: Path) -> None:
@@ -82,6 +82,29 @@ def test_a_damaged_key_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "key").write_bytes(b"short")
     with pytest.raises(ValueError, match="32 bytes, not 5"):
         LocalVault(tmp_path / "key")
+
+
+def test_a_rotation_is_noticed_by_who_runs_and_the_old_key_opens_until_it_is_retired(tmp_path: Path) -> None:
+    running, command = LocalVault(tmp_path / "key"), LocalVault(tmp_path / "key")
+    before = running.seal(b"hunter2", "ours")
+    assert running.rewrap(before, "ours") is None
+    old = running.derive("tokens")
+    for _ in range(2):
+        command.file.rotate()
+    after = LocalVault(tmp_path / "key").seal(b"hunter2", "ours")
+    assert running.open(after, "ours") == b"hunter2"
+    assert running.derive("tokens")[1:] == old
+    changed = running.rewrap(before, "ours")
+    assert changed is not None
+    with pytest.raises(ValueError, match="another context"):
+        running.rewrap(before, "theirs")
+    command.file.retire()
+    rest = LocalVault(tmp_path / "key")
+    assert rest.derive("tokens") == running.derive("tokens") != old
+    assert [rest.open(one, "ours") for one in (changed, after)] == [b"hunter2"] * 2
+    with pytest.raises(ValueError, match="another context or key"):
+        rest.open(before, "ours")
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]
 
 
 def test_servers_that_start_at_once_agree_on_one_key(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ class Desk:
         vault = LocalVault(folder / "master.key")
         database = self.database = with_keys(database, vault)
         accounts, bell = Accounts(database, vault, self.clock), Bell()
-        ledger = Ledger(database, vault, bell, self.clock)
+        ledger = Ledger(database, bell, self.clock)
         tags, policies = Tags(database, {}), ResourcePolicies(database, {}, self.clock)
         search = SqliteSearch(folder / "search")
         index = Index(database, search, Vectors(database, search, MiniLm(folder)), bell)

@@ -27,7 +27,7 @@ class StoppedClock:
 
 
 def tokens(key: bytes = KEY, clock: StoppedClock | None = None) -> WorkloadTokens:
-    return WorkloadTokens(key, clock or StoppedClock(), LIFE)
+    return WorkloadTokens([key], clock or StoppedClock(), LIFE)
 
 
 names = st.text(st.characters(codec="utf-8"), max_size=200)

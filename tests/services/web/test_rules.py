@@ -50,7 +50,7 @@ def clock() -> SettableClock:
 
 @pytest.fixture
 def tokens(clock: SettableClock) -> WebTokens:
-    return WebTokens(b"k" * 32, clock)
+    return WebTokens([b"k" * 32], clock)
 
 
 def admit(tokens: WebTokens, headers: dict[str, str], query: str = "", site: Site = SITE) -> Admitted:
@@ -62,7 +62,7 @@ def test_a_token_opens_its_place_alone_until_it_expires(tokens: WebTokens, clock
     bearer = {"authorization": f"Bearer {token}"}
     assert admit(tokens, bearer).grant.place == PLACE
     assert admit(tokens, bearer, site=Site("abc", 80, "", "/")).grant.place == PLACE
-    forged = WebTokens(b"x" * 32, clock).issue(PLACE, 60).token
+    forged = WebTokens([b"x" * 32], clock).issue(PLACE, 60).token
     for sent in (forged, "", "a.b.c", "x" * 10_000):
         with pytest.raises(Unauthorized):
             admit(tokens, {"authorization": f"Bearer {sent}"}, f"token={sent}")

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.types import TypeDecorator
 
-from innkeeper.engines.store.migration import upgrade
+from innkeeper.engines.store.migration import is_current, upgrade
 from innkeeper.kernel.errors import Unavailable
 
 metadata = MetaData(
@@ -133,6 +133,11 @@ class Database:
         """Bring the tables up to this version of the code. Of processes that start at once, one does the
         work and the others wait. Raises sqlalchemy.exc.OperationalError after a minute of waiting."""
         await upgrade(self._engine)
+
+    async def is_current(self) -> bool:
+        """Whether the tables are of this version of the code."""
+        async with self._engine.connect() as connection:
+            return await connection.run_sync(is_current)
 
     async def close(self) -> None:
         await self._engine.dispose()

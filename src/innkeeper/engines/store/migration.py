@@ -8,6 +8,8 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -38,6 +40,11 @@ async def upgrade(engine: AsyncEngine) -> None:
         finally:
             # Its settings were made for this work alone.
             await connection.invalidate()
+
+
+def is_current(connection: Connection) -> bool:
+    head = ScriptDirectory.from_config(config_for(connection)).get_current_head()
+    return MigrationContext.configure(connection).get_current_revision() == head
 
 
 async def _lock(connection: AsyncConnection) -> None:

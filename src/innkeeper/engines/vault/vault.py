@@ -12,6 +12,11 @@ class Vault(Protocol):
         """Raises ValueError when the bytes were altered, or sealed for another context or key."""
         ...
 
-    def derive(self, purpose: str) -> bytes:
-        """A 32-byte key for one purpose (token signing), the same after every restart."""
+    def rewrap(self, sealed: bytes, context: str) -> bytes | None:
+        """The same secret under the master key in use; None when it is. Raises ValueError as `open` does."""
+        ...
+
+    def derive(self, purpose: str) -> tuple[bytes, ...]:
+        """Keys of 32 bytes for one purpose (token signing), the same after every restart. The first is to be
+        used; what was made with another holds as well, until the master key behind that is retired."""
         ...

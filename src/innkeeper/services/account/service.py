@@ -265,7 +265,7 @@ def _any_agent(caller: Caller) -> str:
 
 
 def _context(account: str, access_key_id: str) -> str:
-    return f"{account}/access-key/{access_key_id}"
+    return store.SEALED.context({"account": account, "access_key_id": access_key_id})
 
 
 def _within(account: str, resource: str) -> bool:

@@ -7,7 +7,6 @@ from sqlalchemy import (
     Boolean,
     Column,
     ColumnElement,
-    LargeBinary,
     Row,
     String,
     Table,
@@ -19,7 +18,10 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.engines.store.database import Moment, metadata, upsert
+from innkeeper.engines.vault.columns import VaultSealed
 from innkeeper.services.account.model import AccessKey, RoleSession
+
+SEALED = VaultSealed("{account}/access-key/{access_key_id}")
 
 accounts = Table(
     "accounts",
@@ -36,7 +38,7 @@ access_keys = Table(
     metadata,
     Column("access_key_id", String(20), primary_key=True),
     Column("account", String(12), nullable=False, index=True),
-    Column("sealed_secret", LargeBinary, nullable=False),
+    Column("sealed_secret", SEALED, nullable=False),
     Column("description", String(256), nullable=False),
     Column("active", Boolean, nullable=False),
     Column("created_at", Moment, nullable=False),
@@ -47,7 +49,7 @@ role_sessions = Table(
     metadata,
     Column("access_key_id", String(20), primary_key=True),
     Column("account", String(12), nullable=False),
-    Column("sealed", LargeBinary, nullable=False),
+    Column("sealed", SEALED, nullable=False),
     Column("role", String(64), nullable=False),
     Column("role_arn", String(2048), nullable=False),
     Column("session_name", String(64), nullable=False),

@@ -281,4 +281,4 @@ def _default_endpoint(runtime: AgentRuntime) -> Endpoint:
 
 
 def _context(account: str, runtime_id: str) -> str:
-    return f"{account}/runtime/{runtime_id}/environment"
+    return store.SEALED_ENVIRONMENT.context({"account": account, "runtime_id": runtime_id})

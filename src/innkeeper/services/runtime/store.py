@@ -8,7 +8,6 @@ from sqlalchemy import (
     JSON,
     Column,
     Integer,
-    LargeBinary,
     PrimaryKeyConstraint,
     String,
     Table,
@@ -23,6 +22,7 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.engines.store.database import Moment, metadata
+from innkeeper.engines.vault.columns import VaultSealed
 from innkeeper.kernel.page import Cursor, PageRequest
 from innkeeper.services.runtime.model import (
     AgentRuntime,
@@ -30,6 +30,8 @@ from innkeeper.services.runtime.model import (
     RuntimeVersion,
     Status,
 )
+
+SEALED_ENVIRONMENT = VaultSealed("{account}/runtime/{runtime_id}/environment")
 
 runtimes = Table(
     "agent_runtimes",
@@ -55,7 +57,7 @@ versions = Table(
     Column("runtime_id", String(128), nullable=False),
     Column("number", Integer, nullable=False),
     Column("configuration", JSON, nullable=False),
-    Column("environment", LargeBinary),
+    Column("environment", SEALED_ENVIRONMENT),
     Column("status", String(16), nullable=False),
     Column("failure_reason", Text),
     Column("build", String(128)),

@@ -23,6 +23,7 @@ from innkeeper.kernel.errors import Unavailable
 from innkeeper.services.sandboxes.grounds import Ground, Grounds
 from innkeeper.services.sandboxes.model import SandboxLimits, SandboxRecord, invalid
 from innkeeper.services.sandboxes.start_command import begin
+from innkeeper.services.sandboxes.store import SEALED_EGRESS, SEALED_ENVIRONMENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +142,8 @@ class Provisioner:
 
 
 def _context(account: str) -> str:
-    return f"sandbox-environment/{account}"
+    return SEALED_ENVIRONMENT.context({"account": account})
 
 
 def _egress_context(account: str) -> str:
-    return f"sandbox-egress/{account}"
+    return SEALED_EGRESS.context({"account": account})

@@ -12,7 +12,6 @@ from sqlalchemy import (
     Float,
     Index,
     Integer,
-    LargeBinary,
     PrimaryKeyConstraint,
     String,
     Table,
@@ -31,6 +30,7 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.engines.store.database import Moment, metadata
+from innkeeper.engines.vault.columns import VaultSealed
 from innkeeper.kernel.page import Cursor, PageRequest
 from innkeeper.services.sandboxes.model import (
     OnTimeout,
@@ -43,6 +43,9 @@ from innkeeper.services.sandboxes.model import (
     TemplateSpec,
     TemplateState,
 )
+
+SEALED_ENVIRONMENT = VaultSealed("sandbox-environment/{account}")
+SEALED_EGRESS = VaultSealed("sandbox-egress/{account}")
 
 sandboxes = Table(
     "sandboxes",
@@ -65,8 +68,8 @@ sandboxes = Table(
     Column("end_reason", Text),
     Column("image", String(32)),
     Column("image_bytes", BigInteger, nullable=False),
-    Column("environment", LargeBinary),
-    Column("egress", LargeBinary),
+    Column("environment", SEALED_ENVIRONMENT),
+    Column("egress", SEALED_EGRESS),
     Column("cpu_seconds", Float, nullable=False),
     Column("memory_peak_mib", Float, nullable=False),
     Index(None, "account", "started_at"),
@@ -87,7 +90,7 @@ snapshots = Table(
     Column("size_bytes", BigInteger, nullable=False),
     Column("image", String(32), nullable=False),
     Column("created_at", Moment, nullable=False),
-    Column("egress", LargeBinary),
+    Column("egress", SEALED_EGRESS),
     PrimaryKeyConstraint("account", "id"),
     UniqueConstraint("account", "name"),
 )

@@ -9,7 +9,6 @@ from sqlalchemy import (
     JSON,
     Boolean,
     Column,
-    LargeBinary,
     PrimaryKeyConstraint,
     String,
     Table,
@@ -27,6 +26,7 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.engines.store.database import Moment, metadata
+from innkeeper.engines.vault.columns import VaultSealed
 from innkeeper.kernel.page import Cursor, PageRequest
 from innkeeper.kernel.text import storable
 from innkeeper.services.secrets_manager.model import Secret, Version, is_named, name_in
@@ -47,6 +47,8 @@ secrets = Table(
     PrimaryKeyConstraint("account", "name"),
 )
 
+SEALED = VaultSealed("{account}/secret/{arn}/{id}")
+
 secret_versions = Table(
     "secret_versions",
     metadata,
@@ -55,7 +57,7 @@ secret_versions = Table(
     Column("id", String(64), nullable=False),
     Column("labels", JSON, nullable=False),
     Column("is_text", Boolean, nullable=False),
-    Column("sealed", LargeBinary, nullable=False),
+    Column("sealed", SEALED, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("accessed_at", Moment),
     PrimaryKeyConstraint("arn", "id"),

@@ -159,4 +159,4 @@ async def _relabel(
 
 
 def _context(secret: Secret, version_id: str) -> str:
-    return f"{secret.account}/secret/{secret.arn}/{version_id}"
+    return store.SEALED.context({"account": secret.account, "arn": secret.arn, "id": version_id})

@@ -25,10 +25,12 @@ FindDoor = Callable[[str, str], Awaitable[Door | None]]
 
 
 class WebServices:
-    def __init__(self, finders: Sequence[FindDoor], key: bytes, clock: Clock, rules: Rules) -> None:
-        """`key` signs the tokens: 32 secret bytes, the same after every restart (`Vault.derive`)."""
+    def __init__(
+        self, finders: Sequence[FindDoor], keys: Sequence[bytes], clock: Clock, rules: Rules
+    ) -> None:
+        """`keys` sign the tokens: those of `Vault.derive`."""
         self.rules = rules
-        self.tokens = WebTokens(key, clock)
+        self.tokens = WebTokens(keys, clock)
         self._finders = finders
         self._requests: dict[str, int] = {}
 

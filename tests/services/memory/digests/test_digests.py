@@ -16,7 +16,6 @@ from innkeeper.engines.extraction.extractor import (
     Verdict,
 )
 from innkeeper.engines.store.database import Database
-from innkeeper.engines.vault.local import LocalVault
 from innkeeper.engines.vetting.rules.driver import RuleVetting
 from innkeeper.kernel.errors import NotFound
 from innkeeper.kernel.page import PageRequest
@@ -161,7 +160,7 @@ async def test_a_line_that_would_steer_the_agent_waits_for_review(database: Data
     desk, extractor = Desk(database, tmp_path), Scripted()
     extractor.between = "\n"
     digests = digests_of(desk, extractor)
-    ledger = Ledger(desk.database, LocalVault(tmp_path / "key"), Bell(), desk.clock)
+    ledger = Ledger(desk.database, Bell(), desk.clock)
     review = Review(desk.database, ledger, {HeldKind.DIGEST: digests.put_back})
     made = await desk.memories.create(ANN, {"name": "long", "eventExpiryDuration": 3})
     key = SessionKey(made.account, made.id, "ann", "s")

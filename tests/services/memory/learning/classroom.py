@@ -115,7 +115,7 @@ class Classroom:
             learn_after_seconds=0.01,
         )
         accounts, bell = Accounts(database, vault, self.clock), Bell()
-        self.ledger = Ledger(database, vault, bell, self.clock)
+        self.ledger = Ledger(database, bell, self.clock)
         tags, policies = Tags(database, {}), ResourcePolicies(database, {}, self.clock)
         self.index = Index(database, search, Vectors(database, search, embedder), bell)
         self.erasure = Erasure(database, self.ledger, self.index)

@@ -11,7 +11,6 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlalchemy import Connection, delete, insert, select, update
 
-from innkeeper.engines.vault.local import LocalVault
 from innkeeper.services.memory.bell import Bell
 from innkeeper.services.memory.model import Memory
 from innkeeper.services.memory.records.model import Record, Trust, new_record_id
@@ -31,7 +30,7 @@ class Auditor:
 
     def __init__(self, classroom: Classroom, memory: Memory, folder: Path) -> None:
         self.database, self.memory, self.records = classroom.database, memory, classroom.records
-        self.ledger = Ledger(self.database, LocalVault(folder / "master.key"), Bell(), classroom.clock, 3)
+        self.ledger = Ledger(self.database, Bell(), classroom.clock, 3)
         self.safety = Safety(self.database, self.ledger, classroom.vetter, classroom.clock)
 
     def entry(self) -> Any:

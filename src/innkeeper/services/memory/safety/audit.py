@@ -53,8 +53,9 @@ class Audit:
 
     async def check(self, memory: Memory) -> Report:
         """What changes while it runs is left for the next time."""
-        report, chain = Report(), self._ledger.chain(memory.account, memory.id)
+        report = Report()
         async with self._database.begin() as connection:
+            chain = await self._ledger.chain(connection, memory.account, memory.id)
             head = await history_store.find_head(connection, memory.account, memory.id)
         report.head = head.mac
         latest = await self._walk(memory, head, chain, report)

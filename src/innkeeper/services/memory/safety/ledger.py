@@ -2,7 +2,7 @@
 transaction."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.engines.store.database import Database
-from innkeeper.engines.vault.vault import Vault
 from innkeeper.kernel.clock import Clock
+from innkeeper.kernel.errors import NotFound
 from innkeeper.services.memory.bell import Bell
 from innkeeper.services.memory.records import store
 from innkeeper.services.memory.records.model import Record
@@ -19,6 +19,7 @@ from innkeeper.services.memory.safety import history_store
 from innkeeper.services.memory.safety.chain import Chain
 from innkeeper.services.memory.safety.history_store import Head
 from innkeeper.services.memory.safety.model import Action, Change, state_of
+from innkeeper.services.memory.sealing.keyring import key_of
 
 _TICK = timedelta(microseconds=1)
 _PIECE = 200
@@ -158,23 +159,22 @@ class Entry:
 
 
 class Ledger:
-    def __init__(
-        self, database: Database, vault: Vault, bell: Bell, clock: Clock, states: int = _STATES
-    ) -> None:
+    def __init__(self, database: Database, bell: Bell, clock: Clock, states: int = _STATES) -> None:
         """`states` are kept of a record that is written anew again and again."""
         self._database = database
         self._states = states
-        self._vault = vault
         self._bell = bell
         self._clock = clock
 
     @asynccontextmanager
     async def entry(self, account: str, memory: str, by: str) -> AsyncIterator[Entry]:
-        """A transaction, which commits on leaving. One at a time for each memory."""
+        """A transaction, which commits on leaving. One at a time for each memory. Raises NotFound when that
+        is gone."""
         async with self._database.begin() as connection:
+            chain = await self.chain(connection, account, memory)
             head = await history_store.lock_head(connection, account, memory)
             now = max(self._clock.now(), head.at + _TICK)
-            entry = Entry(connection, head, now, by, self.chain(account, memory), self._states)
+            entry = Entry(connection, head, now, by, chain, self._states)
             yield entry
             await entry.write()
         self._bell.ring()
@@ -184,18 +184,23 @@ class Ledger:
         async with self._database.begin() as connection:
             noted = await history_store.list_unadopted(connection)
         for account, memory in noted:
-            async with self.entry(account, memory, _UPGRADE) as entry:
-                await entry.adopt()
+            with suppress(NotFound):  # it is being deleted, and this with it
+                async with self.entry(account, memory, _UPGRADE) as entry:
+                    await entry.adopt()
 
-    def chain(self, account: str, memory: str) -> Chain:
-        return Chain(self._vault.derive(f"memory-history/{account}/{memory}"))
+    @staticmethod
+    async def chain(connection: AsyncConnection, account: str, memory: str) -> Chain:
+        """Raises NotFound."""
+        return Chain((await connection.run_sync(key_of, account, memory)).history)
 
     async def forget(self, account: str, memory: str, namespaces: Sequence[str]) -> int:
-        """Erase the history of all records that are or ever were in these namespaces; how many changes."""
+        """Erase the history of all records that are or ever were in these namespaces; how many changes.
+        A memory whose key is gone has none any more."""
         forgotten, piece = 0, _PIECE
-        while piece == _PIECE:
-            async with self.entry(account, memory, "") as entry:
-                ids = await history_store.erasable(entry.connection, account, memory, namespaces, _PIECE)
-                forgotten += await entry.forget(ids)
-            piece = len(ids)
+        with suppress(NotFound):
+            while piece == _PIECE:
+                async with self.entry(account, memory, "") as entry:
+                    ids = await history_store.erasable(entry.connection, account, memory, namespaces, _PIECE)
+                    forgotten += await entry.forget(ids)
+                piece = len(ids)
         return forgotten

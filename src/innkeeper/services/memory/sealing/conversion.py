@@ -29,7 +29,7 @@ from innkeeper.kernel.errors import NotFound
 from innkeeper.services.memory.sealing import store
 from innkeeper.services.memory.sealing.columns import Likeness, Sealed, place_of
 from innkeeper.services.memory.sealing.key import is_sealed
-from innkeeper.services.memory.sealing.keyring import key_of, keyring_of
+from innkeeper.services.memory.sealing.keyring import keep_history_keys, key_of, keyring_of
 
 _PIECE = 500
 _TELL_SECONDS = 5.0
@@ -50,7 +50,9 @@ class Conversion:
                 await connection.run_sync(key_of, *known)
             keyring = await connection.run_sync(keyring_of)
             for account, memory in await store.without_key(connection):
-                await store.give_key(connection, account, memory, keyring.new(account, memory))
+                await store.give_key(connection, account, memory, keyring.new(account, memory).wrapped)
+        await keep_history_keys(self._database)
+        async with self._database.begin() as connection:
             if not await store.is_any_unwhole(connection):
                 return
         tables = [table for table in metadata.sorted_tables if _sealed(table)]

@@ -22,7 +22,9 @@ _SMALLEST = len(_VERSION) + _NONCE_BYTES + 16
 
 
 class MemoryKey:
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, history: bytes = b"") -> None:
+        """`history` is the key of the chain of the memory's history."""
+        self.history = history
         self._key = key
         self._cipher = AESGCM(self.derive("seal"))
         self._likeness = self.derive("likeness")

@@ -1,16 +1,15 @@
 """The tokens that open a memory as a tool: given out, listed, and taken back.
 
-JWTs under a key of our own (RFC 7519), with a type and an audience that keep them from being taken for any
-other (RFC 8725). Each names a row that is asked for on every use: without it the token opens nothing.
+Each names a row that is asked for on every use: without it the token opens nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 import jwt
 
 from innkeeper.engines.store.database import Database
+from innkeeper.engines.vault.tokens import TokenKind
 from innkeeper.kernel.clock import Clock
 from innkeeper.kernel.errors import NotFound, QuotaExceeded
 from innkeeper.kernel.page import Cursor, Page, PageRequest
@@ -18,19 +17,15 @@ from innkeeper.services.memory.model import Memory, check_text
 from innkeeper.services.memory.tool import store
 from innkeeper.services.memory.tool.model import Holder, ToolToken, new_token_id
 
-_ALGORITHM = "HS256"
 _TOKENS = Cursor("tokens of a memory", int)
-_TYPE = "memory+jwt"
-_AUDIENCE = "innkeeper-memory"
-_CHARACTERS_MOST = 4096
+_KIND = TokenKind("memory+jwt", "innkeeper-memory", characters=4096)
 
 
 class ToolTokens:
-    def __init__(self, database: Database, key: bytes, most: int, clock: Clock) -> None:
-        """`key` is 32 secret bytes, the same after every restart (`Vault.derive`). A memory may have `most`
-        tokens at a time."""
+    def __init__(self, database: Database, keys: Sequence[bytes], most: int, clock: Clock) -> None:
+        """`keys` are those of `Vault.derive`. A memory may have `most` tokens at a time."""
         self._database = database
-        self._key = key
+        self._keys = keys
         self._most = most
         self._clock = clock
 
@@ -42,13 +37,13 @@ class ToolTokens:
             if await store.count_tokens(connection, holder.account, holder.memory, now) >= self._most:
                 raise QuotaExceeded(f"A memory may have at most {self._most} tokens; revoke some first")
             await store.insert_token(connection, made)
-        claims = {"aud": _AUDIENCE, "account": holder.account, "memory": holder.memory, "jti": made.id}
-        return made, jwt.encode(claims, self._key, algorithm=_ALGORITHM, headers={"typ": _TYPE})
+        claims = {"account": holder.account, "memory": holder.memory, "jti": made.id}
+        return made, _KIND.sign(claims, self._keys)
 
     async def read(self, token: str) -> Holder | None:
         """None on any fault, once it has expired, and once it was revoked."""
         try:
-            claims = self._claims(token)
+            claims = _KIND.read(token, self._keys)
             place = claims["account"], claims["memory"], claims["jti"]
         except (jwt.PyJWTError, ValueError, KeyError, RecursionError):
             return None
@@ -78,12 +73,3 @@ class ToolTokens:
     async def prune(self) -> None:
         async with self._database.begin() as connection:
             await store.delete_expired(connection, self._clock.now())
-
-    def _claims(self, token: str) -> Mapping[str, Any]:
-        if len(token) > _CHARACTERS_MOST:
-            raise ValueError("too long")
-        verified = jwt.decode_complete(token, self._key, algorithms=[_ALGORITHM], audience=_AUDIENCE)
-        if verified["header"].get("typ") != _TYPE:
-            raise ValueError("another type of token")
-        claims: Mapping[str, Any] = verified["payload"]
-        return claims
