@@ -1,6 +1,7 @@
 """The sessions of this host: started, found, listed and ended."""
 
 import asyncio
+import logging
 from contextlib import AsyncExitStack
 
 from innkeeper.engines.sandbox.sandbox import Limits, SandboxError, Usage
@@ -31,6 +32,7 @@ from innkeeper.services.web.service import Door
 
 _TOKEN_MEMBERS = ("codeInterpreterIdentifier", "name", "sessionTimeoutSeconds", "certificates", "clientToken")
 _ID_LENGTH = 26
+_LOG = logging.getLogger(__name__)
 
 
 class Session:
@@ -64,6 +66,7 @@ class Sessions:
         self._host = host
         self._clock = clock
         self._live: dict[str, Session] = {}
+        self._clearing: set[asyncio.Task[None]] = set()
         self._starting = 0
         self.opened_at = clock.now()
 
@@ -156,6 +159,7 @@ class Sessions:
     async def close(self) -> None:
         live = tuple(self._live.values())
         await asyncio.gather(*(self._end(session, "the server was stopped") for session in live))
+        await asyncio.gather(*self._clearing)
         await self._rooms.close()
 
     async def _start(
@@ -220,21 +224,33 @@ class Sessions:
         await self._end(session, reason)
 
     async def _end(self, session: Session, reason: str) -> None:
-        """Returns once it has ended, also when somebody else ends it already."""
+        """Returns once that is durable, also when somebody else ends it already. Its sandbox goes in the
+        background; a server that is killed meanwhile reaps it when it starts."""
         if session.end_reason:
             await session.ended.wait()
             return
         session.end_reason = reason
-        usage = await _usage(session.room)
-        await self._metering.end(session.record.id)
+        if session.watch is not None and session.watch is not asyncio.current_task():
+            session.watch.cancel()
         try:
+            usage = await _usage(session.room)
+            await self._metering.end(session.record.id)
             await self._roles.revoke(session.grant)
+            await self._record_end(session, usage)
+        finally:
+            session.ended.set()
+            clearing = asyncio.create_task(self._clear(session))
+            self._clearing.add(clearing)
+            clearing.add_done_callback(self._clearing.discard)
+
+    async def _clear(self, session: Session) -> None:
+        """Until then it counts among those that this host runs."""
+        try:
             await session.room.close()
+        except (SandboxError, OSError):
+            _LOG.exception("the sandbox of session %s could not be cleared away", session.record.id)
         finally:
             self._live.pop(session.record.id, None)
-            if session.watch is not None and session.watch is not asyncio.current_task():
-                session.watch.cancel()
-            await self._record_end(session, usage)
 
     async def _record_end(self, session: Session, usage: Usage) -> None:
         values = {
@@ -244,11 +260,8 @@ class Sessions:
             "cpu_seconds": usage.cpu_seconds,
             "memory_peak_mib": usage.memory_peak_mib,
         }
-        try:
-            async with self._database.begin() as connection:
-                await store.update_session(connection, session.record.id, values)
-        finally:
-            session.ended.set()
+        async with self._database.begin() as connection:
+            await store.update_session(connection, session.record.id, values)
 
 
 async def _usage(room: Room) -> Usage:
