@@ -95,7 +95,7 @@ def _signature(call: Call, rounds: int) -> Measure:
     return Measure("codec", "signature", "us CPU", samples[0], "botocore", samples[1])
 
 
-async def _find(access_key_id: str) -> Credential | None:
+async def _find(access_key_id: str, _source: str) -> Credential | None:
     return _KEY
 
 

@@ -60,7 +60,7 @@ VERSION = version("innkeeper")
 
 
 class Innkeeper:
-    """The running system. `http` answers from `open` until `close`."""
+    """The running system. `http` answers from `open` until `close`; so does `inside`, for sandboxes."""
 
     def __init__(self, settings: Settings, home: Home) -> None:
         self._settings = settings
@@ -78,7 +78,8 @@ class Innkeeper:
         self.e2b = e2b_api(office, settings, self.sandboxes)
         doors = self.runtime.sessions.door, self.code.sessions.door
         self.web = web_services(office, settings, doors, self.sandboxes)
-        self.http = Front(_http(self, settings), self.web)
+        self.inside, outside = _http(self, settings)
+        self.http = Front(outside, self.web)
         self._watch: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -143,17 +144,20 @@ def _model_ids(settings: Settings) -> Mapping[str, str]:
     return {**own, **settings.model_ids}
 
 
-def _http(inn: Innkeeper, settings: Settings) -> Starlette:
-    routes: list[BaseRoute] = [
-        *e2b_routes(inn.e2b, inn.web, inn.office.verifier),
+def _http(inn: Innkeeper, settings: Settings) -> tuple[Starlette, Starlette]:
+    """For sandboxes, which find what a role may call, and for all others."""
+    inside: list[BaseRoute] = [
         Route("/-/health", _health),
         inn.memory.door.route,
-        *_native_routes(inn, settings),
         *agent_routes(inn.runtime.access, inn.runtime.sockets(inn.office, settings)),
         Mount("/", _wire(inn, settings)),
     ]
+    own = [*e2b_routes(inn.e2b, inn.web, inn.office.verifier), *_native_routes(inn, settings)]
     handlers = {InnkeeperError: _native_error, ClientGone: _nobody_left}
-    return Starlette(routes=routes, exception_handlers=handlers)
+    return (
+        Starlette(routes=inside, exception_handlers=handlers),
+        Starlette(routes=[*own, *inside], exception_handlers=handlers),
+    )
 
 
 def _wire(inn: Innkeeper, settings: Settings) -> Wire:

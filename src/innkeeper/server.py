@@ -48,15 +48,15 @@ async def serve(settings: Settings) -> None:
     )
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # below, it tells whole URLs, signatures and all
     logging.getLogger("mcp").setLevel(logging.WARNING)  # below, it tells of every call
-    with locked(settings.data_dir), _listening(settings.host, settings.port) as listener:
+    with locked(settings.data_dir), _listening(settings.host, settings.port) as listener, _door() as door:
         port = listener.getsockname()[1]
-        inn = Innkeeper(settings, Home(_reachable(settings.host), port))
+        inn = Innkeeper(settings, Home(*door.getsockname()))
         try:
             walls = await _opened(inn)
             root = await inn.office.accounts.bootstrap()
             _write_credentials(settings.data_dir / "credentials", root, settings.region)
             with _announced(settings.data_dir / "server.json", _reachable(settings.host), port, walls):
-                await _serve_http(inn, settings, listener)
+                await _serve_http(inn, settings, listener, door)
         finally:
             await inn.close()
 
@@ -78,9 +78,11 @@ def _keep_what_is_loaded() -> None:
     gc.freeze()
 
 
-async def _serve_http(inn: Innkeeper, settings: Settings, listener: socket.socket) -> None:
+async def _serve_http(
+    inn: Innkeeper, settings: Settings, listener: socket.socket, door: socket.socket
+) -> None:
     config = uvicorn.Config(
-        _cut_off(inn.http),
+        _cut_off(_by_door(inn, door.getsockname()[1])),
         http=bounded_http(settings.request_head_max_bytes, settings.request_arrival_timeout_seconds),
         log_config=None,
         access_log=False,
@@ -91,7 +93,17 @@ async def _serve_http(inn: Innkeeper, settings: Settings, listener: socket.socke
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
-    await _Server(config, inn.end_sessions).serve(sockets=[listener])
+    await _Server(config, inn.end_sessions).serve(sockets=[listener, door])
+
+
+def _by_door(inn: Innkeeper, door: int) -> ASGIApp:
+    """What comes out of sandboxes comes in by a port of its own, and finds less."""
+
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        inside = (scope.get("server") or ("", 0))[1] == door
+        await (inn.inside if inside else inn.http)(scope, receive, send)
+
+    return run
 
 
 def _cut_off(app: ASGIApp) -> ASGIApp:
@@ -148,6 +160,11 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, port), family=family, backlog=2048) as listener:
         yield listener
+
+
+def _door() -> socket.socket:
+    """For sandboxes' relays, which are of this machine."""
+    return socket.create_server(("127.0.0.1", 0), backlog=2048)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -111,6 +112,14 @@ class Agent(BaseHTTPRequestHandler):
         print(text, flush=True)
         print(text, file=sys.stderr, flush=True)
         self.reply({})
+
+    def do_send(self, body: bytes, url: str) -> None:
+        try:
+            answer = urllib.request.urlopen(url, timeout=30)
+        except urllib.error.HTTPError as error:
+            answer = error
+        with answer:
+            self.reply({"status": answer.status, "text": answer.read().decode()})
 
     def do_fetch(self, body: bytes, url: str) -> None:
         try:

@@ -33,7 +33,7 @@ EXPIRED_KEY = Credential(
 KEYS = {key.access_key_id: key for key in (ROOT_KEY, ROLE_KEY, EXPIRED_KEY)}
 
 
-async def find(access_key_id: str) -> Credential | None:
+async def find(access_key_id: str, _source: str) -> Credential | None:
     return KEYS.get(access_key_id)
 
 

@@ -8,13 +8,15 @@ from urllib.parse import quote
 
 @dataclass(frozen=True, slots=True)
 class SignedRequest:
-    """What a signature covers besides the body. `raw_path` is percent-encoded and without the query."""
+    """What a signature covers besides the body, and the address that it came from. `raw_path` is
+    percent-encoded and without the query."""
 
     method: str
     raw_path: str
     query_string: bytes
     headers: Mapping[str, str]
     scheme: str = "http"
+    source: str = ""
 
     @classmethod
     def of(cls, scope: MutableMapping[str, Any]) -> "SignedRequest":
@@ -26,6 +28,7 @@ class SignedRequest:
             query_string=scope.get("query_string", b""),
             headers=_headers(scope["headers"]),
             scheme=scope.get("scheme", "http"),
+            source=(scope.get("client") or ("",))[0],
         )
 
 

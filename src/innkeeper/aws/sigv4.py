@@ -98,11 +98,12 @@ def read_signature(headers: Mapping[str, str], query_string: bytes) -> Signature
 class SignatureVerifier:
     """Verifies requests, WebSocket handshakes included (their body is empty).
 
-    `find` gives the credential of an access key id; `skew_seconds` is how far a date may be off.
+    `find` gives the credential of an access key id at the address that a request came from; `skew_seconds` is
+    how far a date may be off.
     """
 
     def __init__(
-        self, find: Callable[[str], Awaitable[Credential | None]], clock: Clock, skew_seconds: int
+        self, find: Callable[[str, str], Awaitable[Credential | None]], clock: Clock, skew_seconds: int
     ) -> None:
         self._find = find
         self._clock = clock
@@ -113,7 +114,7 @@ class SignatureVerifier:
         signature = read_signature(request.headers, request.query_string)
         self._check_time(signature)
         payload_hash = await _payload_hash(request.headers, signature, body)
-        credential = await self._find(signature.access_key_id)
+        credential = await self._find(signature.access_key_id, request.source)
         if credential is None or not _same(credential.session_token, signature.token):
             raise AccessDenied(
                 "The security token included in the request is invalid.", "UnrecognizedClientException"

@@ -60,7 +60,7 @@ class Runtime:
             images,
             builds,
             self.runtimes,
-            AgentEnvironment(office.accounts, home, settings.session_credentials_seconds),
+            AgentEnvironment(office.accounts, engines.vault, home, settings.session_credentials_seconds),
             storage,
             session_limits(settings),
             Network(settings.session_network),

@@ -30,7 +30,7 @@ TOOL = {"toolSpec": {"name": "weather", "inputSchema": {"json": {"type": "object
 
 
 def wire(gateway: ModelGateway) -> Wire:
-    async def credential(access_key_id: str) -> Credential | None:
+    async def credential(access_key_id: str, _source: str) -> Credential | None:
         return Credential(access_key_id, "secret", caller())
 
     async def anything(_call: Call, _operation: OperationModel, _parameters: Document) -> None:

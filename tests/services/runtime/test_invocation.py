@@ -7,6 +7,9 @@ import uuid
 from typing import Any
 
 import pytest
+from botocore.auth import SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError, EventStreamError, HTTPClientError
 
 from tests.running import Agents, RunningServer, behaving, new_session
@@ -103,6 +106,10 @@ def test_the_agents_own_calls_come_back_to_this_server_with_its_role(
         agent["agentRuntimeArn"], new_session(), do="fetch", url=environment["AWS_ENDPOINT_URL"] + "/-/health"
     )
     assert answer == {"status": 200}
+    native = AWSRequest("GET", environment["AWS_ENDPOINT_URL"] + "/-/v1/sandboxes")
+    SigV4QueryAuth(Credentials(*agents.server.keys), "bedrock-agentcore", "us-west-2").add_auth(native)
+    answer = agents.ask(agent["agentRuntimeArn"], new_session(), do="send", url=native.url)
+    assert answer["status"] == 404  # which a root key's signature would open elsewhere
     client = agents.server.client(
         "sts", (environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"])
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import boto3
 import pytest
 
 from tests.running import new_session
@@ -37,6 +38,41 @@ def start(inn: Inn, **members: Any) -> str:
 
 def more(inn: Inn, word: str, than: int) -> bool:
     return len(inn.folders(word)) > than
+
+
+def identity(inn: Inn, session: str) -> tuple[str, str]:
+    """The key that the agent's process has, and whom the server says that it speaks for: in its refusal."""
+    has = inn.ask(session, do="environment")
+    client = boto3.client(
+        "bedrock-agentcore-control",
+        endpoint_url=has["AWS_ENDPOINT_URL"],
+        region_name="us-west-2",
+        aws_access_key_id=has["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=has["AWS_SECRET_ACCESS_KEY"],
+        aws_session_token=has["AWS_SESSION_TOKEN"],
+    )
+    asked = {"agentRuntimeId": inn.agent["agentRuntimeId"]}
+    url = client.generate_presigned_url("get_agent_runtime", Params=asked)
+    answer = inn.ask(session, do="send", url=url)
+    return has["AWS_ACCESS_KEY_ID"], answer["text"]
+
+
+def test_what_goes_on_from_an_image_acts_as_itself(inn: Inn) -> None:
+    """Also when the credentials in its memory have ended."""
+    session = new_session()
+    key, said = identity(inn, session)
+    assert f"{inn.agent['agentRuntimeId']}-{session}"[:64] in said
+    inn.change(session, "snapshot", {"name": "one"})
+    forked = inn.change(session, "fork")["sessionId"]
+    inn.change(session, "hibernate")
+    inn.sql("DELETE FROM role_sessions WHERE access_key_id = ?", key)
+    copy = start(inn, snapshot="one")
+    inn.change(copy, "hibernate")
+    for one in (session, forked, copy):
+        kept, said = identity(inn, one)
+        assert kept == key
+        assert f"{inn.agent['agentRuntimeId']}-{one}"[:64] in said
+    clear_away(inn, session, forked, copy)
 
 
 def clear_away(inn: Inn, *sessions: str) -> None:

@@ -66,6 +66,8 @@ class RelayServer:
         outside = socket.socket(family, kind, protocol)
         outside.setblocking(False)
         try:
+            if self._relay.source:
+                outside.bind((self._relay.source, 0))
             await self._loop.sock_connect(outside, address)
         except BaseException:
             outside.close()

@@ -78,11 +78,13 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """A TCP port on the sandbox's own 127.0.0.1 whose connections are carried to an address outside."""
+    """A TCP port on the sandbox's own 127.0.0.1 whose connections are carried to an address outside; there
+    they come from `source`, an address of this host, if it is given."""
 
     port: int
     host: str
     host_port: int
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

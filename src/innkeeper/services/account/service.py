@@ -48,6 +48,7 @@ class Accounts:
         self._vault = vault
         self._clock = clock
         self._credentials: TtlCache[str, Credential] = TtlCache(clock)
+        self._lent: dict[tuple[str, str], Credential] = {}
 
     async def bootstrap(self) -> AccessKey:
         """The operator's root key, secret included: made at the first start with its account and the role
@@ -106,9 +107,17 @@ class Accounts:
         if not known:
             raise _no_key(access_key_id)
 
-    async def credential(self, access_key_id: str) -> Credential | None:
-        """None for an unknown or inactive key; an expired one is given: see its `expires_at`."""
-        known = self._credentials.get(access_key_id)
+    def lend(self, source: str, access_key_id: str, credential: Credential) -> None:
+        """What is signed with this key id at this address counts as the credential's, until `take_back`."""
+        self._lent[source, access_key_id] = credential
+
+    def take_back(self, source: str, access_key_id: str) -> None:
+        self._lent.pop((source, access_key_id), None)
+
+    async def credential(self, access_key_id: str, source: str = "") -> Credential | None:
+        """None for an unknown or inactive key; an expired one is given: see its `expires_at`. `source` is the
+        address that the request came from."""
+        known = self._lent.get((source, access_key_id)) or self._credentials.get(access_key_id)
         if known is not None:
             return known
         async with self._database.begin() as connection:

@@ -10,6 +10,7 @@ from innkeeper.services.code_interpreter.model import CodeInterpreter, SessionRe
 
 RELAY_PORT = 7471
 """On the sandbox's own 127.0.0.1: it leads to this server."""
+_SOURCE = "127.0.0.2"  # not the address of a proxy in front of the server, whose word on clients is taken
 _GRACE_SECONDS = 60  # a session's time runs from when it is ready, its credentials' from before
 
 
@@ -26,7 +27,7 @@ class ExecutionRoles:
 
     def __init__(self, accounts: Accounts, host: str, port: int) -> None:
         self._accounts = accounts
-        self.relay = Relay(RELAY_PORT, host, port)
+        self.relay = Relay(RELAY_PORT, host, port, _SOURCE)
 
     async def grant(self, interpreter: CodeInterpreter, session: SessionRecord) -> Grant:
         """Credentials of the session alone, that end with its time. Raises NotFound when the role is gone."""

@@ -1,12 +1,23 @@
-"""What an agent finds in its environment: its role's credentials, and Innkeeper as its AWS."""
+"""What an agent finds in its environment: its role's credentials, and Innkeeper as its AWS.
 
+An agent that goes on from an image has credentials in its memory that were given to the session which the
+image is of; they may have ended long ago. Its requests come from an address of their own, and there they
+count as the session's own credentials.
+"""
+
+import itertools
+import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from innkeeper.engines.sandbox.sandbox import Relay
+from innkeeper.engines.vault.vault import Vault
+from innkeeper.kernel.caller import Credential
 from innkeeper.kernel.ids import Arn
 from innkeeper.services.account.model import RoleCredentials
 from innkeeper.services.account.service import Accounts
-from innkeeper.services.runtime.model import AgentRuntime, RuntimeVersion, SessionKey
+from innkeeper.services.runtime.model import AgentRuntime, RuntimeVersion, SessionImage, SessionKey
 
 # The agent's own port is between 8000 and 12000.
 RELAY_PORT = 7471
@@ -15,22 +26,36 @@ _ROLE_SESSION_NAME_MAX = 64
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Where the server listens, as a host of sandboxes reaches it."""
+    """Where the server listens for what comes out of sandboxes."""
 
     host: str
     port: int
 
 
 class AgentEnvironment:
-    def __init__(self, accounts: Accounts, home: Home, credentials_seconds: int) -> None:
+    def __init__(self, accounts: Accounts, vault: Vault, home: Home, credentials_seconds: int) -> None:
         self._accounts = accounts
+        self._vault = vault
         self._home = home
         self._seconds = credentials_seconds
+        self._sources = itertools.count(1)
 
-    @property
-    def relay(self) -> Relay:
-        """The port inside the sandbox that leads back to this server."""
-        return Relay(RELAY_PORT, self._home.host, self._home.port)
+    def relay(self, own: RoleCredentials, image: SessionImage | None) -> tuple[Relay, Callable[[], None]]:
+        """The port inside the sandbox that leads back to this server, and what is to be done when the sandbox
+        has ended. `image` is what the session goes on from, if it does."""
+        source = _loopback(next(self._sources))
+        relay = Relay(RELAY_PORT, self._home.host, self._home.port, source)
+        if image is None or image.credentials is None:
+            return relay, _nothing
+        kept = json.loads(self._vault.open(image.credentials, _context(image.account)))
+        credential = Credential(own.access_key_id, kept["secret"], own.caller, kept["token"], own.expires_at)
+        self._accounts.lend(source, image.access_key_id, credential)
+        return relay, partial(self._accounts.take_back, source, image.access_key_id)
+
+    def sealed(self, credentials: RoleCredentials) -> bytes:
+        """For the images of a session whose agent has them in its memory."""
+        kept = {"secret": credentials.secret_access_key, "token": credentials.session_token}
+        return self._vault.seal(json.dumps(kept).encode(), _context(credentials.caller.account))
 
     async def credentials(self, key: SessionKey, version: RuntimeVersion) -> RoleCredentials:
         """Short-lived ones of the version's execution role; no wider than what its policies allow."""
@@ -67,3 +92,17 @@ class AgentEnvironment:
 
 def _quoted(arn: str) -> str:
     return arn.replace(":", "%3A").replace("/", "%2F")
+
+
+def _loopback(number: int) -> str:
+    """One of the four million of 127.64.0.0/10, whose connections say which session they are of."""
+    high, middle, low = number >> 16 & 63, number >> 8 & 255, number & 255
+    return f"127.{64 + high}.{middle}.{low}"
+
+
+def _context(account: str) -> str:
+    return f"{account}/credentials-of-agents"
+
+
+def _nothing() -> None:
+    pass

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -227,8 +227,9 @@ class SessionRecord:
 @dataclass(frozen=True, slots=True)
 class SessionImage:
     """What a `life` of a session goes on from: the image `id` on its host's disk. `agent` is the number of
-    the agent's process in it, `access_key_id` names the credentials which that process has. `storage` is the
-    copy that is to be put in the place of the session's storage, if it has not been yet."""
+    the agent's process in it, `access_key_id` names the credentials which that process has; they are sealed
+    in `credentials`. `storage` is the copy that is to be put in the place of the session's storage, if it has
+    not been yet."""
 
     account: str
     life: str
@@ -239,6 +240,7 @@ class SessionImage:
     ends_at: datetime
     mcp_session: str | None = None
     storage: str | None = None
+    credentials: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +262,7 @@ class SessionSnapshot:
     created_at: datetime
     mcp_session: str | None = None
     storage: str | None = None
+    credentials: bytes | None = field(default=None, repr=False)
 
 
 def check_session_id(session_id: str) -> None:

@@ -96,6 +96,7 @@ class Provisioner:
         except BaseException as error:
             log.note(str(error) or type(error).__name__)
             log.close()
+            session.released()
             if isinstance(error, BuildFailed | SandboxError):
                 raise AgentFailed(f"{complaint}: {error}") from error
             raise
@@ -109,6 +110,8 @@ class Provisioner:
         key, version = session.key, session.version
         credentials = await self._environment.credentials(key, version)
         session.access_key_id = credentials.access_key_id
+        session.credentials = self._environment.sealed(credentials)
+        relay, session.released = self._environment.relay(credentials, session.image)
         mounts = [Mount(build.path, TASK_FOLDER)]
         mounts += [Mount(folder, str(folder)) for folder in build.launch.mounts]
         mounts += await self._storage.mounts(key, version.number, version.storage_mounts)
@@ -122,7 +125,7 @@ class Provisioner:
             },
             limits=self._limits,
             network=self._network,
-            relays=[self._environment.relay],
+            relays=[relay],
             working_directory=TASK_FOLDER,
         )
 

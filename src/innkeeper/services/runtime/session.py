@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -40,7 +40,8 @@ class Session:
 
     `record` is as it was then. `started` and `last_used` are readings of the monotonic clock. `image` is what
     it was last woken from. `ended` is set when it is over, or hibernated. `meter` names what is metered: each
-    of its sandboxes by itself. Who pauses, resumes or hibernates it holds `transition`.
+    of its sandboxes by itself. `credentials` are its own, sealed; `released` is called when it has no sandbox
+    any more. Who pauses, resumes or hibernates it holds `transition`.
     """
 
     sandbox: Sandbox
@@ -64,6 +65,8 @@ class Session:
         self.status = SessionStatus.STARTING
         self.end_reason: str | None = None
         self.access_key_id = ""
+        self.credentials: bytes | None = None
+        self.released: Callable[[], None] = _nothing
         self.mcp_session = image.mcp_session if image else None
         self.log_path = log
         self.ended = asyncio.Event()
@@ -92,6 +95,7 @@ class Session:
             pump.cancel()
         self.agent.close()
         self.log.close()
+        self.released()
 
     @contextlib.contextmanager
     def use(self) -> Iterator[None]:
@@ -141,3 +145,7 @@ class Session:
             return None
         updated = body.get("time_of_last_update")
         return Ping(str(body.get("status", "Healthy")), updated if isinstance(updated, int | float) else None)
+
+
+def _nothing() -> None:
+    pass

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Float,
     Index,
     Integer,
+    LargeBinary,
     PrimaryKeyConstraint,
     String,
     Table,
@@ -63,6 +64,7 @@ images = Table(
     Column("mcp_session", Text),
     Column("ends_at", Moment, nullable=False),
     Column("storage", String(32)),
+    Column("credentials", LargeBinary),
     PrimaryKeyConstraint("account", "life"),
 )
 

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Integer,
+    LargeBinary,
     PrimaryKeyConstraint,
     String,
     Table,
@@ -45,6 +46,7 @@ snapshots = Table(
     Column("created_at", Moment, nullable=False),
     Column("mcp_session", Text),
     Column("storage", String(32)),
+    Column("credentials", LargeBinary),
     PrimaryKeyConstraint("account", "id"),
     UniqueConstraint("account", "runtime_id", "name"),
 )

@@ -142,6 +142,7 @@ class Snapshots:
             created_at=self._clock.now(),
             mcp_session=image.mcp_session,
             storage=image.storage,
+            credentials=image.credentials,
         )
         try:
             async with self._database.begin() as connection:
@@ -232,6 +233,7 @@ class Snapshots:
             agent=snapshot.agent,
             access_key_id=snapshot.access_key_id,
             ends_at=snapshot.created_at,
+            credentials=snapshot.credentials,
         )
         try:
             storage = await self._storage.copy(snapshot.storage) if snapshot.storage else None
