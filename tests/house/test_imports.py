@@ -35,7 +35,7 @@ PROTOCOLS = {
     "jobs": {"jobs"},
     "cluster": {"cluster"},
     "sandbox": {"sandbox", "pool", "client", "bridge", "images", "trust", "authorities", "egress"},
-    "images": {"image", "roots"},
+    "images": {"image", "roots", "tree"},
     "models": {"model"},
     "embedders": {"embedder", "minilm_install"},
     "search": {"search", "ranking", "veil", "words"},

@@ -8,6 +8,7 @@ from innkeeper.engines.sandbox.images import Images
 from innkeeper.services.code_interpreter.rooms import INSIDE
 from innkeeper.services.sandboxes.grounds import Grounds
 from innkeeper.services.sandboxes.image_import import ImageImport
+from innkeeper.services.sandboxes.install_scripts import InstallScripts
 from innkeeper.services.sandboxes.provisioning import Provisioner, Rules
 from innkeeper.services.sandboxes.service import Sandboxes
 from innkeeper.services.sandboxes.templates import Templates
@@ -37,7 +38,14 @@ def named_sandboxes(office: Office, settings: Settings) -> Sandboxes:
         unpacked_bytes=settings.sandbox_image_unpacked_max_bytes,
     )
     roots = Roots(settings.data_dir / "images", limits)
-    grounds = Grounds(office.packages, roots, root, settings.code_interpreter_packages, INSIDE)
+    scripts = InstallScripts(
+        engines.sandboxes,
+        rules.limits,
+        rules.shared_kernel,
+        limits.unpacked_bytes,
+        settings.build_timeout_seconds,
+    )
+    grounds = Grounds(office.packages, scripts, roots, root, settings.code_interpreter_packages, INSIDE)
     images = Images(
         root, engines.sandboxes, settings.sandbox_scratch_mib, settings.sandbox_change_timeout_seconds
     )

@@ -43,7 +43,7 @@ from innkeeper.services.builder.model import (
     Launch,
     Layer,
 )
-from innkeeper.services.builder.npm import Npm
+from innkeeper.services.builder.npm import Npm, Scripts
 from innkeeper.services.builder.program import run
 from innkeeper.services.builder.requirements import read_requirements
 from innkeeper.services.builder.thread import in_thread
@@ -127,18 +127,20 @@ class Builder:
         """The Python packages of a `prepare`d build, as they lie in it."""
         return await in_thread(_installed, build.path)
 
-    async def npm(self, packages: Sequence[str]) -> Layer:
-        """Packages of npm and what they need, in a `node_modules`. Raises BuildFailed."""
-        return await self._layers.find(await self._npm_asked(packages), partial(self._npm.install, packages))
+    async def npm(self, packages: Sequence[str], kind: str = "", scripts: Scripts | None = None) -> Layer:
+        """Packages of npm and what they need, in a `node_modules`. With `scripts` theirs are run, and `kind`
+        names how: what comes of it may depend on that. Raises BuildFailed."""
+        asked = await self._npm_asked(packages, kind)
+        return await self._layers.find(asked, partial(self._npm.install, packages, scripts))
 
     async def apt(self, packages: Sequence[str]) -> Layer:
         """Packages of this host's distribution that it has not itself, and what they need, as a tree to lay
         over its own. Raises BuildFailed."""
         return await self._layers.find(_apt_asked(packages), partial(self._apt.install, packages))
 
-    async def layer_names(self, npm: Sequence[str], apt: Sequence[str]) -> set[str]:
+    async def layer_names(self, npm: Sequence[str], kind: str, apt: Sequence[str]) -> set[str]:
         """The names of these layers, as `prune` takes them. Raises BuildFailed."""
-        asked = [await self._npm_asked(npm)] if npm else []
+        asked = [await self._npm_asked(npm, kind)] if npm else []
         return set(map(self._layers.name, [*asked, *([_apt_asked(apt)] if apt else [])]))
 
     async def find(self, digest: str, runtime: str, entry_point: Sequence[str]) -> Build | None:
@@ -172,9 +174,9 @@ class Builder:
     async def _made(self) -> list[Path]:
         return [*await in_thread(folders, self._builds), *await in_thread(folders, self._layers.root)]
 
-    async def _npm_asked(self, packages: Sequence[str]) -> tuple[str, ...]:
+    async def _npm_asked(self, packages: Sequence[str], kind: str) -> tuple[str, ...]:
         node = await self._interpreters.find("NODE_22")
-        return ("npm", node.tag, *sorted(packages))
+        return (f"npm{kind}", node.tag, *sorted(packages))
 
     def _describe(self, digest: str, interpreter: Interpreter, entry_point: Sequence[str]) -> Build:
         folder = self._builds / digest

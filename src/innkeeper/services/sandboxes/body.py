@@ -45,6 +45,12 @@ class Body:
             raise invalid(name, "must be a whole number" if kind is int else "must be a number")
         return kind(value)
 
+    def flag(self, name: str) -> bool:
+        value = self._members.get(name) or False
+        if not isinstance(value, bool):
+            raise invalid(name, "must be true or false")
+        return value
+
     def texts(self, name: str) -> dict[str, str]:
         value = self._members.get(name) or {}
         if not isinstance(value, dict) or not all(_is_text(one) for one in value.values()):

@@ -7,16 +7,18 @@ import json
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
 from innkeeper.engines.images.image import ImageError
 from innkeeper.engines.images.roots import Roots
-from innkeeper.engines.sandbox.sandbox import Mount
+from innkeeper.engines.sandbox.sandbox import Mount, SandboxSpec
 from innkeeper.kernel.errors import NotFound, Unavailable
 from innkeeper.services.builder.model import DENO_FOLDER, TASK_FOLDER, Build, BuildFailed, Layer
 from innkeeper.services.builder.service import Builder
-from innkeeper.services.sandboxes.model import BUILT_IN, CODE_TEMPLATE, HOME, TemplateSpec
+from innkeeper.services.sandboxes.install_scripts import InstallScripts
+from innkeeper.services.sandboxes.model import BASE_TEMPLATE, BUILT_IN, CODE_TEMPLATE, HOME, TemplateSpec
 
 _BIN = "/opt/innkeeper-bin"
 _MODULES = "/node_modules"  # at the root, where Node.js finds it from every folder
@@ -25,7 +27,7 @@ _NODE_FILES = {"start.js": ""}
 # The members of a template that make its ground.
 _GROUND = ("base", "pip", "npm", "apt", "image", "start", "ready")
 # Those that are named only where they are not as they were before there was a choice.
-_OWN_FOLDERS = ("home", "folders", "working_directory")
+_CHOSEN = ("home", "folders", "working_directory", "scripts")
 _PLAIN = TemplateSpec()
 _ENVIRONMENT = {
     # What is installed inside goes into a folder of its own, and counts.
@@ -66,9 +68,16 @@ class Grounds:
     `programs` a folder of the host that it has at `/opt/innkeeper`."""
 
     def __init__(
-        self, builder: Builder, images: Roots, root: Path, packages: Sequence[str], programs: Path
+        self,
+        builder: Builder,
+        scripts: InstallScripts,
+        images: Roots,
+        root: Path,
+        packages: Sequence[str],
+        programs: Path,
     ) -> None:
         self._builder = builder
+        self._scripts = scripts
         self._images = images
         self._bin = root / "bin"
         self._declared = root / "grounds"
@@ -93,7 +102,8 @@ class Grounds:
     async def declare(self, spec: TemplateSpec) -> str:
         """The ground of a template, to be found by what this gives. The same for the same packages and
         commands; it is on disk, so that sandboxes that stand on it outlive the server."""
-        members = [*_GROUND, *(one for one in _OWN_FOLDERS if getattr(spec, one) != getattr(_PLAIN, one))]
+        members = [*_GROUND, *(one for one in _CHOSEN if getattr(spec, one) != getattr(_PLAIN, one))]
+        members += ["network"] if spec.scripts else []  # they have the template's
         told = json.dumps({member: getattr(spec, member) for member in members})
         name = f"{spec.base}-{hashlib.sha256(told.encode()).hexdigest()[:20]}"
         await asyncio.to_thread(_declare, self._declared / name, told)
@@ -123,7 +133,7 @@ class Grounds:
     async def _names(self, spec: TemplateSpec) -> set[str]:
         if spec.image:
             return set()
-        names = await self._builder.layer_names(spec.npm, spec.apt)
+        names = await self._builder.layer_names(spec.npm, _kind(spec), spec.apt)
         names.add(await self._builder.name(self._python(spec), _PYTHON))
         names.add(await self._builder.deno_name())
         with contextlib.suppress(BuildFailed):  # there is no Node.js, so there is no build for it
@@ -151,6 +161,11 @@ class Grounds:
         except FileNotFoundError as error:
             raise NotFound(f"Template or snapshot {template} does not exist") from error
         return TemplateSpec.of(told)
+
+    async def _run_scripts(self, network: str, folder: Path) -> Sequence[str]:
+        base = await self.find(BASE_TEMPLATE)
+        told = SandboxSpec("base", mounts=base.mounts, environment=base.environment)
+        return await self._scripts.run(told, network, folder)
 
     async def _of_image(self, spec: TemplateSpec) -> Ground:
         root = await self._images.find(spec.image)
@@ -193,7 +208,8 @@ class Grounds:
         if spec.pip:
             layers["pip"] = await self._builder.packages(python)
         if spec.npm:
-            layers["npm"] = await self._builder.npm(spec.npm)
+            scripts = partial(self._run_scripts, spec.network) if spec.scripts else None
+            layers["npm"] = await self._builder.npm(spec.npm, _kind(spec), scripts)
             mounts.append(Mount(layers["npm"].path / "node_modules", _MODULES))
         if spec.apt:
             layers["apt"] = await self._builder.apt(spec.apt)
@@ -209,6 +225,11 @@ class Grounds:
 def _environment(home: str) -> dict[str, str]:
     path = f"{_BIN}:{home}/.local/bin:{_MODULES}/.bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
     return {**_ENVIRONMENT, "PATH": path, "HOME": home, "PYTHONUSERBASE": f"{home}/.local"}
+
+
+def _kind(spec: TemplateSpec) -> str:
+    """How install scripts are run, if they are."""
+    return f"-scripts-{spec.network}" if spec.scripts else ""
 
 
 def _declare(path: Path, told: str) -> None:

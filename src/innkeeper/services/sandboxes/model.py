@@ -140,15 +140,17 @@ class SnapshotRecord:
 @dataclass(frozen=True, slots=True)
 class TemplateSpec:
     """`base` is a built-in template; `pip`, `npm` and `apt` name packages of Python, of Node.js and of the
-    host's distribution, `files` texts by their paths. `set_up` runs before `start`, which goes on in the
-    background until `ready` succeeds; then runs `warm_up`. All four are shell commands. `image`, in the place
-    of a base and packages, is where an image's archive lies (`s3://BUCKET/KEY`), then its digest. Sandboxes
-    have their home and other `folders` of their own (`/app`), and begin in `working_directory`."""
+    host's distribution; `scripts` is whether those that npm's have for their installation are run, in a
+    sandbox with this network; `files` are texts by their paths. `set_up` runs before `start`, which goes on
+    in the background until `ready` succeeds; then runs `warm_up`. All four are shell commands. `image`, in
+    the place of base and packages, is where an image's archive lies (`s3://BUCKET/KEY`), then its digest.
+    Sandboxes have their home and other `folders` of their own (`/app`), and begin in `working_directory`."""
 
     base: str = BASE_TEMPLATE
     pip: tuple[str, ...] = ()
     npm: tuple[str, ...] = ()
     apt: tuple[str, ...] = ()
+    scripts: bool = False
     image: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
     set_up: str = ""
