@@ -6,6 +6,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -59,6 +60,11 @@ def test_commands_run_with_their_surroundings(sandbox: Sandbox) -> None:
     assert (done.stdout, done.stderr, done.exit_code) == ("hello you\n/home/user\n", "oops\n", 0)
     assert "".join(parts) == done.stdout
     assert sandbox.commands.run("pwd; echo ~", cwd="/tmp", user="root").stdout == "/tmp\n/home/user\n"
+    assert (
+        sandbox.commands.run("sudo -E -u root WORD=done sh -c 'echo $WORD; id -un'").stdout == "done\nagent\n"
+    )
+    with pytest.raises(CommandExitException, match="unknown user"):
+        sandbox.commands.run("sudo -u postgres true")
     with pytest.raises(CommandExitException) as failed:
         sandbox.commands.run("echo so far; exit 3")
     assert (failed.value.exit_code, failed.value.stdout) == (3, "so far\n")
@@ -197,10 +203,12 @@ def test_a_sandbox_lives_sleeps_wakes_and_ends(server: RunningServer) -> None:
     later = sandbox.get_info().end_at
     assert later > info.end_at
     assert sandbox.connect(timeout=30).get_info().end_at >= later
-    (measured,) = sandbox.get_metrics()
-    assert measured.mem_total > measured.mem_used > 0
 
     going_on = sandbox.commands.run("read line; echo got $line", background=True, stdin=True, timeout=0)
+    measured = until(lambda: (taken := sandbox.get_metrics())[1:] and taken)
+    assert all(one.mem_total > one.mem_used > 0 for one in measured)
+    assert [one.timestamp for one in measured] == sorted(one.timestamp for one in measured)
+    assert sandbox.get_metrics(end=info.started_at - timedelta(minutes=1)) == []
     sandbox.set_timeout(0)
     assert not sandbox.pause() and not sandbox.is_running()
     assert sandbox.get_info().state is SandboxState.PAUSED

@@ -17,6 +17,7 @@ from innkeeper.services.e2b.model import Refused
 from innkeeper.services.e2b.service import E2b, Wanted, error_document, status_of
 
 _PAGE_MAX = 1000
+_SECOND_DIGITS = 11
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -132,7 +133,8 @@ def _set_network(e2b: E2b) -> Work:
 
 def _metrics(e2b: E2b) -> Work:
     async def metrics(account: str, request: Request) -> Response:
-        return JSONResponse(await e2b.metrics(account, request.path_params["id"]))
+        start, end = (_second(request.query_params.get(name)) for name in ("start", "end"))
+        return JSONResponse(await e2b.metrics(account, request.path_params["id"], start, end))
 
     return metrics
 
@@ -183,6 +185,15 @@ def _moment(text: str | None) -> datetime | None:
     except ValueError as error:
         raise InvalidRequest("`startedAfter` must be a moment in ISO 8601") from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _second(text: str | None) -> datetime | None:
+    """Of Unix time."""
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) <= _SECOND_DIGITS):
+        raise InvalidRequest("`start` and `end` must be seconds of Unix time")
+    return datetime.fromtimestamp(int(text), UTC)
 
 
 def _page_request(request: Request) -> PageRequest:

@@ -1,14 +1,18 @@
 """What E2B's clients have going on in sandboxes: their commands, terminals, watchers and code contexts."""
 
 import asyncio
+import contextlib
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from innkeeper.engines.sandbox.sandbox import Sandbox
+from innkeeper.kernel.clock import Clock
 from innkeeper.kernel.errors import NotFound
 from innkeeper.services.e2b.contexts import Contexts
 from innkeeper.services.e2b.contexts import Remembered as RememberedContext
 from innkeeper.services.e2b.files_agent import FilesAgent, Watcher
+from innkeeper.services.e2b.metrics import INTERVAL_SECONDS, Meter, Point
 from innkeeper.services.e2b.model import not_running
 from innkeeper.services.e2b.processes import Processes
 from innkeeper.services.e2b.processes import Remembered as RememberedProcess
@@ -57,8 +61,11 @@ class Guests:
     """Those of this host. A sandbox that is hibernated and woken, or forked, keeps what went on in it as far
     as its snapshot does."""
 
-    def __init__(self, sandboxes: Sandboxes, cell_timeout_seconds: float) -> None:
+    def __init__(self, sandboxes: Sandboxes, cell_timeout_seconds: float, clock: Clock) -> None:
         self._sandboxes = sandboxes
+        self._clock = clock
+        self._meters: dict[str, Meter] = {}
+        self._sampling: asyncio.Task[None] | None = None
         self._cell_timeout_seconds = cell_timeout_seconds
         self._guests: dict[str, Guest] = {}
         self._heirs: dict[str, Heritage] = {}
@@ -100,8 +107,13 @@ class Guests:
     def kept(self, account: str, snapshot_id: str) -> Heritage | None:
         return self._kept.get((account, snapshot_id))
 
+    def points(self, sandbox_id: str) -> Sequence[Point]:
+        """What was measured, since somebody did something in it."""
+        meter = self._meters.get(sandbox_id)
+        return tuple(meter.points) if meter else ()
+
     async def close(self) -> None:
-        for watch in self._watches:
+        for watch in (*self._watches, *([self._sampling] if self._sampling else [])):
             watch.cancel()
         for guest in self._guests.values():
             guest.close()
@@ -116,6 +128,9 @@ class Guests:
         if heritage is not None:
             guest.adopt(heritage, copied=before is None)
         self._guests[sandbox_id] = guest
+        self._meters.setdefault(sandbox_id, Meter(account))
+        if self._sampling is None:
+            self._sampling = asyncio.create_task(self._sample())
         watch = asyncio.create_task(self._watch(account, sandbox_id, guest))
         self._watches.add(watch)
         watch.add_done_callback(self._watches.discard)
@@ -135,4 +150,13 @@ class Guests:
             await asyncio.sleep(_SETTLE_SECONDS)
         if state is not SandboxState.HIBERNATED and self._guests.get(sandbox_id) is guest:
             del self._guests[sandbox_id]
+            self._meters.pop(sandbox_id, None)
             guest.close()
+
+    async def _sample(self) -> None:
+        while True:
+            for sandbox_id, meter in tuple(self._meters.items()):
+                with contextlib.suppress(NotFound):
+                    usage = await self._sandboxes.usage(meter.account, sandbox_id)
+                    meter.points.append(Point.of(self._clock.now(), usage))
+            await asyncio.sleep(INTERVAL_SECONDS)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from innkeeper.engines.sandbox.sandbox import Network, Usage
+from innkeeper.engines.sandbox.sandbox import Network
 from innkeeper.kernel.call import Document
 from innkeeper.kernel.clock import Clock
 from innkeeper.kernel.errors import Conflict, InnkeeperError, InvalidRequest, NotFound
@@ -16,6 +16,7 @@ from innkeeper.services.e2b.build import shown
 from innkeeper.services.e2b.builds import Builds
 from innkeeper.services.e2b.guests import Guests
 from innkeeper.services.e2b.keys import Keys
+from innkeeper.services.e2b.metrics import Point, series
 from innkeeper.services.e2b.model import Refused
 from innkeeper.services.sandboxes.model import OnTimeout, SandboxRecord, SandboxState, SnapshotRecord
 from innkeeper.services.sandboxes.service import Sandboxes
@@ -57,7 +58,7 @@ class E2b:
         self.keys = keys
         self.builds = builds
         self.rules = rules
-        self.guests = Guests(sandboxes, rules.cell_timeout_seconds)
+        self.guests = Guests(sandboxes, rules.cell_timeout_seconds, clock)
         self._sandboxes = sandboxes
         self._clock = clock
 
@@ -139,11 +140,14 @@ class E2b:
         egress = network.egress(body, body.get("allow_internet_access"))
         await self._sandboxes.set_egress(account, sandbox_id, egress)
 
-    async def metrics(self, account: str, sandbox_id: str) -> list[Document]:
-        """One measurement, of now; the processor's share is that since the sandbox was started."""
+    async def metrics(
+        self, account: str, sandbox_id: str, start: datetime | None, end: datetime | None
+    ) -> list[Document]:
+        """Of this time, as far as they were taken, and of now."""
         record = await self._there(account, sandbox_id)
         usage = await self._sandboxes.usage(account, sandbox_id)
-        return [_measured(record, usage, self._clock.now())]
+        points = [*self.guests.points(sandbox_id), Point.of(self._clock.now(), usage)]
+        return series(record, points, start, end)
 
     async def fork(self, account: str, sandbox_id: str, body: Mapping[str, Any]) -> list[Document]:
         """All of them or, in the words of an error, none. What goes on in one goes on in all."""
@@ -241,22 +245,6 @@ def _is_wanted(record: SandboxRecord, wanted: Wanted) -> bool:
 
 def _place(record: SandboxRecord) -> tuple[datetime, str]:
     return record.started_at, record.id
-
-
-def _measured(record: SandboxRecord, usage: Usage, now: datetime) -> Document:
-    cores = max(1, round(record.limits.cpu_cores))
-    seconds = max((now - record.started_at).total_seconds(), 0.001)
-    return {
-        "timestamp": now.isoformat(),
-        "timestampUnix": int(now.timestamp()),
-        "cpuCount": cores,
-        "cpuUsedPct": round(100 * usage.cpu_seconds / seconds, 2),
-        "memUsed": round(usage.memory_mib * 2**20),
-        "memTotal": record.limits.memory_mib << 20,
-        "memCache": 0,
-        "diskUsed": 0,
-        "diskTotal": 0,
-    }
 
 
 def error_document(error: InnkeeperError) -> Document:

@@ -240,13 +240,31 @@ def _declare(path: Path, told: str) -> None:
         draft.rename(path)
 
 
+_SUDO = """#!/bin/sh
+# There is one user inside, and nothing gives more rights: the command runs as that one.
+while [ $# -gt 0 ]; do
+    case "$1" in
+        -u | --user)
+            case "$2" in root | user | agent) shift ;; *) echo "sudo: unknown user: $2" >&2; exit 1 ;; esac ;;
+        --) shift; break ;;
+        -*) ;;
+        *=*) export "$1" ;;
+        *) break ;;
+    esac
+    shift
+done
+[ $# -gt 0 ] || set -- /bin/sh
+exec "$@"
+"""
+
+
 def _write_programs(folder: Path, python: str, others: Mapping[str, str]) -> None:
     """Interpreters as people call them, wherever they lie."""
     folder.mkdir(parents=True, exist_ok=True)
     programs = {"python": [python], "python3": [python], "pip": [python, "-m", "pip"]}
     programs |= {"pip3": programs["pip"], **{name: [path] for name, path in others.items()}}
-    for name, words in programs.items():
-        text = f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n'
+    texts = {name: f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n' for name, words in programs.items()}
+    for name, text in {**texts, "sudo": _SUDO}.items():
         path = folder / name
         if not path.exists() or path.read_text() != text:
             draft = folder / f".{name}"
