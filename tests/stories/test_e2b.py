@@ -28,7 +28,6 @@ from e2b_code_interpreter import AsyncSandbox, Sandbox
 from tests.running import RunningServer, clean_environment
 from tests.stories.e2b_serving import SETTLE_SECONDS, api_key, has_memory, serving, until
 from tests.stories.terminal import ROOT, Terminal
-from tests.stories.test_docs import blocks
 from tests.stories.tls_front import Certificates, tls_front
 
 DOMAIN = "rooms.example"
@@ -382,14 +381,6 @@ async def _asynchronously() -> None:
         assert await sandbox.files.read("watched") == "1"
         assert (await sandbox.run_code("1 + 1")).text == "2"
     assert not await sandbox.is_running()
-
-
-def test_the_guides_examples_print_what_they_say(server: RunningServer) -> None:
-    page = "docs/guide/e2b.md"
-    (exports,), programs = blocks(page, "bash"), "\n".join(blocks(page, "python"))
-    terminal = Terminal(ROOT, {**clean_environment(), "INNKEEPER_DATA_DIR": str(server.data_dir)})
-    said = terminal.ok("bash", "-euo", "pipefail", "-c", f"{exports}\npython - <<'END'\n{programs}\nEND")
-    assert said.split() == ["sum:", "6", "words:", "3", "Hello"]
 
 
 def test_a_domain_leads_to_the_api_and_to_every_port(server: RunningServer, tmp_path: Path) -> None:

@@ -9,9 +9,11 @@ from e2b import AsyncTemplate, BuildException, LogEntry, SandboxException, Templ
 from e2b.template.main import TemplateBuilder
 from e2b_code_interpreter import Sandbox
 
-from tests.running import RunningServer
+from tests.running import RunningServer, clean_environment
 from tests.services.builder.wheels import write_wheel
 from tests.stories.e2b_serving import api_key, serving
+from tests.stories.terminal import ROOT, Terminal
+from tests.stories.test_docs import blocks
 
 SETTINGS = {"code_interpreter_packages": "[]"}
 
@@ -109,3 +111,11 @@ def test_what_cannot_be_built_is_told_with_its_reason(
         Template.build(template, "wrong")
     with pytest.raises(SandboxException, match="404"):
         Sandbox.create("wrong")
+
+
+def test_the_guides_examples_print_what_they_say(server: RunningServer) -> None:
+    page = "docs/guide/e2b.md"
+    (exports,), programs = blocks(page, "bash"), "\n".join(blocks(page, "python"))
+    terminal = Terminal(ROOT, {**clean_environment(), "INNKEEPER_DATA_DIR": str(server.data_dir)})
+    said = terminal.ok("bash", "-euo", "pipefail", "-c", f"{exports}\npython - <<'END'\n{programs}\nEND")
+    assert said.split() == ["sum:", "6", "words:", "3", "Hello"]
