@@ -13,6 +13,7 @@ from pathlib import Path
 
 from innkeeper.engines.sandbox.cgroups import Cgroup
 from innkeeper.engines.sandbox.driver import RoomDriver
+from innkeeper.engines.sandbox.gvisor import control
 from innkeeper.engines.sandbox.gvisor.memory import Memory
 from innkeeper.engines.sandbox.gvisor.room import GvisorRoom
 from innkeeper.engines.sandbox.gvisor.router import Routers
@@ -77,7 +78,12 @@ class GvisorDriver(RoomDriver[GvisorRoom]):
             folders=spec.folders,
         )
         room = await self._admit(*await self._trusting(bare))
-        room.spare, room.urgent, room.ahead_bytes = True, urgent, ahead_bytes
+        room.spare, room.urgent = True, urgent
+        # Later builds listen to their own processes, and the kernel allows one to.
+        if (
+            await self._snapshots.key()
+        ).build in control.BUILDS and ahead_bytes <= spec.limits.memory_mib << 20:
+            room.ahead_bytes = ahead_bytes
         await room.open(self._records, self._etc)
         return room
 

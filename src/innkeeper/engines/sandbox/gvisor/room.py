@@ -272,7 +272,7 @@ class GvisorRoom(Room):
 
     def _start(self, *words: str) -> ChildProcess:
         heard, said = self._wire.guest_ends
-        starter = self._memory.start if self.spare else subprocess.Popen
+        starter = self._memory.start if self.ahead_bytes else subprocess.Popen
         command = [*self._entering(), *self._around_runsc, *self._runsc(*words, *self._in_bundle())]
         try:
             started = ChildProcess(command, stdin=heard, stdout=said, start=starter)
