@@ -7,8 +7,9 @@ count as the session's own credentials.
 
 import itertools
 import json
+import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 
 from innkeeper.engines.sandbox.sandbox import Relay
@@ -18,10 +19,12 @@ from innkeeper.kernel.ids import Arn
 from innkeeper.services.account.model import RoleCredentials
 from innkeeper.services.account.service import Accounts
 from innkeeper.services.runtime.model import AgentRuntime, RuntimeVersion, SessionImage, SessionKey
+from innkeeper.services.runtime.session_store import SEALED_CREDENTIALS
 
 # The agent's own port is between 8000 and 12000.
 RELAY_PORT = 7471
 _ROLE_SESSION_NAME_MAX = 64
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,22 @@ class Home:
     port: int
 
 
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A session's way to this server: the port inside its sandbox, what is to be done when the sandbox has
+    ended, and what seals the credentials in its agent's memory for an image, if they are known."""
+
+    relay: Relay
+    release: Callable[[], None]
+    seal: Callable[[], bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    secret: str = field(repr=False)
+    token: str = field(repr=False)
+
+
 class AgentEnvironment:
     def __init__(self, accounts: Accounts, vault: Vault, home: Home, credentials_seconds: int) -> None:
         self._accounts = accounts
@@ -40,22 +59,35 @@ class AgentEnvironment:
         self._seconds = credentials_seconds
         self._sources = itertools.count(1)
 
-    def relay(self, own: RoleCredentials, image: SessionImage | None) -> tuple[Relay, Callable[[], None]]:
-        """The port inside the sandbox that leads back to this server, and what is to be done when the sandbox
-        has ended. `image` is what the session goes on from, if it does."""
+    def passage(self, own: RoleCredentials, image: SessionImage | None) -> Passage:
+        """For a session with credentials of its `own` that goes on from an image, if there is one."""
         source = _loopback(next(self._sources))
         relay = Relay(RELAY_PORT, self._home.host, self._home.port, source)
-        if image is None or image.credentials is None:
-            return relay, _nothing
-        kept = json.loads(self._vault.open(image.credentials, _context(image.account)))
-        credential = Credential(own.access_key_id, kept["secret"], own.caller, kept["token"], own.expires_at)
+        kept = self._kept(own, image)
+        seal = partial(self._sealed, own.caller.account, kept)
+        if image is None or kept is None:
+            return Passage(relay, _nothing, seal)
+        credential = Credential(own.access_key_id, kept.secret, own.caller, kept.token, own.expires_at)
         self._accounts.lend(source, image.access_key_id, credential)
-        return relay, partial(self._accounts.take_back, source, image.access_key_id)
+        return Passage(relay, partial(self._accounts.take_back, source, image.access_key_id), seal)
 
-    def sealed(self, credentials: RoleCredentials) -> bytes:
-        """For the images of a session whose agent has them in its memory."""
-        kept = {"secret": credentials.secret_access_key, "token": credentials.session_token}
-        return self._vault.seal(json.dumps(kept).encode(), _context(credentials.caller.account))
+    def _kept(self, own: RoleCredentials, image: SessionImage | None) -> "_Kept | None":
+        """What the agent's process signs with, if that is known."""
+        if image is None:
+            return _Kept(own.secret_access_key, own.session_token)
+        if image.credentials is None:
+            return None
+        try:
+            opened = self._vault.open(image.credentials, _context(image.account))
+        except ValueError:
+            _LOG.warning("the credentials in image %s cannot be opened: its agent keeps them", image.id)
+            return None
+        return _Kept(**json.loads(opened))
+
+    def _sealed(self, account: str, kept: "_Kept | None") -> bytes | None:
+        return (
+            None if kept is None else self._vault.seal(json.dumps(asdict(kept)).encode(), _context(account))
+        )
 
     async def credentials(self, key: SessionKey, version: RuntimeVersion) -> RoleCredentials:
         """Short-lived ones of the version's execution role; no wider than what its policies allow."""
@@ -101,7 +133,7 @@ def _loopback(number: int) -> str:
 
 
 def _context(account: str) -> str:
-    return f"{account}/credentials-of-agents"
+    return SEALED_CREDENTIALS.context({"account": account})
 
 
 def _nothing() -> None:

@@ -125,5 +125,5 @@ def _image_of(session: Session, image: Image) -> SessionImage:
         access_key_id=session.agent_key_id,
         ends_at=session.record.started_at + lifetime,
         mcp_session=session.mcp_session,
-        credentials=session.image.credentials if session.image else session.credentials,
+        credentials=session.seal_credentials(),
     )

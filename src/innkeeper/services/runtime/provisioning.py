@@ -110,8 +110,8 @@ class Provisioner:
         key, version = session.key, session.version
         credentials = await self._environment.credentials(key, version)
         session.access_key_id = credentials.access_key_id
-        session.credentials = self._environment.sealed(credentials)
-        relay, session.released = self._environment.relay(credentials, session.image)
+        passage = self._environment.passage(credentials, session.image)
+        session.seal_credentials, session.released = passage.seal, passage.release
         mounts = [Mount(build.path, TASK_FOLDER)]
         mounts += [Mount(folder, str(folder)) for folder in build.launch.mounts]
         mounts += await self._storage.mounts(key, version.number, version.storage_mounts)
@@ -125,7 +125,7 @@ class Provisioner:
             },
             limits=self._limits,
             network=self._network,
-            relays=[relay],
+            relays=[passage.relay],
             working_directory=TASK_FOLDER,
         )
 

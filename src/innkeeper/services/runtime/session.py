@@ -40,8 +40,8 @@ class Session:
 
     `record` is as it was then. `started` and `last_used` are readings of the monotonic clock. `image` is what
     it was last woken from. `ended` is set when it is over, or hibernated. `meter` names what is metered: each
-    of its sandboxes by itself. `credentials` are its own, sealed; `released` is called when it has no sandbox
-    any more. Who pauses, resumes or hibernates it holds `transition`.
+    of its sandboxes by itself. `seal_credentials` gives those in its agent's memory; `released` is called
+    when it has no sandbox any more. Who pauses, resumes or hibernates it holds `transition`.
     """
 
     sandbox: Sandbox
@@ -65,7 +65,7 @@ class Session:
         self.status = SessionStatus.STARTING
         self.end_reason: str | None = None
         self.access_key_id = ""
-        self.credentials: bytes | None = None
+        self.seal_credentials: Callable[[], bytes | None] = _nothing
         self.released: Callable[[], None] = _nothing
         self.mcp_session = image.mcp_session if image else None
         self.log_path = log

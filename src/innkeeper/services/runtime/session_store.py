@@ -11,7 +11,6 @@ from sqlalchemy import (
     Float,
     Index,
     Integer,
-    LargeBinary,
     PrimaryKeyConstraint,
     String,
     Table,
@@ -28,8 +27,11 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.engines.store.database import Moment, metadata
+from innkeeper.engines.vault.columns import VaultSealed
 from innkeeper.kernel.page import Cursor, PageRequest
 from innkeeper.services.runtime.model import SessionImage, SessionKey, SessionRecord, SessionStatus
+
+SEALED_CREDENTIALS = VaultSealed("{account}/credentials-of-agents")
 
 sessions = Table(
     "runtime_sessions",
@@ -64,7 +66,7 @@ images = Table(
     Column("mcp_session", Text),
     Column("ends_at", Moment, nullable=False),
     Column("storage", String(32)),
-    Column("credentials", LargeBinary),
+    Column("credentials", SEALED_CREDENTIALS),
     PrimaryKeyConstraint("account", "life"),
 )
 

@@ -9,7 +9,6 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Integer,
-    LargeBinary,
     PrimaryKeyConstraint,
     String,
     Table,
@@ -28,6 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from innkeeper.engines.store.database import Moment, metadata
 from innkeeper.kernel.page import Cursor, PageRequest
 from innkeeper.services.runtime.model import SessionSnapshot
+from innkeeper.services.runtime.session_store import SEALED_CREDENTIALS
 
 snapshots = Table(
     "runtime_snapshots",
@@ -46,7 +46,7 @@ snapshots = Table(
     Column("created_at", Moment, nullable=False),
     Column("mcp_session", Text),
     Column("storage", String(32)),
-    Column("credentials", LargeBinary),
+    Column("credentials", SEALED_CREDENTIALS),
     PrimaryKeyConstraint("account", "id"),
     UniqueConstraint("account", "runtime_id", "name"),
 )
