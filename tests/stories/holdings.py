@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import Counter
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -29,14 +30,12 @@ class Holdings:
         pid = server.process.pid
         family = {process.pid for process in (*below(pid), *naming(server.data_dir))} - {pid}
         opened = _links(Path(f"/proc/{pid}/fd"))
-        sockets = sum(link.startswith("socket:") for link in opened)
-        databases = sum(".db" in Path(link).name for link in opened)
         return cls(
             processes=len(family),
             network_namespaces=len({_network(each) for each in family}),
             mounts=len(Path("/proc/self/mountinfo").read_text().splitlines()),
-            sockets=sockets,
-            files=len(opened) - sockets - databases,
+            sockets=sum(map(_is_socket, opened)),
+            files=opened_files(server).total(),
             state=sum(len(names) + len(kept) for _, names, kept in os.walk(server.data_dir / "sandboxes")),
         )
 
@@ -44,6 +43,13 @@ class Holdings:
         """What there is more of than before."""
         more = {field.name: getattr(self, field.name) - getattr(before, field.name) for field in fields(self)}
         return {name: count for name, count in more.items() if count > 0}
+
+
+def opened_files(server: RunningServer) -> Counter[str]:
+    """Those that count, by what they lead to."""
+    assert server.process
+    opened = _links(Path(f"/proc/{server.process.pid}/fd"))
+    return Counter(link for link in opened if not _is_socket(link) and ".db" not in Path(link).name)
 
 
 def at_rest(server: RunningServer, seconds: float) -> Holdings:
@@ -92,6 +98,10 @@ def _network(pid: int) -> str:
         return str(Path(f"/proc/{pid}/ns/net").readlink())
     except OSError:
         return ""
+
+
+def _is_socket(link: str) -> bool:
+    return link.startswith("socket:")
 
 
 def _links(folder: Path) -> list[str]:

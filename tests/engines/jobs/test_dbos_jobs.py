@@ -198,7 +198,7 @@ async def test_jobs_that_ended_long_ago_are_forgotten(
     await jobs.open()
     await jobs.start("wait", "long", {})
     await jobs.start("greet", "quick", {})
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await jobs.get("quick") is not None:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     await until(jobs, "long", JobState.RUNNING)

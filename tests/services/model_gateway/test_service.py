@@ -70,7 +70,7 @@ async def test_records_are_written_soon(opened: OpenGateway, database: Database)
     other = ModelGateway(database, {}, {}, open_model, SystemClock())
     async with opened(Says("ok")) as (gateway, _):
         await stream(gateway)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not await other.usage(ACCOUNT):  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
     await other.close()
