@@ -125,8 +125,9 @@ class Values:
         """By the day: a secret that is read often is written to once a day."""
         today = self._clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
         if version.accessed_at != today:
-            await store.change_version(connection, secret.arn, version.id, {"accessed_at": today})
+            # In the order in which whoever changes both locks them.
             await store.change(connection, secret.arn, {"accessed_at": today})
+            await store.change_version(connection, secret.arn, version.id, {"accessed_at": today})
 
     async def _repeated(
         self, connection: AsyncConnection, secret: Secret, known: Version, value: Value
