@@ -10,6 +10,8 @@ from innkeeper.engines.sandbox.sandbox import Limits, SandboxSpec
 from innkeeper.services.builder.model import BuildFailed
 from innkeeper.services.sandboxes.install_scripts import InstallScripts
 
+pytestmark = pytest.mark.skipif(not Path("/usr/bin/npm").exists(), reason="there is no npm in /usr")
+
 GROUND = SandboxSpec("ground", environment={"PATH": "/usr/bin:/bin"})
 WORK = "echo working; id -u > made; ln -s ../../../../etc/passwd out; mkfifo pipe; chmod 4755 made"
 
