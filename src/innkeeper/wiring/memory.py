@@ -118,16 +118,7 @@ class Memory:
         learner = extractor(settings, _asking(models), models.answers)
         self.digests = _digests(self, database, learner, settings)
         self.contexts = _contexts(self, settings)
-        self._review = Review(
-            database,
-            self.ledger,
-            {
-                HeldKind.BLOCK: self.blocks.put_back,
-                HeldKind.CHUNK: self.documents.put_back,
-                HeldKind.TITLE: self.documents.put_back,
-                HeldKind.DIGEST: self.digests.put_back,
-            },
-        )
+        self._review = _review(self, database, bell)
         self._context_max_tokens = settings.memory_context_max_tokens
         kept = timedelta(seconds=settings.memory_learning_kept_seconds)
         self.learning = Learning(database, self.memories, self.records, kept, clock)
@@ -210,6 +201,16 @@ def _digests(memory: Memory, database: Database, learner: Extractor, settings: S
         pause_seconds=settings.memory_compaction_pause_seconds,
     )
     return Digests(database, memory.vetter, memory.events, learner, pace, memory.clock)
+
+
+def _review(memory: Memory, database: Database, bell: Bell) -> Review:
+    put_back = {
+        HeldKind.BLOCK: memory.blocks.put_back,
+        HeldKind.CHUNK: memory.documents.put_back,
+        HeldKind.TITLE: memory.documents.put_back,
+        HeldKind.DIGEST: memory.digests.put_back,
+    }
+    return Review(database, memory.ledger, bell, put_back)
 
 
 def _contexts(memory: Memory, settings: Settings) -> Contexts:

@@ -1,6 +1,7 @@
 """Idempotency tokens: a mutation repeated under the same `clientToken` is done once."""
 
 import hashlib
+import hmac
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -43,12 +44,13 @@ async def claim(
     token = parameters.get("clientToken")
     if not token:
         return resource
-    digest = _digest(parameters)
+    digest = _digest(parameters, token)
+    known_as = hashlib.sha256(token.encode()).hexdigest()
     await connection.execute(delete(client_tokens).where(client_tokens.c.created_at < now - KEPT))
     values = {
         "account": account,
         "operation": operation,
-        "token": token,
+        "token": known_as,
         "digest": digest,
         "resource": resource,
         "created_at": now,
@@ -56,7 +58,7 @@ async def claim(
     statement = upsert(connection, client_tokens).values(values)
     # In place of `do_nothing`, which returns nothing either: the token is the same anyway.
     kept = statement.on_conflict_do_update(
-        index_elements=client_tokens.primary_key.columns, set_={"token": token}
+        index_elements=client_tokens.primary_key.columns, set_={"token": known_as}
     ).returning(client_tokens.c.digest, client_tokens.c.resource)
     kept_digest, kept_resource = (await connection.execute(kept)).one()
     if kept_digest != digest:
@@ -67,6 +69,8 @@ async def claim(
     return str(kept_resource)
 
 
-def _digest(parameters: Mapping[str, Any]) -> str:
+def _digest(parameters: Mapping[str, Any], token: str) -> str:
+    """Under the token, which is kept as a digest itself: who can't name it can't try a guess."""
     told = {name: value for name, value in parameters.items() if name != "clientToken"}
-    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+    plain = hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+    return hmac.digest(token.encode(), plain.encode(), "sha256").hex()

@@ -200,11 +200,15 @@ class Memories:
 
 
 def place(caller: Caller, memory_id: str) -> tuple[str, str]:
-    """Account and id of a memory that is named by its id or its ARN."""
+    """Account and id of a memory that is named by its id or its ARN. Raises NotFound for an ARN of another
+    region, or of anything but a memory."""
     if not memory_id.startswith("arn:"):
         return caller.account, memory_id
     arn = Arn.parse(memory_id)
-    return arn.account, arn.resource.rpartition("/")[2]
+    id_ = arn.resource.rpartition("/")[2]
+    if str(arn) != agentcore_arn(caller.region, arn.account, f"{RESOURCE_TYPE}/{id_}"):
+        raise NotFound(f"Memory {memory_id} does not exist")
+    return arn.account, id_
 
 
 def _changed(memory: Memory, parameters: Document, now: datetime) -> Memory:

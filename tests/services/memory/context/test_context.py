@@ -82,6 +82,8 @@ def test_a_context_has_what_matters(remembering: Remembering, compose: Compose) 
     assert [one["part"] for one in other["parts"]] == ["turns", "recent"]
     of_bob = until(compose, ["records"], memory, namespacePaths=["/facts/bob"])
     assert texts(of_bob, "records") == ["Bob's cat is well."]
+    with pytest.raises(HTTPError, match="404"):
+        compose(memory, branch="unknown")
     small = compose(memory, tokens=130)
     assert small["tokens"] <= 130
     assert texts(small, "recent")[-1] == "What should I tell the vet about my cat?"

@@ -161,7 +161,7 @@ async def test_a_line_that_would_steer_the_agent_waits_for_review(database: Data
     extractor.between = "\n"
     digests = digests_of(desk, extractor)
     ledger = Ledger(desk.database, Bell(), desk.clock)
-    review = Review(desk.database, ledger, {HeldKind.DIGEST: digests.put_back})
+    review = Review(desk.database, ledger, Bell(), {HeldKind.DIGEST: digests.put_back})
     made = await desk.memories.create(ANN, {"name": "long", "eventExpiryDuration": 3})
     key = SessionKey(made.account, made.id, "ann", "s")
 

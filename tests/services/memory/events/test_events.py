@@ -52,6 +52,9 @@ def test_an_event_is_kept_whole(remembering: Remembering, memory: str) -> None:
     named_by_arn = remembering.get(memory)["arn"]
     listed = remembering.data.list_events(memoryId=named_by_arn, **AT, includePayloads=False)["events"]
     assert [(one["eventId"], one["payload"]) for one in listed] == [(made["eventId"], [])]
+    for here, elsewhere in (("us-west-2", "eu-west-1"), (":memory/", ":gateway/")):
+        with pytest.raises(ClientError, match=r"ResourceNotFound|ValidationException"):
+            remembering.say(named_by_arn.replace(here, elsewhere), "elsewhere")
 
 
 def test_the_newest_comes_first_and_pages_miss_nothing(remembering: Remembering, memory: str) -> None:

@@ -1,10 +1,11 @@
 """Of two words about the same of which neither is over by any rule, the later one comes first."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from innkeeper.engines.search.ranking import Found
 from innkeeper.services.memory.recall.hit import Hit
-from innkeeper.services.memory.recall.newness import newer_first
+from innkeeper.services.memory.recall.newness import newer_first, once_each
 from innkeeper.services.memory.records.model import Record
 from tests.services.memory.remembering import NOON
 
@@ -33,3 +34,12 @@ def test_a_far_better_answer_an_older_word_and_another_namespace_stay_where_they
     assert order(hit(ANNEX, 1.2, 2), hit(FLOOR, 0.8, 1)) == [ANNEX, FLOOR]
     assert order(hit(FLOOR, 1.2, 1), hit(ANNEX, 1.0, 2)) == [FLOOR, ANNEX]
     assert order(hit(ANNEX, 1.2, 2), hit(FLOOR, 1.0, 1, "/bob/")) == [ANNEX, FLOOR]
+
+
+def test_what_two_strategies_learned_from_the_same_words_counts_once() -> None:
+    def learned(score: float, *events: str) -> Hit[Record]:
+        found = hit(LAMP, score, 1)
+        return replace(found, item=replace(found.item, record_id=str(score), source_event_ids=list(events)))
+
+    best, same, later, by_hand = learned(1.4, "e1"), learned(1.3, "e1"), learned(1.2, "e2"), learned(1.1)
+    assert once_each([best, same, later, by_hand]) == [best, later, by_hand]

@@ -10,6 +10,7 @@ from sqlalchemy import delete, insert, select, update
 
 from innkeeper.engines.store.database import Database
 from innkeeper.kernel.errors import InnkeeperError, InvalidRequest
+from innkeeper.services.memory.bell import Bell
 from innkeeper.services.memory.extent import Extent
 from innkeeper.services.memory.model import Memory
 from innkeeper.services.memory.records.store import list_all, records
@@ -31,7 +32,7 @@ class Writer:
         self.memory = memory
         self.chance = random.Random(seed)  # noqa: S311
         self.safety = Safety(classroom.database, classroom.ledger, classroom.vetter, classroom.clock)
-        self.review = Review(classroom.database, classroom.ledger, {})
+        self.review = Review(classroom.database, classroom.ledger, Bell(), {})
         self.moments: list[tuple[datetime, list[dict[str, Any]]]] = []
 
     async def state(self) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from innkeeper.kernel.call import Document
 from innkeeper.kernel.caller import CallerKind
 from innkeeper.kernel.errors import InvalidRequest
 from innkeeper.kernel.page import PageRequest
+from innkeeper.services.memory.bell import Bell
 from innkeeper.services.memory.events.model import Turn
 from innkeeper.services.memory.model import Memory
 from innkeeper.services.memory.records.model import Record, RecordStatus, Trust, new_record_id
@@ -115,7 +116,7 @@ async def test_a_tool_changes_no_fact_quietly_and_not_in_masses(classroom: Class
         many = [replace(other, record_id=new_record_id(), created_at=entry.now) for _ in range(2)]
         await entry.create(many)
     assert (await classroom.vetter.learned(memory, other, [])).concerns == [BURST]
-    review = Review(classroom.database, classroom.ledger, {})
+    review = Review(classroom.database, classroom.ledger, Bell(), {})
     assert (await review.quarantine(memory, PageRequest())).items == []
 
 

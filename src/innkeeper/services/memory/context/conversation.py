@@ -32,8 +32,9 @@ class Conversation:
         self._share = share
 
     async def pieces(self, memory: Memory, wanted: Wanted) -> Mapping[Part, Sequence[Piece]]:
-        """Turns, and the digest."""
+        """Turns, and the digest. Raises NotFound for a branch that is not there."""
         key = SessionKey(memory.account, memory.id, wanted.actor, wanted.session or "")
+        await self._events.check_branch(key, wanted.branch)
         above = int(wanted.tokens * self._share) if wanted.above is None else wanted.above
         keep = above // 2 if wanted.keep is None else wanted.keep
         if not wanted.shares.get(Part.DIGEST):
@@ -49,7 +50,9 @@ class Conversation:
         return {Part.RECENT: tail.pieces, Part.DIGEST: [_digest(digest)] if digest else []}
 
     async def compact(self, key: SessionKey, branch: str, keep: int) -> Digest | None:
-        """Digest all but the newest turns of `keep` tokens. Raises ExtractionError."""
+        """Digest all but the newest turns of `keep` tokens. Raises ExtractionError; NotFound for a
+        branch that is not there."""
+        await self._events.check_branch(key, branch)
         digest = await self._digests.find(key, branch)
         tail = await self._tail(key, branch, _ending(digest), keep, keep)
         if tail.until is not None:

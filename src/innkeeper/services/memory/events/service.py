@@ -137,6 +137,14 @@ class Events:
             if whole or not rows:
                 return whole
 
+    async def check_branch(self, key: SessionKey, name: str) -> None:
+        """Raises NotFound."""
+        if name == TRUNK:
+            return
+        async with self._database.begin() as connection:
+            if name not in await store.find_branches(connection, key):
+                raise NotFound(f"Branch {name} does not exist in session {key.session}")
+
     async def still_there(self, key: SessionKey, branch: str, ids: Collection[str]) -> dict[str, int]:
         """Of a memory's events those that have not expired, each with how many turns it has; in the session
         itself, only those of a branch and of what led to it, and what was ingested."""

@@ -29,6 +29,15 @@ def newer_first(hits: Sequence[Hit[Record]]) -> list[Hit[Record]]:
     return [*raised, *hits[_LOOKED_AT:]]
 
 
+def once_each(hits: Sequence[Hit[Record]]) -> list[Hit[Record]]:
+    """Of what several strategies learned from the same events in the same words, the best."""
+    best: dict[tuple[object, ...], Hit[Record]] = {}
+    for hit in hits:
+        record = hit.item
+        best.setdefault((record.text, *(record.source_event_ids or [record.record_id])), hit)
+    return list(best.values())
+
+
 def _follows(hit: Hit[Record], words: frozenset[str], older: Hit[Record], theirs: frozenset[str]) -> bool:
     if older.score - hit.score > _NEARLY_AS_GOOD or older.item.happened_at >= hit.item.happened_at:
         return False

@@ -23,7 +23,7 @@ from innkeeper.services.memory.model import Memory
 from innkeeper.services.memory.recall import passages
 from innkeeper.services.memory.recall.hit import Hit
 from innkeeper.services.memory.recall.index_store import Kind, Shelf
-from innkeeper.services.memory.recall.newness import newer_first
+from innkeeper.services.memory.recall.newness import newer_first, once_each
 from innkeeper.services.memory.records import metadata, store
 from innkeeper.services.memory.records.model import Record, shown_metadata
 from innkeeper.services.memory.records.service import Records
@@ -78,7 +78,7 @@ class Recall:
         ]
         if not hits:
             await self._records.check_scope(memory, scope)
-        return newer_first(hits)[: criteria.get("topK", TOP_K)]
+        return once_each(newer_first(hits))[: criteria.get("topK", TOP_K)]
 
     async def records(
         self, memory: Memory, query: str, scope: namespaces.Scope, limit: int, as_of: datetime | None = None

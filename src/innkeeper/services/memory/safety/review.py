@@ -8,6 +8,7 @@ from innkeeper.engines.store.database import Database
 from innkeeper.kernel.caller import Caller
 from innkeeper.kernel.errors import Conflict, NotFound
 from innkeeper.kernel.page import Cursor, Page, PageRequest
+from innkeeper.services.memory.bell import Bell
 from innkeeper.services.memory.model import Memory, check_text
 from innkeeper.services.memory.records.model import Record, RecordStatus
 from innkeeper.services.memory.records.store import list_quarantined
@@ -28,9 +29,12 @@ _WAITING = Cursor("quarantine", int, int)
 class Review:
     """Records stand where they are, and are marked; other texts are held apart until `put_back` has them."""
 
-    def __init__(self, database: Database, ledger: Ledger, put_back: Mapping[HeldKind, PutBack]) -> None:
+    def __init__(
+        self, database: Database, ledger: Ledger, bell: Bell, put_back: Mapping[HeldKind, PutBack]
+    ) -> None:
         self._database = database
         self._ledger = ledger
+        self._bell = bell
         self._put_back = put_back
 
     async def quarantine(self, memory: Memory, page: PageRequest) -> Page[Record | Held]:
@@ -55,6 +59,7 @@ class Review:
             async with self._database.begin() as connection:
                 text = await _taken(connection, memory, id_)
                 await self._put_back[text.kind](connection, text)
+            self._bell.ring()
             return text
         async with self._ledger.entry(memory.account, memory.id, caller.principal) as entry:
             record = await _set_aside(entry, id_)
