@@ -5,7 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2b import AsyncTemplate, BuildException, LogEntry, SandboxException, Template, wait_for_port
+from e2b import (
+    AsyncTemplate,
+    BuildException,
+    LogEntry,
+    SandboxException,
+    Template,
+    TimeoutException,
+    wait_for_port,
+)
 from e2b.template.main import TemplateBuilder
 from e2b_code_interpreter import Sandbox
 
@@ -91,6 +99,29 @@ def test_a_template_is_built_and_sandboxes_begin_from_it(server: RunningServer, 
     stranger = api_key(server, server.new_tenant())
     assert not Template.exists("site", api_key=stranger)
     assert Sandbox.delete_snapshot("child") and not Template.exists("child")
+
+
+def test_cells_of_bash_share_a_shell(server: RunningServer) -> None:
+    with Sandbox.create() as sandbox:
+        context = sandbox.create_code_context(language="bash")
+        assert (
+            sandbox.run_code("cd /tmp; word=kept; echo $ONCE", context=context, envs={"ONCE": "1"}).error
+            is None
+        )
+        ran = sandbox.run_code("pwd; echo $word ${ONCE-gone}; cat <<END >&2\nwrong\nEND", language="bash")
+        assert ("".join(ran.logs.stdout), ran.logs.stderr) == ("/home/user\ngone\n", ["wrong\n"])
+        shared = sandbox.run_code("pwd; echo $word ${ONCE-gone}", context=context)
+        assert "".join(shared.logs.stdout) == "/tmp\nkept gone\n"
+        with pytest.raises(TimeoutException):
+            sandbox.run_code("sleep 300", context=context, timeout=1)
+        assert sandbox.run_code("echo $word", context=context).logs.stdout == ["kept\n"]
+        failed = sandbox.run_code("false", context=context).error
+        assert failed is not None and "exit code 1" in failed.value
+        ended = sandbox.run_code("exit 3", context=context).error
+        assert ended is not None and ended.name == "KernelDied"
+        assert sandbox.run_code("echo again", context=context).logs.stdout == ["again\n"]
+        with pytest.raises(SandboxException, match="python, javascript, typescript, bash"):
+            sandbox.create_code_context(language="r")
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ _DENO = f"deno run --quiet --allow-all --no-config {_PROGRAMS}/deno_worker.js"
 _WORKERS = {
     "python": f"python3 {_PROGRAMS}/python_worker.py",
     "node": _NODE,
+    "bash": f"python3 {_PROGRAMS}/bash_worker.py",
     "deno": f"$(command -v deno >/dev/null && echo {_DENO} || echo {_NODE})",
 }
 

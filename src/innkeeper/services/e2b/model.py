@@ -27,7 +27,7 @@ ENVD_PORT, CODE_PORT = 49983, 49999
 ENVD_VERSION = "0.5.7"
 """The version of E2B's daemon whose features we have: clients ask for no later ones."""
 CLIENT_ID = "innkeeper"
-LANGUAGES = {"python": "python", "javascript": "node", "typescript": "deno"}
+LANGUAGES = {"python": "python", "javascript": "node", "typescript": "deno", "bash": "bash"}
 """What runs each language."""
 LANGUAGE_NAMES = {"py": "python", "js": "javascript", "ts": "typescript"}
 """What clients call them too."""
