@@ -66,8 +66,8 @@ async def _in_the_engine(inn: Inn) -> list[Measure]:
     driver = AutoDriver(data / "benchmark")
     driver.spares = settings.sandbox_spares
     builder = Builder(data / "code-interpreter", BuildLimits(), Interpreters())
-    rooms = Rooms(driver, builder, data / "code-interpreter", _rules(settings, ready=1), _HOME)
-    without_pool = Rooms(driver, builder, data / "code-interpreter", _rules(settings, ready=0), _HOME)
+    rooms = Rooms(driver, builder, data / "code-interpreter", rules(settings, ready=1), _HOME)
+    without_pool = Rooms(driver, builder, data / "code-interpreter", rules(settings, ready=0), _HOME)
     try:
         begin = await _begin(inn, rooms)
         room = await _room(rooms)
@@ -96,7 +96,8 @@ def _beside(what: str, samples: Samples, aim: str, floor: str) -> Measure:
     return Measure("interpreter", what, "ms", samples.ours, floor, samples.floor, aim)
 
 
-def _rules(settings: Settings, ready: int) -> Rules:
+def rules(settings: Settings, ready: int) -> Rules:
+    """Those of a server with these settings, which keeps so many sandboxes ready."""
     return Rules(
         packages=settings.code_interpreter_packages,
         imports=settings.code_interpreter_imports,

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import version
 
-from benchmarks import codec, cold, density, interpreter, invoke, memory, sleepers, snapshots, stream
+from benchmarks import codec, cold, density, interpreter, invoke, memory, sleepers, snapshots, stream, zygote
 from benchmarks.inn import Inn, opened
 from benchmarks.measure import Measure, table
 
@@ -24,6 +24,7 @@ BENCHMARKS: dict[str, Callable[[Inn], list[Measure]]] = {
     "sleepers": sleepers.measure,
     "snapshots": snapshots.measure,
     "interpreter": interpreter.measure,
+    "zygote": zygote.measure,
     "memory": memory.measure,
 }
 # Code of strangers is measured behind the wall that it gets; agents, where a sandbox costs least.

@@ -54,6 +54,14 @@ class Settings(MemorySettings, BaseSettings):
             "with them, 256 MiB at most for all together.",
         ),
     ] = 2
+    sandbox_zygotes: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="Programs kept loaded, from which bubblewrap sandboxes are forked ready: for the "
+            "code interpreter one, of about 100 MiB; they take no processor time. 0 keeps none.",
+        ),
+    ] = 2
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="Server log level.")
     ] = "info"

@@ -159,6 +159,7 @@ def _served(settings: Settings, setting: str, value: str) -> tuple[str, str, Pro
 def _sandbox_driver(settings: Settings) -> SandboxDriver:
     driver: SandboxDriver = _driver("sandbox", settings.sandbox_driver)(settings.data_dir / "sandboxes")
     driver.spares = settings.sandbox_spares
+    driver.zygotes = settings.sandbox_zygotes
     return driver
 
 

@@ -1,12 +1,16 @@
 """Makes ready what bubblewrap is to show, where a sandbox is a user of its own, who may not go and see.
 
-    UID GID TERMINALS [STEP SOURCE TARGET]... -- PROGRAM [ARGUMENT]...
+    UID GID TERMINALS MANNER [STEP SOURCE TARGET]... -- PROGRAM [ARGUMENT]...
 
 In a mount namespace of its own, with the server's rights, it puts each source where that user can get at it,
 then becomes the user, and the program. Steps: `lay` folders over each other (overlayfs), `show` what is only
 to be read, `lend` what the sandbox may write. What is lent, and what others may not read on the host, is
 mounted with its owner mapped (mount_setattr(2)): to the sandbox it is the sandbox's, on disk the server's.
 Where a file system cannot do that for what is lent, the program stays the server's user.
+
+Manners: `become` that user; `stay` what the server is, with a /proc that shows a process its own user's
+alone; or the number of another user, who is to have power over all that the program makes: it becomes the
+user in a user namespace that the other one owns.
 
 Runs on the server's own Python, and imports nothing of ours.
 """
@@ -33,6 +37,8 @@ _BOUND = f'echo {WATCHERS} > /proc/sys/user/max_inotify_instances && exec "$@"'
 BOUNDED = ("--", "/bin/sh", "-c", _BOUND, "sandbox")
 """What to put between that and a program, so that it and its sandbox have no more of them."""
 
+BECOME, STAY = "become", "stay"
+
 # The same on all machines.
 _OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442
 _AT_CURRENT, _EMPTY_PATH, _RECURSIVE = -100, 0x1000, 0x8000
@@ -45,7 +51,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def main() -> None:
-    uid, gid, terminals, *words = sys.argv[1:]
+    uid, gid, terminals, manner, *words = sys.argv[1:]
     end = words.index("--")
     steps = list(zip(words[0:end:3], words[1:end:3], words[2:end:3], strict=True))
     user = _Mapping(int(uid), int(gid))
@@ -67,7 +73,12 @@ def main() -> None:
     if user.is_ours:
         program = [*USER_NAMESPACE, *BOUNDED, *program]
         os.execvp(program[0], program)  # noqa: S606
-    user.become()  # who may not be able to read this Python's own library
+    if manner == STAY:
+        _mount("proc", "/proc", "proc", 0, "hidepid=invisible")
+    else:
+        if manner != BECOME:
+            _checked(_libc.setns(user.owned_by(int(manner)), _NEW_USERS))
+        user.become()  # who may not be able to read this Python's own library
     os.execv(program[0], program)  # noqa: S606
 
 
@@ -90,6 +101,10 @@ class _Mapping:
     def is_ours(self) -> bool:
         return self._uid == os.getuid()
 
+    def owned_by(self, owner: int) -> int:
+        """A user namespace in which this user is the only one, under its own number."""
+        return _new_users(owner, f"{self._uid} {self._uid} 1", f"{self._gid} {self._gid} 1")
+
     def become(self) -> None:
         os.setgroups([])
         os.setresgid(self._gid, self._gid, self._gid)
@@ -98,7 +113,9 @@ class _Mapping:
     def _map(self, tree: int) -> bool:
         try:
             if self._namespace < 0:
-                self._namespace = self._users()
+                self._namespace = _new_users(
+                    os.getuid(), f"{os.getuid()} {self._uid} 1", f"{os.getgid()} {self._gid} 1"
+                )
         except OSError:
             return False
         wanted = struct.pack("QQQQ", _MAP_OWNERS, 0, 0, self._namespace)
@@ -106,21 +123,23 @@ class _Mapping:
         size = ctypes.c_size_t(len(wanted))
         return bool(_libc.syscall(_MOUNT_SETATTR, tree, b"", flags, wanted, size) == 0)
 
-    def _users(self) -> int:
-        """The mapping as the kernel takes it: a user namespace, of a process that is there for it alone."""
-        pid = os.fork()
-        if pid == 0:
-            _libc.unshare(_NEW_USERS)
-            os.kill(os.getpid(), _signal.SIGSTOP)
-            os._exit(0)
-        try:
-            os.waitpid(pid, os.WUNTRACED)
-            _write(f"/proc/{pid}/uid_map", f"{os.getuid()} {self._uid} 1")
-            _write(f"/proc/{pid}/gid_map", f"{os.getgid()} {self._gid} 1")
-            return os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
-        finally:
-            os.kill(pid, _signal.SIGKILL)
-            os.waitpid(pid, 0)
+
+def _new_users(owner: int, users: str, groups: str) -> int:
+    """A mapping as the kernel takes it: a user namespace, of a process that is there for it alone."""
+    pid = os.fork()
+    if pid == 0:
+        os.setresuid(owner, owner, owner)
+        _libc.unshare(_NEW_USERS)
+        os.kill(os.getpid(), _signal.SIGSTOP)
+        os._exit(0)
+    try:
+        os.waitpid(pid, os.WUNTRACED)
+        _write(f"/proc/{pid}/uid_map", users)
+        _write(f"/proc/{pid}/gid_map", groups)
+        return os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.kill(pid, _signal.SIGKILL)
+        os.waitpid(pid, 0)
 
 
 def _write(path: str, text: str) -> None:

@@ -6,7 +6,14 @@ from pathlib import Path
 
 from innkeeper.engines.sandbox.bubblewrap import BubblewrapDriver
 from innkeeper.engines.sandbox.gvisor.driver import GvisorDriver
-from innkeeper.engines.sandbox.sandbox import Capabilities, Sandbox, SandboxDriver, SandboxSpec
+from innkeeper.engines.sandbox.sandbox import (
+    Capabilities,
+    Preload,
+    Process,
+    Sandbox,
+    SandboxDriver,
+    SandboxSpec,
+)
 
 
 class AutoDriver:
@@ -16,6 +23,7 @@ class AutoDriver:
         self._gvisor: SandboxDriver = GvisorDriver(state_dir / "gvisor")
         self._bubblewrap: SandboxDriver = BubblewrapDriver(state_dir)
         self.spares = 0
+        self.zygotes = 0
         self._choosing = asyncio.Lock()
         self._chosen: tuple[SandboxDriver, Capabilities] | None = None
 
@@ -32,6 +40,11 @@ class AutoDriver:
     async def create(self, spec: SandboxSpec) -> Sandbox:
         driver, _ = await self._choice()
         return await driver.create(spec)
+
+    async def hatch(self, spec: SandboxSpec, preload: Preload) -> tuple[Sandbox, Process] | None:
+        driver, _ = await self._choice()
+        driver.zygotes = self.zygotes
+        return await driver.hatch(spec, preload)
 
     def expect(self, spec: SandboxSpec) -> None:
         if self._chosen is not None:

@@ -22,6 +22,7 @@ from innkeeper.engines.sandbox.sandbox import SandboxError, SandboxGone, Sandbox
 START_TIMEOUT_SECONDS = 30.0
 CALL_TIMEOUT_SECONDS = 30.0
 
+_STARTING = ("exec", "adopt")
 Answer = TypeVar("Answer")
 Exit = asyncio.Future[int | None]
 """The exit code of a process, negative for a signal; None when the sandbox ended first."""
@@ -150,7 +151,7 @@ class Calls(ABC):
 
     def _abandon(self, operation: str, reply: Reply) -> None:
         reply.drop()
-        if operation == "exec" and reply.error == 0 and self._open:
+        if operation in _STARTING and reply.error == 0 and self._open:
             kill = self._loop.create_task(self.call("signal", str(reply.value), str(int(SIGKILL))))
             self._kills.add(kill)
             kill.add_done_callback(self._forget_kill)
@@ -177,7 +178,7 @@ class Calls(ABC):
         request = self._requests.pop(reply.request, None)
         if request is None:
             return False
-        if request.operation == "exec" and reply.error == 0:
+        if request.operation in _STARTING and reply.error == 0:
             if reply.value in self._exits:
                 return False
             reply = replace(reply, exit=self.running(reply.value))

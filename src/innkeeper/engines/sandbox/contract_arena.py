@@ -8,7 +8,7 @@ import asyncio
 import json
 import os
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -34,11 +34,11 @@ time.sleep({MARKER})
 
 
 class Attacker:
-    """A sandbox, and the program in it that makes attempts; it is started with the first."""
+    """A sandbox, and the program in it that makes attempts; it is started with the first, if not before."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Sandbox, launcher: Process | None = None) -> None:
         self.sandbox = sandbox
-        self._launcher: Process | None = None
+        self._launcher = launcher
 
     async def attack(self, body: str, *arguments: str) -> None:
         """Do it. Nothing may have been won; who dies on the way has won nothing."""
@@ -48,7 +48,7 @@ class Attacker:
     async def attempt(self, body: str, *arguments: str) -> tuple[int, str]:
         """Do it, and tell how it ended."""
         if self._launcher is None:
-            command = Command(["python3", "-c", LAUNCHER, json.dumps(_numbers())])
+            command = Command(["python3", "-c", LAUNCHER, numbers()])
             self._launcher = await self.sandbox.exec(command)
         order = {"script": f"def attack():\n    {body}\n", "arguments": arguments}
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -75,12 +75,13 @@ class Arena:
     """The widest that the driver offers."""
     neighbour: Sandbox
     attacker: Attacker
+    recruit: "Recruit"
 
     @asynccontextmanager
     async def newcomer(self, **spec: Any) -> AsyncIterator[Attacker]:
         """An attacker with a sandbox of its own, for what may end it or needs it new; the neighbour is well
         afterwards, while the attacker still goes on."""
-        attacker = await _attacker(self.driver, **spec)
+        attacker = await self.recruit(self.driver, **spec)
         try:
             yield attacker
             await self.neighbour_is_well()
@@ -94,17 +95,25 @@ class Arena:
         assert (await shell(self.neighbour, "ls -A /tmp; cat secret")).out == _SECRET
 
 
+Recruit = Callable[..., Awaitable[Attacker]]
+"""Makes an attacker with a driver, and these fields of `SandboxSpec`."""
+
+
+async def recruited(driver: SandboxDriver, **spec: Any) -> Attacker:
+    return Attacker(await driver.create(SandboxSpec(f"test-{secrets.token_hex(6)}", **spec)))
+
+
 @asynccontextmanager
-async def opened(driver: SandboxDriver) -> AsyncIterator[Arena]:
+async def opened(driver: SandboxDriver, recruit: Recruit = recruited) -> AsyncIterator[Arena]:
     """All of it ends with the block, the driver's other sandboxes too."""
     network = max((await driver.probe()).networks)
     async with room(driver, network=network) as neighbour:
         await neighbour.write_file("secret", _SECRET)
         server = await neighbour.exec(Command(["python3", "-c", _NEIGHBOUR]))
         await heard(server.stdout, b"up")
-        attacker = await _attacker(driver, network=network)
+        attacker = await recruit(driver, network=network)
         try:
-            made = Arena(driver, network, neighbour, attacker)
+            made = Arena(driver, network, neighbour, attacker, recruit)
             yield made
             await attacker.unharmed()
             await made.neighbour_is_well()
@@ -114,12 +123,9 @@ async def opened(driver: SandboxDriver) -> AsyncIterator[Arena]:
     await driver.close()
 
 
-async def _attacker(driver: SandboxDriver, **spec: Any) -> Attacker:
-    return Attacker(await driver.create(SandboxSpec(f"test-{secrets.token_hex(6)}", **spec)))
-
-
-def _numbers() -> dict[str, int]:
+def numbers() -> str:
+    """What the launcher is told: the system calls of this machine."""
     machine = seccomp.MACHINES[os.uname().machine]
     tables = {**seccomp.REFUSED, **seccomp.UNKNOWN}
-    numbers = {name: number for name, row in tables.items() if (number := row[machine.column]) is not None}
-    return {**numbers, "clone": machine.clone}
+    known = {name: number for name, row in tables.items() if (number := row[machine.column]) is not None}
+    return json.dumps({**known, "clone": machine.clone})

@@ -16,7 +16,15 @@ from innkeeper.engines.sandbox.egress.authority import Authority
 from innkeeper.engines.sandbox.egress.listing import Listing
 from innkeeper.engines.sandbox.records import Records
 from innkeeper.engines.sandbox.room import Room
-from innkeeper.engines.sandbox.sandbox import Capabilities, Isolation, Network, SandboxError, SandboxSpec
+from innkeeper.engines.sandbox.sandbox import (
+    Capabilities,
+    Isolation,
+    Network,
+    Preload,
+    Process,
+    SandboxError,
+    SandboxSpec,
+)
 
 _LOG = logging.getLogger(__name__)
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -35,6 +43,7 @@ class RoomDriver(ABC, Generic[Kept]):
         self._etc = state_dir / "etc"
         self._records = Records(state_dir / "sandboxes")
         self.spares = 0
+        self.zygotes = 0
         self._rooms: set[Room] = set()
         self._vouched = asyncio.Lock()
         self._preparation: asyncio.Task[None] | None = None
@@ -82,6 +91,9 @@ class RoomDriver(ABC, Generic[Kept]):
         room = await self._admit(*await self._trusting(spec))
         await room.open(self._records, self._etc)
         return room
+
+    async def hatch(self, spec: SandboxSpec, preload: Preload) -> tuple[Kept, Process] | None:
+        return None
 
     def expect(self, spec: SandboxSpec) -> None:
         """Nothing that is done at once can be done ahead."""

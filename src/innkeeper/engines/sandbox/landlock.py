@@ -48,16 +48,16 @@ def missing() -> list[str]:
     return [f"no second wall around files: Linux 5.19 with Landlock in `lsm=` is needed; here is {reason}"]
 
 
-def enclose(writable: list[str]) -> None:
+def enclose(writable: list[str], scoped: bool = True) -> None:
     """From now on this process and what it starts read what they see, write below `writable` alone, make no
-    device anywhere, and reach by signals and abstract sockets only each other. Does nothing where `missing`
-    says why. Needs no_new_privs. Raises OSError."""
+    device anywhere, and, if `scoped`, reach by signals and abstract sockets only each other. Does nothing
+    where `missing` says why. Needs no_new_privs. Raises OSError."""
     found = version()
     if found < NEEDED_VERSION:
         return
     handled = _RIGHTS[min(found, max(_RIGHTS))] - 1
-    scoped = _ABSTRACT_SOCKETS | _SIGNALS if found >= _SCOPED_VERSION else 0
-    rules = struct.pack("QQQ", handled, 0, scoped)[: _size(found)]
+    scope = _ABSTRACT_SOCKETS | _SIGNALS if scoped and found >= _SCOPED_VERSION else 0
+    rules = struct.pack("QQQ", handled, 0, scope)[: _size(found)]
     ruleset = _called(_CREATE_RULESET, rules, ctypes.c_size_t(len(rules)), 0)
     try:
         _allow(ruleset, "/", _READING & handled)

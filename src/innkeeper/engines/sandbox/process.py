@@ -7,7 +7,7 @@ import os
 import struct
 import termios
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from signal import valid_signals
@@ -26,6 +26,8 @@ from innkeeper.engines.sandbox.terminal import TerminalInput, TerminalOutput
 
 # As shells end: https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_08_02
 _NO_PROGRAM, _NO_EXECUTABLE = 127, 126
+Begin = Callable[[Sequence[int]], Awaitable[Reply]]
+"""Starts a process with these standard input, output and error, and gives what the guest agent answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +128,22 @@ async def _start(
         exited = exit_of(reply, fields)
         streams = terminal_streams(reply.take())
     else:
-        reply, streams = await _call_with_pipes(channel, fields)
+        reply, streams = await _with_pipes(lambda fds: channel.call("exec", *fields, fds=fds))
         try:
             exited = exit_of(reply, fields)
         except SandboxError:
             streams.close()
             raise
     return HeldProcess(channel, reply.value, exited, streams)
+
+
+async def held(channel: Calls, begin: Begin) -> HeldProcess:
+    """One that the guest agent adopts: `begin` gives its answer. Raises SandboxError."""
+    reply, streams = await _with_pipes(begin)
+    if reply.exit is None:
+        streams.close()
+        raise SandboxError(f"the sandbox lost the process: {os.strerror(reply.error)}")
+    return HeldProcess(channel, reply.value, reply.exit, streams)
 
 
 def request_of(command: Command, directory: str, environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -158,12 +169,12 @@ def exit_of(reply: Reply, fields: Sequence[str]) -> Exit:
     raise SandboxError(message)
 
 
-async def _call_with_pipes(channel: Calls, fields: Sequence[str]) -> tuple[Reply, Streams]:
+async def _with_pipes(begin: Begin) -> tuple[Reply, Streams]:
     with ExitStack() as theirs, ExitStack() as ours:
         stdin, stdin_writer = _pipe(theirs, ours)
         stdout_reader, stdout = _pipe(ours, theirs)
         stderr_reader, stderr = _pipe(ours, theirs)
-        reply = await channel.call("exec", *fields, fds=(stdin.fileno(), stdout.fileno(), stderr.fileno()))
+        reply = await begin((stdin.fileno(), stdout.fileno(), stderr.fileno()))
         ours.pop_all()
     out, out_transport = await reading(stdout_reader)
     err, err_transport = await reading(stderr_reader)

@@ -7,13 +7,13 @@ import json
 import os
 import posixpath
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 from innkeeper.engines.sandbox import files, freezer, health, launch, network, process
-from innkeeper.engines.sandbox.calls import CALL_TIMEOUT_SECONDS, START_TIMEOUT_SECONDS, Calls
+from innkeeper.engines.sandbox.calls import CALL_TIMEOUT_SECONDS, START_TIMEOUT_SECONDS, Calls, Reply
 from innkeeper.engines.sandbox.cgroups import Cgroup
 from innkeeper.engines.sandbox.channel import Channel
 from innkeeper.engines.sandbox.child import KILL_TIMEOUT_SECONDS, ChildProcess, WatchedProcess
@@ -21,13 +21,15 @@ from innkeeper.engines.sandbox.egress import gate
 from innkeeper.engines.sandbox.egress.authority import Authority
 from innkeeper.engines.sandbox.egress.firewall import OUTPUT, Post
 from innkeeper.engines.sandbox.egress.gate import Gate
-from innkeeper.engines.sandbox.host_users import HostUsers
+from innkeeper.engines.sandbox.host_users import HostUser, HostUsers
+from innkeeper.engines.sandbox.nest import Nest
 from innkeeper.engines.sandbox.network_namespace import NetworkNamespace
-from innkeeper.engines.sandbox.process import SandboxProcess
+from innkeeper.engines.sandbox.process import HeldProcess, SandboxProcess
 from innkeeper.engines.sandbox.readiness import readable, writable
 from innkeeper.engines.sandbox.records import ProcessMark, Record, Records
 from innkeeper.engines.sandbox.relay import RelayServer
 from innkeeper.engines.sandbox.rootfs import ENVIRONMENT
+from innkeeper.engines.sandbox.rootfs import writable as writable_places
 from innkeeper.engines.sandbox.sandbox import (
     Command,
     Egress,
@@ -43,10 +45,13 @@ from innkeeper.engines.sandbox.sandbox import (
 
 class Room:
     """A `Sandbox`. Whatever ends the guest agent closes its channel, and that ends the room. One with a list
-    needs an `authority` for its proxy; one with `users` is one of them, else the server's."""
+    needs an `authority` for its proxy; one with `users` is one of them, its `user`, else the server's. A
+    zygote whose user is its `mother` may fork into it."""
 
     authority: Authority | None = None
     users: HostUsers | None = None
+    user: HostUser | None = None
+    mother: HostUser | None = None
 
     def __init__(self, spec: SandboxSpec, cgroup: Cgroup, ended: Callable[["Room"], None]) -> None:
         self._spec = spec
@@ -91,6 +96,16 @@ class Room:
         environment = {**ENVIRONMENT, **self._spec.environment, **command.environment}
         directory = self._inside(command.working_directory or "")
         return await process.start(self._channel, command, directory, environment)
+
+    async def hatch(self, fork: Callable[[Nest, Sequence[int]], Awaitable[int]]) -> HeldProcess:
+        """Take in a process that a zygote forks: it is as if it had been started here. Raises SandboxError;
+        then the room is not to be used."""
+        nest = self._nest()
+
+        async def begin(standard: Sequence[int]) -> Reply:
+            return await self._channel.call("adopt", str(await fork(nest, standard)))
+
+        return await process.held(self._channel, begin)
 
     async def dial(self, port: int) -> socket.socket:
         reply = await self._channel.call("dial", str(checked_port(port)))
@@ -185,6 +200,19 @@ class Room:
         if self._ending.is_set():
             raise SandboxGone("the sandbox has ended")
 
+    def _nest(self) -> Nest:
+        if self._guest is None or self.user is None or self.mother is None:
+            raise SandboxError("no zygote has power over this sandbox")
+        return Nest(
+            guest=self._guest.pid,
+            user=self.user,
+            doors=self._cgroup.doors,
+            open_files=launch.open_files(self._spec),
+            writable=writable_places(self._spec),
+            directory=self._inside(""),
+            environment={**ENVIRONMENT, **self._spec.environment},
+        )
+
     def _around(self, limits: Limits) -> Limits:
         """What the control group must allow for an agent with these limits."""
         return limits
@@ -222,15 +250,21 @@ class Room:
             with ExitStack() as theirs:
                 theirs.callback(os.close, info)
                 guest_end = theirs.enter_context(self._control.guest_end)
-                user = self.users.allot(guest_end) if self.users else None
-                filter_ = launch.filter_file()
+                self.user = self.users.allot(guest_end) if self.users else None
+                filter_ = self._filter()
                 theirs.callback(os.close, filter_)
                 fds = info, guest_end.fileno(), filter_
-                command = launch.command(self._spec, etc, self._cgroup.doors, user, *fds)
-                bubblewrap = ChildProcess(command, fds)
+                bubblewrap = ChildProcess(self._command(etc, *fds), fds)
                 self._belongings.push_async_callback(bubblewrap.kill)
             await self._meet_guest(heard)
         return bubblewrap
+
+    def _filter(self) -> int:
+        return launch.filter_file()
+
+    def _command(self, etc: Path, info: int, control: int, filter_: int) -> list[str]:
+        fds = info, control, filter_
+        return launch.command(self._spec, etc, self._cgroup.doors, self.user, self.mother, *fds)
 
     async def _join_network(self) -> tuple[int, ...]:
         """The pid of slirp4netns, if the sandbox is to have a network."""

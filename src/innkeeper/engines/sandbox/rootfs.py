@@ -15,9 +15,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from innkeeper.engines.sandbox import guest, image_root, landlock, socket_guest
+from innkeeper.engines.sandbox import guest, image_root, landlock, socket_guest, zygote_guest
+from innkeeper.engines.sandbox.host_users import HostUser
 from innkeeper.engines.sandbox.network import NAME_SERVER
-from innkeeper.engines.sandbox.sandbox import Mount, SandboxError, SandboxSpec
+from innkeeper.engines.sandbox.sandbox import Mount, Preload, SandboxError, SandboxSpec
 
 HOME = "/home/agent"
 HOME_ALIAS = "/home/user"
@@ -34,12 +35,27 @@ ENVIRONMENT = {
 }
 
 _LIBRARY = "/run/innkeeper/lib"
-_GUEST = (guest, landlock, socket_guest)
+_GUEST = (guest, landlock, socket_guest, zygote_guest)
 _START = (
     f"import sys; sys.path.insert(0, {_LIBRARY!r}); "
     "from innkeeper.engines.sandbox.socket_guest import main; main()"
 )
 _FOLDER = re.compile(r"/[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+# Without the rights of the server's files, since those in the library are shown as the user's.
+_ENTER = """
+import os, sys
+control, user, group, count, *words = sys.argv[1:]
+variables, argv = words[: int(count)], words[int(count) :]
+os.setgroups([])
+os.setresgid(*3 * [int(group)])
+os.setresuid(*3 * [int(user)])
+os.set_inheritable(int(control), True)
+os.execve(argv[0], argv, dict(variable.split("=", 1) for variable in variables))
+"""
+_LOAD = (
+    f"import sys; sys.path.insert(0, {_LIBRARY!r}); "
+    f"from innkeeper.engines.sandbox.zygote_guest import main; main({_LIBRARY!r})"
+)
 _PROGRAM_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _TAKEN = {*_PROGRAM_FOLDERS, "etc", "home", "opt", "usr", "var"}
 _SHARED_ETC = (
@@ -164,7 +180,9 @@ Placed = Callable[[Path, bool], str]
 """Where bubblewrap finds a file or folder of the host, given that and whether it may be written inside."""
 
 
-def view(spec: SandboxSpec, etc: Path, placed: Placed) -> list[str]:
+def view(
+    spec: SandboxSpec, etc: Path, placed: Placed, proc: Sequence[str] = ("--proc", "/proc")
+) -> list[str]:
     """The options of bwrap(1) that build it. Raises SandboxError for a mount that cannot be made."""
     size = spec.limits.scratch_mib << 20
     arguments: list[str] = []
@@ -173,7 +191,7 @@ def view(spec: SandboxSpec, etc: Path, placed: Placed) -> list[str]:
             arguments += ["--symlink", piece.to, piece.target]
         else:
             arguments += ["--ro-bind", placed(piece.source, False), piece.target]
-    arguments += ["--proc", "/proc", *_hidden(placed(etc / _NOTHING, False))]
+    arguments += [*proc, *_hidden(placed(etc / _NOTHING, False))]
     arguments += ["--dev", "/dev", "--dev-bind", TERMINALS, TERMINALS]
     arguments += _scratch("/dev/shm", "1777", size)  # noqa: S108
     arguments += ["--remount-ro", "/dev", *_scratch(TEMPORARY, "1777", size)]
@@ -186,12 +204,37 @@ def view(spec: SandboxSpec, etc: Path, placed: Placed) -> list[str]:
     return [*arguments, "--remount-ro", "/proc", "--remount-ro", "/", "--chdir", "/"]
 
 
-def guest_command(spec: SandboxSpec, control: int, open_files: int) -> list[str]:
+def ways(spec: SandboxSpec, etc: Path) -> list[str]:
+    """The options that make the folders above what is shown, to be put before those of `view`: without, they
+    are their maker's alone, which matters where that is not who lives there."""
+    shown = [*pieces(spec, etc)]
+    links = [PurePosixPath(piece.target) for piece in shown if isinstance(piece, Link)]
+    targets = [_LIBRARY, *spec.folders, *(each.target for each in (*shown, *spec.mounts))]
+    above = {folder for target in targets for folder in PurePosixPath(target).parents[:-1]}
+    wanted = [folder for folder in sorted(above) if not any(map(folder.is_relative_to, links))]
+    return [word for folder in wanted for word in ("--perms", "0755", "--dir", str(folder))]
+
+
+def guest_command(spec: SandboxSpec, control: int, open_files: int, hatched: bool) -> list[str]:
     """What runs as process 1, with the control socket's descriptor, what it lets the agent have, and where
-    anything may be written at all."""
-    writable = [mount.target for mount in spec.mounts if mount.writable]
-    told = (str(control), str(open_files), "/dev", "/proc", TEMPORARY, *spec.folders, *writable)
+    anything may be written at all. Beside a process from a zygote it is not alone in its Landlock domain."""
+    told = (str(control), str(open_files), "among" if hatched else "apart", *writable(spec))
     return [*interpreter_command(spec), "-c", _START, *told]
+
+
+def writable(spec: SandboxSpec) -> list[str]:
+    """Where anything may be written at all."""
+    mounted = [mount.target for mount in spec.mounts if mount.writable]
+    return ["/dev", "/proc", TEMPORARY, *spec.folders, *mounted]
+
+
+def zygote_command(spec: SandboxSpec, control: int, user: HostUser, preload: Preload) -> list[str]:
+    """What runs in place of that where processes are to be forked from: with rights until it has become the
+    user, so nothing that the sandbox holds has a say until then."""
+    variables = [f"{name}={value}" for name, value in {**ENVIRONMENT, **spec.environment}.items()]
+    told = (str(control), str(user.uid), str(user.gid), str(len(variables)), *variables)
+    loading = (preload.python, "-c", _LOAD, str(control), preload.module, *preload.arguments)
+    return [*interpreter_command(spec), "-c", _ENTER, *told, *loading]
 
 
 def interpreter_command(spec: SandboxSpec) -> list[str]:

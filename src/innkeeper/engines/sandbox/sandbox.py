@@ -136,6 +136,17 @@ class Command:
     terminal: TerminalSize | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Preload:
+    """A Python program that may be loaded before there is a sandbox for it. `python` and `module`, a file,
+    are paths inside; `load(arguments)` in the module gives the function that its processes run, of no
+    arguments. What is done until then is common to all of them: it must hold nothing of a session's own."""
+
+    python: str
+    module: str
+    arguments: Sequence[str] = ()
+
+
 class Process(Protocol):
     """A process in a sandbox. Output is read from the pipes: an unread pipe blocks the process, not us.
     `id` names it within its sandbox, and in one that is restored from a snapshot of it."""
@@ -285,9 +296,11 @@ class Capabilities:
 
 
 class SandboxDriver(Protocol):
-    """`spares` is how many bare sandboxes of a kind may be kept ready for `restore`; 0 at first."""
+    """`spares` is how many bare sandboxes of a kind may be kept ready for `restore`, `zygotes` how many
+    programs may be kept loaded for `hatch`; 0 at first."""
 
     spares: int
+    zygotes: int
 
     @property
     def name(self) -> str: ...
@@ -298,6 +311,12 @@ class SandboxDriver(Protocol):
 
     async def create(self, spec: SandboxSpec) -> Sandbox:
         """Raises SandboxError; then nothing of the attempt is left."""
+        ...
+
+    async def hatch(self, spec: SandboxSpec, preload: Preload) -> tuple[Sandbox, Process] | None:
+        """A new sandbox, and a process in it that begins with the program loaded: a warm start, and no copy
+        of anything that has run. None where the driver cannot, or not yet: then it begins to load it, and the
+        caller makes the sandbox by `create`. Raises SandboxError; then nothing of the attempt is left."""
         ...
 
     def expect(self, spec: SandboxSpec) -> None:

@@ -8,7 +8,7 @@ ends at once, since its calls have other numbers.
 
 import errno
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from innkeeper.engines.sandbox.sandbox import SandboxError
@@ -115,11 +115,13 @@ def refusal(number: int) -> int:
     return _ERRNO | number
 
 
-def program(machine: str) -> bytes:
-    """The filter for a machine as `os.uname` names it. Raises SandboxError for one without."""
+def program(machine: str, allowed: Sequence[str] = ()) -> bytes:
+    """The filter for a machine as `os.uname` names it, without the calls of `REFUSED` that are `allowed`.
+    Raises SandboxError for a machine without a filter."""
     if machine not in MACHINES:
         raise SandboxError(f"no sandboxes on {machine}: there are filters for {', '.join(MACHINES)}")
-    return b"".join(_instructions(MACHINES[machine]))
+    refused = {name: numbers for name, numbers in REFUSED.items() if name not in allowed}
+    return b"".join(_instructions(MACHINES[machine], refused))
 
 
 def asking(machine: Machine) -> bytes:
@@ -128,12 +130,12 @@ def asking(machine: Machine) -> bytes:
     return b"".join([_word(LOAD, NUMBER_AT), *call, _ALLOW])
 
 
-def _instructions(machine: Machine) -> Iterator[bytes]:
+def _instructions(machine: Machine, refused: Mapping[str, tuple[int | None, int | None]]) -> Iterator[bytes]:
     yield _word(LOAD, ARCHITECTURE_AT)
     yield from _unless(EQUAL, machine.audit, KILL_PROCESS)
     yield _word(LOAD, NUMBER_AT)
     yield from _when(AT_LEAST, X32_CALLS, refusal(errno.ENOSYS))
-    for calls, error in ((REFUSED, errno.EPERM), (UNKNOWN, errno.ENOSYS)):
+    for calls, error in ((refused, errno.EPERM), (UNKNOWN, errno.ENOSYS)):
         for numbers in calls.values():
             number = numbers[machine.column]
             if number is not None:

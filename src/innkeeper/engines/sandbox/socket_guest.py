@@ -32,6 +32,8 @@ _SHARED = ((resource.RLIMIT_SIGPENDING, 4096), (resource.RLIMIT_MSGQUEUE, 0))
 class SocketGuest(Guest):
     """Over the control socket, which carries descriptors too."""
 
+    most_passed = 3
+
     def __init__(self, control: _socket.socket, open_files: int) -> None:
         super().__init__(control.fileno())
         self._control = control
@@ -53,7 +55,7 @@ class SocketGuest(Guest):
     def _answer(self) -> bool:
         """Handle one request; False when the host has closed the socket."""
         data, ancillary, _, _ = self._control.recvmsg(
-            REQUEST_MAX_BYTES, _socket.CMSG_SPACE(3 * 4), _socket.MSG_CMSG_CLOEXEC
+            REQUEST_MAX_BYTES, _socket.CMSG_SPACE(4 * self.most_passed), _socket.MSG_CMSG_CLOEXEC
         )
         if not data:
             return False
@@ -77,21 +79,32 @@ def _leave_to_others() -> None:
         resource.setrlimit(limit, (most, most))
 
 
-def main() -> None:
-    inherited, open_files = map(int, sys.argv[1:3])
+def control_socket(inherited: int) -> _socket.socket:
     control = _socket.socket(fileno=inherited)
     os.set_inheritable(control.fileno(), False)
+    return control
+
+
+def begin() -> None:
+    """As every program of a sandbox begins."""
     # What the server ignores, because of Python or of who started it (nohup), programs here do not.
     for ignored in _signal.valid_signals():
         if ignored == _signal.SIGINT or _signal.getsignal(ignored) is _signal.SIG_IGN:
             _signal.signal(ignored, _signal.SIG_DFL)
     os.umask(0o022)
     _leave_to_others()
-    guest = SocketGuest(control, open_files)
+
+
+def main() -> None:
+    """`CONTROL OPEN_FILES apart|among WRITABLE...`; see `enclose` for what `apart` is."""
+    inherited, open_files, bounds, *writable = sys.argv[1:]
+    control = control_socket(int(inherited))
+    begin()
+    guest = SocketGuest(control, int(open_files))
     if ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
         sys.exit("cannot make the guest agent private")
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     for number in range(3):
         os.dup2(null, number)
-    enclose(sys.argv[3:])
+    enclose(writable, scoped=bounds == "apart")
     guest.serve()

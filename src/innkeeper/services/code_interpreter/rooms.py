@@ -15,6 +15,7 @@ from innkeeper.engines.sandbox.sandbox import (
     Limits,
     Mount,
     Network,
+    Preload,
     Relay,
     Sandbox,
     SandboxDriver,
@@ -163,10 +164,14 @@ class Rooms:
                 self.pool.want(Reach(network))
 
     async def _make(self, reach: Reach) -> Room:
-        """One whose Python has the modules loaded where there is a golden snapshot, else has begun to start.
-        Raises BuildFailed, SandboxError."""
+        """One whose Python has the modules loaded where there is a golden snapshot or a zygote, else has
+        begun to start. Raises BuildFailed, SandboxError."""
         python, spec = await self._planned(reach)
-        return await self._copy(python, spec) or await self._start(python, spec)
+        return (
+            await self._copy(python, spec)
+            or await self._hatch(python, spec)
+            or await self._start(python, spec)
+        )
 
     async def _make_ahead(self, reach: Reach) -> Room:
         """One whose Python has the modules loaded. Raises SandboxError."""
@@ -175,7 +180,7 @@ class Rooms:
         except BuildFailed as error:
             raise SandboxError(str(error)) from error
         copy = await self._copy(python, spec)
-        room = copy or await self._start(python, spec)
+        room = copy or await self._hatch(python, spec) or await self._start(python, spec)
         try:
             # A copy has them, but its memory comes from the disk as it is used: here, not in the first cell.
             room.settle({})
@@ -201,6 +206,16 @@ class Rooms:
             return None
         room = self._room(copy.sandbox, python)
         room.python.go_on(copy.process)
+        return room
+
+    async def _hatch(self, python: Build, spec: SandboxSpec) -> Room | None:
+        program = Preload(python.launch.argv[0], f"{PROGRAMS}/warm_kernel.py", tuple(self.rules.imports))
+        hatched = await self._driver.hatch(spec, program)
+        if hatched is None:
+            return None
+        sandbox, process = hatched
+        room = self._room(sandbox, python)
+        room.python.go_on(process)
         return room
 
     async def _start(self, python: Build, spec: SandboxSpec) -> Room:

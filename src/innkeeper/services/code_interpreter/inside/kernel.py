@@ -29,8 +29,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 OUTPUT_MAX_BYTES = 500_000
 REPLY_MAX_BYTES = 32_000_000
@@ -45,7 +45,7 @@ _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
 
-def _die_with_kernel() -> None:
+def die_with_kernel() -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
 
 
@@ -112,26 +112,51 @@ class Lines:
         return [bytes(line) for line in lines]
 
 
+class Hired(Protocol):
+    """What is needed of `subprocess.Popen`."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def kill(self) -> None: ...
+
+
+Hire = Callable[[int, int, int, int], Hired]
+"""Starts a worker with descriptors for its requests, its replies, what it prints, and its complaints."""
+
+
+def program(*argv: str) -> Hire:
+    """One that is a program, which is told the first two behind its other arguments."""
+
+    def hire(requests: int, replies: int, out: int, err: int) -> Hired:
+        return subprocess.Popen(
+            [*argv, str(requests), str(replies)],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            pass_fds=(requests, replies),
+            start_new_session=True,
+            preexec_fn=die_with_kernel,
+        )
+
+    return hire
+
+
 class Worker:
     """The process that runs the cells, in a session of its own, with two pipes beside its output."""
 
-    def __init__(self, argv: Sequence[str]) -> None:
-        request, self.request = os.pipe()
-        reply, theirs = os.pipe()
-        self.process = subprocess.Popen(
-            [*argv, str(request), str(theirs)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=(request, theirs),
-            start_new_session=True,
-            preexec_fn=_die_with_kernel,
-        )
-        os.close(request)
-        os.close(theirs)
-        assert self.process.stdout is not None and self.process.stderr is not None
+    def __init__(self, hire: Hire) -> None:
+        requests, self.request = os.pipe()
+        (reply, replies), (out, to_out), (err, to_err) = (os.pipe() for _ in range(3))
+        self.process = hire(requests, replies, to_out, to_err)
+        for fd in (requests, replies, to_out, to_err):
+            os.close(fd)
         self.replies = Lines(reply, REPLY_MAX_BYTES)
-        self.outputs = (Output(self.process.stdout.fileno()), Output(self.process.stderr.fileno()))
+        self.outputs = (Output(out), Output(err))
 
     @property
     def heard(self) -> tuple[int, ...]:
@@ -154,11 +179,8 @@ class Worker:
         return code
 
     def close(self) -> None:
-        assert self.process.stdout is not None and self.process.stderr is not None
-        self.process.stdout.close()
-        self.process.stderr.close()
-        os.close(self.request)
-        os.close(self.replies.fd)
+        for fd in (self.request, *self.heard):
+            os.close(fd)
 
 
 class Cell:
@@ -175,8 +197,8 @@ class Cell:
 class Kernel:
     """`serve` answers requests until stdin ends."""
 
-    def __init__(self, argv: Sequence[str], replies: int) -> None:
-        self._argv = argv
+    def __init__(self, hire: Hire, replies: int) -> None:
+        self._new = hire
         self._replies = replies
         self._requests = Lines(0, _REQUEST_MAX_BYTES)
         self._line: Lines | None = None
@@ -306,7 +328,7 @@ class Kernel:
         self._worker = self._hire()
 
     def _hire(self) -> Worker:
-        worker = Worker(self._argv)
+        worker = Worker(self._new)
         for fd in worker.heard:
             self._selector.register(fd, selectors.EVENT_READ)
         return worker
@@ -353,12 +375,12 @@ def _cause(code: int) -> str:
     return f"the interpreter ended with exit code {code}"
 
 
-def main() -> None:
+def main(hire: Hire) -> None:
     replies = os.dup(1)
     os.dup2(2, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Kernel(sys.argv[1:], replies).serve()
+    Kernel(hire, replies).serve()
 
 
 if __name__ == "__main__":
-    main()
+    main(program(*sys.argv[1:]))

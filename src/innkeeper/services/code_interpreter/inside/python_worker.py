@@ -120,6 +120,9 @@ class Interpreter:
         sys.modules["__main__"] = self._module
         notebook = innkeeper_display.install(self.display.show_all)
         self.shell = innkeeper_magics.Shell(self._module.__dict__, self._execute_part, notebook)
+
+    def heed_interrupts(self) -> None:
+        """From now on SIGINT ends the cell that runs, if any."""
         signal.signal(signal.SIGINT, self._on_interrupt)
 
     def settle(self, environment: dict[str, str]) -> None:
@@ -291,11 +294,8 @@ def _install_backend(display: Display) -> None:
     os.environ["MPLBACKEND"] = f"module://{_FIGURES}"
 
 
-def main() -> None:
-    requests, replies = (int(fd) for fd in sys.argv[1:3])
-    for fd in (requests, replies):
-        os.set_inheritable(fd, False)
-    own = os.getpid()
+def prepare() -> Interpreter:
+    """Make this process one for cells; there is no session yet."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True, errors="backslashreplace")
@@ -306,7 +306,14 @@ def main() -> None:
     _install_backend(interpreter.display)
     builtins.__dict__["display"] = interpreter.display.show_all
     builtins.__dict__["get_ipython"] = lambda: interpreter.shell
-    with open(requests, "rb") as lines:  # noqa: PTH123 (a descriptor has no path)
+    return interpreter
+
+
+def serve(interpreter: Interpreter, requests: int, replies: int) -> None:
+    """Until the requests end."""
+    own = os.getpid()
+    interpreter.heed_interrupts()
+    with open(requests, "rb") as lines:
         for line in lines:
             request = json.loads(line)
             if "settle" in request:
@@ -324,4 +331,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    given = [int(fd) for fd in sys.argv[1:3]]
+    for inherited in given:
+        os.set_inheritable(inherited, False)
+    serve(prepare(), *given)
