@@ -122,7 +122,7 @@ def test_where_no_memory_is_kept_a_session_is_not_hibernated_and_goes_on(
 ) -> None:
     arn, session = agent["agentRuntimeArn"], new_session()
     agents.ask(arn, session)
-    for action in ("hibernate", "fork"):
+    for action in ("hibernate", "fork", "snapshot"):
         assert refusal(agents, agent, session, action) == 409
         assert agents.ask(arn, session, do="echo", number=1) == {"number": 1}
 
