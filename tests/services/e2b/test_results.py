@@ -9,7 +9,11 @@ from tests.stories.e2b_serving import serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-SETTINGS = {"code_interpreter_packages": '["pandas", "matplotlib"]', "code_interpreter_prepare": "nothing"}
+SETTINGS = {
+    "code_interpreter_packages": '["pandas", "matplotlib"]',
+    "code_interpreter_prepare": "nothing",
+    "code_interpreter_deno": "deno",
+}
 
 CHARTS = """
 import pandas as pd
