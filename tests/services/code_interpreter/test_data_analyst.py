@@ -43,7 +43,7 @@ plt.show()
 
 @pytest.fixture(scope="module")
 def analyst(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coding]:
-    server = RunningServer(tmp_path_factory.mktemp("analyst")).start()
+    server = RunningServer(tmp_path_factory.mktemp("analyst"), {"code_interpreter_deno": "deno"}).start()
     with Coding(server, sessionTimeoutSeconds=3600) as coding:
         yield coding
     server.stop()
