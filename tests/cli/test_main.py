@@ -11,8 +11,8 @@ import typer.main
 from innkeeper.cli.main import app
 from tests.cli.conftest import Run
 
-AGENTS = "deploy invoke sessions logs url pause hibernate fork resume stop status rm"
-COMMANDS = f"up down env keys doctor code sandbox templates memory {AGENTS}"
+AGENTS = "deploy invoke sessions logs url pause hibernate fork snapshot restore snapshots resume stop rm"
+COMMANDS = f"up down env keys master-key doctor code sandbox templates secrets memory status {AGENTS}"
 
 
 def _leaves(name: str, command: Any) -> list[tuple[str, Any]]:
