@@ -33,16 +33,17 @@ if TYPE_CHECKING:
         innkeeper_charts,
         innkeeper_display,
         innkeeper_magics,
+        innkeeper_seeds,
     )
 else:  # they lie beside this program, where nothing else of ours does
     import innkeeper_charts
     import innkeeper_display
     import innkeeper_magics
+    import innkeeper_seeds
 
 _ITEMS_MAX_BYTES = 10_000_000
 _FORMS = ("html", "markdown", "svg", "png", "jpeg", "pdf", "latex", "json", "javascript")
 _SOURCES_KEPT = 100
-_SEED_BYTES = 32
 _FIGURES = "innkeeper_figures"
 
 
@@ -114,6 +115,7 @@ class Interpreter:
         self.display = Display()
         self._count = 0
         self._running = False
+        self._seeds = innkeeper_seeds.Seeds()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._module = types.ModuleType("__main__")
         self._module.__dict__["__builtins__"] = builtins
@@ -128,13 +130,7 @@ class Interpreter:
     def settle(self, environment: dict[str, str]) -> None:
         """Add to the environment, and let random numbers begin anew."""
         os.environ.update(environment)
-        for name in ("random", "numpy.random"):
-            if name in sys.modules:
-                with contextlib.suppress(Exception):  # the user may have replaced it
-                    sys.modules[name].seed()
-        if "ssl" in sys.modules:  # OpenSSL does not notice either that its process was copied
-            with contextlib.suppress(Exception):
-                sys.modules["ssl"].RAND_add(os.urandom(_SEED_BYTES), _SEED_BYTES)
+        self._seeds.renew()
 
     def answer(self, request: dict[str, Any]) -> int:
         """Run its code, or else load its modules; the exit code."""
@@ -148,6 +144,7 @@ class Interpreter:
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
         self._rehearse()
+        self._seeds.remember()
         gc.collect()
         gc.freeze()  # what is there to stay need not be looked through again and again
 
@@ -160,6 +157,7 @@ class Interpreter:
     def run(self, code: str) -> int:
         """The exit code: 0, 1 after an exception, or what the cell gave to `exit`."""
         self._count += 1
+        self._seeds.forget()
         name = f"<cell {self._count}>"
         linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)
         linecache.cache.pop(f"<cell {self._count - _SOURCES_KEPT}>", None)
