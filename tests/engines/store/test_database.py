@@ -10,6 +10,7 @@ from sqlalchemy import Column, Integer, MetaData, Table, select
 from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 
 from innkeeper.engines.store.database import Database, Moment, upsert
+from tests.postgres import PostgresServer
 
 own = MetaData()
 stays = Table("stays", own, Column("id", Integer, primary_key=True), Column("since", Moment))
@@ -23,7 +24,11 @@ NOW = datetime(2025, 6, 1, 12, 30, 15, 123456, tzinfo=UTC)
 
 @pytest.fixture
 async def database(database_url: str) -> Database:
-    database = Database(database_url)
+    return await opened(database_url)
+
+
+async def opened(url: str) -> Database:
+    database = Database(url)
     async with database.begin() as connection:
         await connection.run_sync(own.create_all)
     return database
@@ -85,6 +90,29 @@ async def test_a_reader_that_is_cancelled_leaves_no_lock(database: Database) -> 
         await connection.execute(stays.insert().values(id=2))
     assert [id_ for id_, _ in await rows(database)] == [2]
     await database.close()
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "in-another-database"])
+async def test_what_was_deleted_leaves_the_files_once_older_transactions_ended(
+    postgres: PostgresServer, elsewhere: bool
+) -> None:
+    database = await opened(postgres.new_database())
+    other = await opened(postgres.new_database()) if elsewhere else database
+    async with database.begin() as connection:
+        await connection.execute(stays.insert(), [{"id": number} for number in range(1000)])
+    async with other.begin() as older:
+        await older.execute(stays.insert().values(id=-1))
+        async with database.begin() as connection:
+            await connection.execute(stays.delete().where(stays.c.id >= 0))
+        rewriting = asyncio.create_task(database.rewrite("stays"))
+        done, _ = await asyncio.wait({rewriting}, timeout=0.5)
+        assert not done
+    await rewriting
+    async with database.begin() as connection:
+        size = (await connection.exec_driver_sql("SELECT pg_relation_size('stays')")).scalar()
+    assert size == (0 if elsewhere else 8192)  # the row of the older transaction
+    await database.close()
+    await other.close()
 
 
 @given(

@@ -13,6 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from innkeeper.engines.store.database import metadata
+from innkeeper.migrations.revise import import_tables
 from innkeeper.services.memory.sealing.columns import Sealed
 from tests.running import RunningServer
 from tests.services.memory.remembering import NOON, Remembering
@@ -55,6 +56,7 @@ def fill(remembering: Remembering, secret: str) -> str:
 
 def sealed(server: RunningServer, memory: str) -> set[bytes]:
     """All that a memory holds, as it lies in the database."""
+    import_tables()
     found = set()
     for table in metadata.tables.values():
         for column in table.c:

@@ -30,11 +30,14 @@ Result = TypeVar("Result")
 
 _SEEN_SECONDS = 60.0
 _LOOK_SECONDS = 0.05
-# Whether a transaction still sees the rows as they were.
-_SEEN_SINCE = text(
-    "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()"
-    " AND pid <> pg_backend_pid() AND age(backend_xmin) > age(CAST(:since AS xid)))"
-)
+# Whether rows that were deleted before must stay: a transaction that is older still runs, be it in another
+# database, or somebody (a reader here, a standby, the slot of one) sees what was there when it did.
+_SEEN_SINCE = text("""
+    SELECT pg_snapshot_xmin(pg_current_snapshot()) < CAST(:since AS xid8)
+    OR EXISTS (SELECT FROM pg_stat_activity WHERE coalesce(datname, current_database()) = current_database()
+        AND pid <> pg_backend_pid() AND age(backend_xmin) > age(xid(CAST(:since AS xid8))))
+    OR EXISTS (SELECT FROM pg_replication_slots WHERE age(xmin) > age(xid(CAST(:since AS xid8))))
+""")
 
 
 class Moment(TypeDecorator[datetime]):
@@ -97,15 +100,15 @@ class Database:
         """Those of PostgreSQL without the rows that were deleted, as soon as nobody can see them any more.
         Raises Unavailable when that takes too long."""
         async with self.alone() as connection:
-            now = (await connection.exec_driver_sql("SELECT pg_current_xact_id()::xid::text")).scalar()
+            now = (await connection.exec_driver_sql("SELECT pg_current_xact_id()::text")).scalar()
             try:
                 async with asyncio.timeout(_SEEN_SECONDS):
                     while (await connection.execute(_SEEN_SINCE, {"since": now})).scalar():  # noqa: ASYNC110
                         await asyncio.sleep(_LOOK_SECONDS)
             except TimeoutError:
                 raise Unavailable(
-                    "What was deleted can't leave the database's files while another transaction still sees "
-                    "it; ask again"
+                    "What was deleted can't leave the database's files while an older transaction runs, in "
+                    "any database of the same PostgreSQL, or still sees it; ask again"
                 ) from None
             for table in tables:
                 await connection.exec_driver_sql(f"VACUUM FULL {table}")
