@@ -14,6 +14,9 @@ from innkeeper.services.code_interpreter.template import Template, Templates
 PROGRAMS = "/opt/innkeeper"
 """Where what `inside/` holds lies in the sandbox."""
 
+ALONE = ("-I", "-S")
+"""How Python runs those of them that run none of the user's code: it loads nothing that users install."""
+
 
 class Room:
     """Of one session, or in the pool of nobody yet: then it gets its session by `settle`."""
@@ -22,8 +25,8 @@ class Room:
         self.sandbox = sandbox
         self.timeout_seconds = timeout_seconds
         self.tasks = Tasks(self.command)
-        self.files = Files(sandbox, (python, f"{PROGRAMS}/files.py"))
-        self._python = python
+        self._ours = (python, *ALONE)
+        self.files = Files(sandbox, (*self._ours, f"{PROGRAMS}/files.py"))
         self.python = self._kernel(python, f"{PROGRAMS}/python_worker.py")
         self._templates = templates
         self._scripts: dict[Template, Kernel] = {}
@@ -62,5 +65,5 @@ class Room:
             kernel.close()
 
     def _kernel(self, *worker: str) -> Kernel:
-        argv = (self._python, f"{PROGRAMS}/kernel.py", *worker)
+        argv = (*self._ours, f"{PROGRAMS}/kernel.py", *worker)
         return Kernel(self.sandbox, argv, self.timeout_seconds)

@@ -176,7 +176,7 @@ class Context:
 
     async def _running(self) -> Process:
         if self._process is None:
-            start = f"exec python3 {_PROGRAMS}/kernel.py {_WORKERS[LANGUAGES[self.language]]}"
+            start = f"exec python3 -I -S {_PROGRAMS}/kernel.py {_WORKERS[LANGUAGES[self.language]]}"
             command = Command(("/bin/sh", "-c", start), _ENVIRONMENT, self.folder)
             self._process = await self._sandbox.exec(command)
         return self._process
