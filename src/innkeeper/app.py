@@ -26,6 +26,7 @@ from innkeeper.services.account import routes as account_routes
 from innkeeper.services.account.iam_operations import IamOperations
 from innkeeper.services.account.operations import StsOperations
 from innkeeper.services.buckets.operations import S3Handler
+from innkeeper.services.code_interpreter import jobs as code_jobs
 from innkeeper.services.code_interpreter.operations import CodeInterpreterOperations
 from innkeeper.services.memory import jobs as memory_jobs
 from innkeeper.services.model_gateway import jobs as model_jobs
@@ -92,6 +93,7 @@ class Innkeeper:
         await self.code.sessions.recover()
         await self.sandboxes.open()
         runtime_jobs.register(engines.jobs, self.runtime.transitions, self.runtime.retention)
+        code_jobs.register(engines.jobs, self.code.sessions, self._settings.session_ended_retention_days)
         account_jobs.register(engines.jobs, self.office.accounts)
         secret_jobs.register(engines.jobs, self.office.secrets)
         sandbox_jobs.register(engines.jobs, self.sandboxes)
@@ -101,6 +103,7 @@ class Innkeeper:
         await account_jobs.schedule(engines.jobs)
         await secret_jobs.schedule(engines.jobs)
         await runtime_jobs.schedule(engines.jobs)
+        await code_jobs.schedule(engines.jobs)
         await memory_jobs.schedule(engines.jobs)
         await sandbox_jobs.schedule(engines.jobs)
         await model_jobs.schedule(engines.jobs)

@@ -113,7 +113,10 @@ class Settings(MemorySettings, BaseSettings):
     ] = 100
     session_ended_retention_days: Annotated[
         int,
-        Field(gt=0, description="How long a session that has ended can be asked about, and its log read."),
+        Field(
+            gt=0,
+            description="How long an ended session, of an agent or a code interpreter, can be asked about.",
+        ),
     ] = 30
     session_network: Annotated[
         Literal["public", "none"],

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from contextlib import AsyncExitStack
+from datetime import timedelta
 
 from innkeeper.engines.sandbox.sandbox import Limits, SandboxError, Usage
 from innkeeper.engines.store.client_tokens import claim
@@ -155,6 +156,12 @@ class Sessions:
             if (session.record.account, session.record.interpreter) == (account, interpreter_id)
         ]
         await asyncio.gather(*(self._end(session, "its interpreter was deleted") for session in found))
+
+    async def forget_ended(self, days: int) -> int:
+        """The records of those that ended longer ago than that; how many."""
+        before = self._clock.now() - timedelta(days=days)
+        async with self._database.begin() as connection:
+            return await store.delete_ended(connection, before)
 
     async def close(self) -> None:
         live = tuple(self._live.values())

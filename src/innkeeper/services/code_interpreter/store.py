@@ -137,5 +137,11 @@ async def end_sessions_of_host(connection: AsyncConnection, host: str, values: M
     await connection.execute(update(sessions).where(sessions.c.host == host, live).values(values))
 
 
+async def delete_ended(connection: AsyncConnection, before: datetime) -> int:
+    """Those of all tenants; how many."""
+    ended = sessions.c.status == SessionStatus.TERMINATED, sessions.c.updated_at < before
+    return (await connection.execute(delete(sessions).where(*ended))).rowcount
+
+
 def _record(row: RowMapping) -> SessionRecord:
     return SessionRecord(**{**row, "status": SessionStatus(row["status"])})
