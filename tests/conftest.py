@@ -16,6 +16,9 @@ pytest.register_assert_rewrite(
     "innkeeper.engines.blobs.contract",
     "innkeeper.engines.jobs.contract",
     "innkeeper.engines.sandbox.contract",
+    # Some tests import these before the contract, which would have them explained as well.
+    "innkeeper.engines.sandbox.contract_arena",
+    "innkeeper.engines.sandbox.contract_transitions",
 )
 
 # How long an example takes, and finding one, says only how busy the machine is.

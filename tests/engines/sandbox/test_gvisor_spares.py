@@ -14,6 +14,7 @@ from innkeeper.engines.sandbox.gvisor import control, spares
 from innkeeper.engines.sandbox.gvisor.driver import GvisorDriver, missing
 from innkeeper.engines.sandbox.gvisor.room import GvisorRoom
 from innkeeper.engines.sandbox.sandbox import Command, Limits, Mount, Network, SandboxError, SandboxSpec
+from tests.content import content
 from tests.engines.sandbox.test_gvisor import marks_of, vanished
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason="; ".join(missing()) or "it can be used here")
@@ -48,7 +49,7 @@ async def ready(state_dir: Path, count: int) -> list[Path]:
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             waiting = [path.parent for path in state_dir.glob("bundles/spare-*/pid")]
-            noted = [path for path in state_dir.glob("sandboxes/spare-*.json") if "pid" in path.read_text()]
+            noted = [path for path in state_dir.glob("sandboxes/spare-*.json") if b"pid" in content(path)]
             if len(waiting) >= count <= len(noted):
                 return waiting
             await asyncio.sleep(0.05)

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tests.content import content
 from tests.running import RunningServer
 
 SYSTEM = "aws.codeinterpreter.v1"
@@ -77,9 +78,8 @@ def frozen(server: RunningServer) -> set[str]:
     """The ids of the interpreter's sandboxes that stand still, by the control groups of their records."""
     found = set()
     for path in (server.data_dir / "sandboxes").rglob("code-*.json"):
-        for group in json.loads(path.read_text())["cgroups"]:
-            for knob, word in (("cgroup.freeze", "1"), ("freezer.state", "FROZEN")):
-                state = Path(group, knob)
-                if state.exists() and state.read_text().strip() == word:
+        for group in json.loads(content(path) or "{}").get("cgroups", ()):
+            for knob, word in (("cgroup.freeze", b"1"), ("freezer.state", b"FROZEN")):
+                if content(Path(group, knob)).strip() == word:
                     found.add(path.stem)
     return found

@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from innkeeper.engines.store.database import metadata
 from innkeeper.migrations.revise import import_tables
 from innkeeper.services.memory.sealing.columns import Sealed
+from tests.content import content
 from tests.running import RunningServer
 from tests.services.memory.remembering import NOON, Remembering
 
@@ -83,22 +84,14 @@ def on_disk(server: RunningServer, *values: bytes) -> bool:
         [[number]] = _rows(server, "SELECT oid FROM pg_database WHERE datname = current_database()")
         folder = Path(url.partition("?host=")[2]) / "data" / "base" / str(number)
         files += [path for path in folder.iterdir() if path.is_file()]
-    return any(value in content for content in map(_content, files) for value in values)
-
-
-def _content(path: Path) -> bytes:
-    """Nothing where the file is gone by now: PostgreSQL renames and removes some at any time."""
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return b""
+    return any(value in found for found in map(content, files) for value in values)
 
 
 def in_log(server: RunningServer, text: str) -> bool:
     """PostgreSQL's write-ahead log, which forgets late."""
     host = server.settings.get("database_url", "").partition("?host=")[2]
     files = Path(host).glob("data/pg_wal/0*") if host else ()
-    return any(text.encode() in _content(path) for path in files)
+    return any(text.encode() in content(path) for path in files)
 
 
 def test_a_person_is_erased_wholly(server: RunningServer, remembering: Remembering) -> None:
