@@ -11,7 +11,7 @@ import time
 import urllib.request
 import uuid
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
+
+from tests.content import content
 
 START_SECONDS = 110.0
 STOP_SECONDS = 110.0
@@ -107,6 +109,13 @@ class RunningServer:
         lines = (self.data_dir / "credentials").read_text().splitlines()
         values = dict(line.split(" = ", 1) for line in lines if " = " in line)
         return values["aws_access_key_id"], values["aws_secret_access_key"]
+
+    def sandboxes(self) -> Iterator[tuple[str, Any]]:
+        """The id of each, and what its driver has noted of it."""
+        folder = self.data_dir / "sandboxes"
+        for path in (*folder.glob("sandboxes/*.json"), *folder.glob("*/sandboxes/*.json")):
+            if noted := content(path):
+                yield path.stem, json.loads(noted)
 
     def native(self, method: str, path: str, body: Any = None, keys: tuple[str, str] | None = None) -> Any:
         """A signed call below `/-/`; its JSON answer."""

@@ -1,12 +1,10 @@
 """What a server holds of its machine, to be compared before and after its guests have come and gone."""
 
-import json
 import os
 from collections import Counter
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from tests.content import content
 from tests.running import RunningServer
 from tests.stories.processes import below, naming, until
 
@@ -117,8 +115,4 @@ def _links(folder: Path) -> list[str]:
 
 def recorded(server: RunningServer) -> set[int]:
     """The processes of its sandboxes that the host can name, by what their drivers wrote down."""
-    notes = (
-        path for path in (server.data_dir / "sandboxes").rglob("*.json") if path.parent.name == "sandboxes"
-    )
-    known = (json.loads(content(note) or "{}") for note in notes)
-    return {each["pid"] for record in known for each in record.get("processes", ())}
+    return {each["pid"] for _, noted in server.sandboxes() for each in noted["processes"]}

@@ -1,6 +1,5 @@
 """A session of the code interpreter, as a user of boto3 has it."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +76,9 @@ class Coding:
 def frozen(server: RunningServer) -> set[str]:
     """The ids of the interpreter's sandboxes that stand still, by the control groups of their records."""
     found = set()
-    for path in (server.data_dir / "sandboxes").rglob("code-*.json"):
-        for group in json.loads(content(path) or "{}").get("cgroups", ()):
+    for id_, noted in server.sandboxes():
+        for group in noted["cgroups"] if id_.startswith("code-") else ():
             for knob, word in (("cgroup.freeze", b"1"), ("freezer.state", b"FROZEN")):
                 if content(Path(group, knob)).strip() == word:
-                    found.add(path.stem)
+                    found.add(id_)
     return found

@@ -2,6 +2,7 @@
 which nothing lies as it was said."""
 
 import json
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -77,14 +78,15 @@ def _rows(server: RunningServer, query: str) -> list[Any]:
 
 def on_disk(server: RunningServer, *values: bytes) -> bool:
     """Whether one of them is anywhere in the data folder or in the files of PostgreSQL's database."""
-    files = [path for path in server.data_dir.rglob("*") if path.is_file()]
+    found = (Path(folder, name) for folder, _, names in os.walk(server.data_dir) for name in names)
+    files = [path for path in found if path.is_file()]
     if url := server.settings.get("database_url"):
         with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
             connection.execute("CHECKPOINT")
         [[number]] = _rows(server, "SELECT oid FROM pg_database WHERE datname = current_database()")
         folder = Path(url.partition("?host=")[2]) / "data" / "base" / str(number)
         files += [path for path in folder.iterdir() if path.is_file()]
-    return any(value in found for found in map(content, files) for value in values)
+    return any(value in held for held in map(content, files) for value in values)
 
 
 def in_log(server: RunningServer, text: str) -> bool:

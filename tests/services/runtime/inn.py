@@ -68,8 +68,7 @@ class Inn:
 
     def sandboxes(self) -> list[str]:
         """Those of sessions."""
-        records = (self.server.data_dir / "sandboxes").rglob("sandboxes/*.json")
-        return [path.stem for path in records if not path.stem.startswith(("spare-", "probe-"))]
+        return [id_ for id_, _ in self.server.sandboxes() if not id_.startswith(("spare-", "probe-"))]
 
     def sql(self, statement: str, *values: str) -> None:
         with closing(sqlite3.connect(self.server.data_dir / "innkeeper.db", timeout=SECONDS)) as database:
