@@ -115,7 +115,8 @@ class Settings(MemorySettings, BaseSettings):
         int,
         Field(
             gt=0,
-            description="How long an ended session, of an agent or a code interpreter, can be asked about.",
+            description="How long an ended session, of an agent or a code interpreter, can be asked about, "
+            "and an agent's log of it read.",
         ),
     ] = 30
     session_network: Annotated[

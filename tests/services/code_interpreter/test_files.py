@@ -54,6 +54,20 @@ def test_large_files_go_in_and_a_too_large_one_is_named(coding: Coding) -> None:
     assert "huge.bin is larger than" in result["content"][0]["text"]
 
 
+def test_what_a_user_installs_runs_in_no_program_of_ours(coding: Coding) -> None:
+    coding.out(
+        "import pathlib, site, subprocess, sys\n"
+        "installed = pathlib.Path(site.getusersitepackages(), 'usercustomize.py')\n"
+        "installed.parent.mkdir(parents=True, exist_ok=True)\n"
+        "installed.write_text('raise SystemExit(3)')\nNone"
+    )
+    try:
+        assert coding.out("subprocess.run([sys.executable, '-c', '']).returncode") != "0\n"
+        assert not coding.invoke("listFiles")["isError"]
+    finally:
+        coding.out("installed.unlink()")
+
+
 def test_a_folder_is_listed(coding: Coding) -> None:
     coding.out("import os\nos.makedirs('shelf/inner')\nopen('shelf/book.txt', 'w').write('abc')\nNone")
     book, inner = coding.invoke("listFiles", directoryPath="shelf")["content"]
