@@ -14,7 +14,7 @@ from innkeeper.services.code_interpreter.template import Template, Templates
 PROGRAMS = "/opt/innkeeper"
 """Where what `inside/` holds lies in the sandbox."""
 
-ALONE = ("-I", "-S")
+_ALONE = ("-I", "-S")
 """How Python runs those of them that run none of the user's code: it loads nothing that users install."""
 
 
@@ -25,7 +25,7 @@ class Room:
         self.sandbox = sandbox
         self.timeout_seconds = timeout_seconds
         self.tasks = Tasks(self.command)
-        self._ours = (python, *ALONE)
+        self._ours = (python, *_ALONE)
         self.files = Files(sandbox, (*self._ours, f"{PROGRAMS}/files.py"))
         self.python = self._kernel(python, f"{PROGRAMS}/python_worker.py")
         self._templates = templates
