@@ -10,12 +10,14 @@ from contextlib import AsyncExitStack
 import pytest
 
 from innkeeper.engines.sandbox.gvisor.driver import missing
+from innkeeper.engines.sandbox.gvisor.lent import size
 from innkeeper.engines.sandbox.gvisor.memory import Memory
 from tests.engines.sandbox.test_gvisor import descriptors
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason="; ".join(missing()) or "it can be used here")
 
-SIZE_BYTES = 8 << 20
+MIB = 1 << 20
+PLACES = ((0, 8 * MIB), (64 * MIB, 66 * MIB))
 ASKING = """
 import os, sys
 for line in sys.stdin:
@@ -67,11 +69,13 @@ async def memory() -> AsyncIterator[Memory]:
 async def test_a_sentry_is_lent_what_was_made_ready_once(memory: Memory) -> None:
     sentry, other = Asker(memory), Asker(memory)
     async with AsyncExitStack() as belongings:
-        await memory.furnish(sentry.process.pid, SIZE_BYTES, ["nice"], belongings)
+        lent = memory.lend(sentry.process.pid, belongings)
+        assert lent
+        await lent.fill(PLACES, ["nice"])
         assert await other.gets("runsc-memory") == "own"
         assert await sentry.gets("systrap-memory") == "own"
         assert await sentry.gets("runsc-memory", os.MFD_CLOEXEC) == "own"
-        assert int(await sentry.gets("runsc-memory")) >= SIZE_BYTES
+        assert int(await sentry.gets("runsc-memory")) >= size(PLACES)
         assert await sentry.gets("runsc-memory") == "own"
     sentry.end()
     other.end()
@@ -81,10 +85,29 @@ async def test_what_a_sentry_did_not_ask_for_is_given_back(memory: Memory) -> No
     sentry = Asker(memory)
     before = descriptors()
     async with AsyncExitStack() as belongings:
-        await memory.furnish(sentry.process.pid, SIZE_BYTES, ["nice"], belongings)
+        lent = memory.lend(sentry.process.pid, belongings)
+        assert lent
+        await lent.fill(PLACES, ["nice"])
         assert descriptors() > before
     assert descriptors() == before
     assert await sentry.gets("runsc-memory") == "own"
+    sentry.end()
+
+
+async def test_where_its_memory_lies_is_known_if_that_is_in_few_places(memory: Memory) -> None:
+    sentry = Asker(memory)
+    async with AsyncExitStack() as belongings:
+        lent = memory.lend(sentry.process.pid, belongings)
+        assert lent
+        await lent.fill(PLACES, ["nice"])
+        assert lent.filled() == PLACES
+    async with AsyncExitStack() as belongings:
+        scattered = memory.lend(sentry.process.pid, belongings)
+        assert scattered
+        await scattered.fill(tuple((4 * MIB * n, 4 * MIB * n + MIB) for n in range(100)), ["nice"])
+        before = descriptors()
+        assert scattered.filled() == ()
+        assert descriptors() < before
     sentry.end()
 
 

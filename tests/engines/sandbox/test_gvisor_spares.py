@@ -31,12 +31,13 @@ async def serve():
     state, folder, RUN = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
     driver = GvisorDriver(state)
     driver.spares = 1
+    again = sys.argv[4] == "again"
     await (await driver.create(SandboxSpec(f"first-{RUN}"))).snapshot(folder)
-    await driver.restore(folder, SandboxSpec(f"second-{RUN}"))
+    await driver.restore(folder, SandboxSpec(f"second-{RUN}"), again=again)
     while not list(state.glob("bundles/spare-*/pid")):
         await asyncio.sleep(0.05)
     await asyncio.sleep(0.2)
-    await driver.restore(folder, SandboxSpec(f"third-{RUN}"))
+    await driver.restore(folder, SandboxSpec(f"third-{RUN}"), again=again)
     print("ready", flush=True)
     await asyncio.sleep(1000)
 
@@ -121,11 +122,12 @@ async def test_what_is_expected_is_made_meanwhile_and_what_is_so_no_more_is_ende
     assert [path for part in ("sandboxes", "bundles") for path in (state_dir / part).iterdir()] == []
 
 
-async def test_a_server_that_dies_leaves_none_behind(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["bare", "again"])
+async def test_a_server_that_dies_leaves_none_behind(tmp_path: Path, kind: str) -> None:
     """A sentry that was made ahead does not end with the server by itself."""
     state_dir = tmp_path / "state"
     server = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", SERVER, str(state_dir), str(tmp_path / "moment"), RUN),
+        *(sys.executable, "-c", SERVER, str(state_dir), str(tmp_path / "moment"), RUN, kind),
         stdout=asyncio.subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )

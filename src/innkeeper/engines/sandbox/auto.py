@@ -51,10 +51,10 @@ class AutoDriver:
             self._chosen[0].spares = self.spares
             self._chosen[0].expect(spec)
 
-    async def restore(self, folder: Path, spec: SandboxSpec) -> Sandbox:
+    async def restore(self, folder: Path, spec: SandboxSpec, *, again: bool = False) -> Sandbox:
         driver, _ = await self._choice()
         driver.spares = self.spares
-        return await driver.restore(folder, spec)
+        return await driver.restore(folder, spec, again=again)
 
     async def reap(self) -> list[str]:
         """What an earlier server left with either driver."""

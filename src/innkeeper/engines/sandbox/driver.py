@@ -98,7 +98,7 @@ class RoomDriver(ABC, Generic[Kept]):
     def expect(self, spec: SandboxSpec) -> None:
         """Nothing that is done at once can be done ahead."""
 
-    async def restore(self, folder: Path, spec: SandboxSpec) -> Kept:
+    async def restore(self, folder: Path, spec: SandboxSpec, *, again: bool = False) -> Kept:
         raise SandboxError(f"the {self.name} driver restores no snapshots; the gvisor driver does")
 
     async def reap(self) -> list[str]:

@@ -296,7 +296,7 @@ class Capabilities:
 
 
 class SandboxDriver(Protocol):
-    """`spares` is how many bare sandboxes of a kind may be kept ready for `restore`, `zygotes` how many
+    """`spares` is how many sandboxes of a kind may be kept half made for `restore`, `zygotes` how many
     programs may be kept loaded for `hatch`; 0 at first."""
 
     spares: int
@@ -323,10 +323,11 @@ class SandboxDriver(Protocol):
         """A `restore` with this spec, whatever its id, is about to come: begin what can be done ahead."""
         ...
 
-    async def restore(self, folder: Path, spec: SandboxSpec) -> Sandbox:
-        """A new sandbox that goes on from a snapshot; one snapshot gives any number. The id, environment,
-        `cpu_cores`, `memory_mib`, relays and working directory are those of `spec`; the rest of it must be
-        as it was. Raises SandboxError that says why; then nothing of the attempt is left."""
+    async def restore(self, folder: Path, spec: SandboxSpec, *, again: bool = False) -> Sandbox:
+        """A new sandbox that goes on from a snapshot; one snapshot gives any number, and for one that will be
+        restored `again` more can be done ahead. The id, environment, `cpu_cores`, `memory_mib`, relays and
+        working directory are those of `spec`; the rest of it must be as it was. Raises SandboxError that says
+        why; then nothing of the attempt is left."""
         ...
 
     async def reap(self) -> list[str]:

@@ -52,7 +52,7 @@ class GoldenSnapshots:
         except (OSError, ValueError):
             return None
         try:
-            sandbox = await self._driver.restore(folder / "image", spec)
+            sandbox = await self._driver.restore(folder / "image", spec, again=True)
         except SandboxError as error:
             _LOG.info("the golden snapshot is given up: %s", error)
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)

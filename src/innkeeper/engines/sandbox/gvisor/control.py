@@ -7,6 +7,7 @@ with one. This is gVisor's own affair, so it is used only with builds that were 
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import socket
@@ -14,13 +15,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from innkeeper.engines.sandbox.gvisor.runsc import TIMEOUT_SECONDS, CommandLine, Sentry, explained
+from innkeeper.engines.sandbox.gvisor.restoring import IMAGE, TIMEOUT_SECONDS, Restoring
+from innkeeper.engines.sandbox.gvisor.runsc import CommandLine, Sentry, explained
 from innkeeper.engines.sandbox.sandbox import SandboxError
 
 BUILDS = frozenset({"runsc version 0.0~20240729.0", "runsc version release-20240729.0"})
 
 _ANSWER_MAX_BYTES = 65_536
-_IMAGE = ("checkpoint.img", "pages_meta.img", "pages.img")
 _NEW = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
 _LOOPBACK = {
     "Name": "lo",
@@ -31,6 +32,7 @@ _LOOPBACK = {
     ],
 }
 _NETWORK = {"LoopbackLinks": [_LOOPBACK], "DisconnectOk": True}
+_RESTORE = ("containerManager.Restore", {"HavePagesFile": True})
 
 
 def sentry(state: Path, network: str, container: str, bundle: Path, build: str) -> Sentry:
@@ -53,7 +55,16 @@ class Control(CommandLine):
             return
         with _opened(image, os.O_RDONLY | os.O_CLOEXEC) as files:
             await self._call("Network.CreateLinksAndRoutes", _NETWORK)
-            await self._call("containerManager.Restore", {"HavePagesFile": True}, files)
+            await self._call(*_RESTORE, files)
+
+    async def begin(self, image: Path) -> Restoring | None:
+        if self._network != "none":
+            return None
+        await self._call("Network.CreateLinksAndRoutes", _NETWORK)
+        try:
+            return await Restoring.begin(image, functools.partial(self._tell, *_RESTORE))
+        except OSError as error:
+            raise SandboxError(f"cannot open the snapshot: {error.strerror}") from error
 
     async def pause(self) -> None:
         await self._call("containerManager.Pause", None)
@@ -64,9 +75,14 @@ class Control(CommandLine):
     async def _call(self, method: str, argument: Any, files: Sequence[int] = ()) -> None:
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
-                answer = await self._answer(json.dumps({"method": method, "arg": argument}).encode(), files)
+                await self._tell(method, argument, files)
         except TimeoutError:
             raise SandboxError(f"the sentry did not answer in {TIMEOUT_SECONDS:g} s") from None
+
+    async def _tell(self, method: str, argument: Any, files: Sequence[int]) -> None:
+        """It may take as long as it likes."""
+        try:
+            answer = await self._answer(json.dumps({"method": method, "arg": argument}).encode(), files)
         except OSError as error:
             raise SandboxError(f"the sentry does not answer: {error.strerror}") from error
         if not answer["success"]:
@@ -101,7 +117,7 @@ def _opened(image: Path, flags: int) -> Iterator[list[int]]:
     files: list[int] = []
     try:
         try:
-            for name in _IMAGE:
+            for name in IMAGE:
                 files.append(os.open(image / name, flags, 0o600))
         except OSError as error:
             raise SandboxError(f"cannot open {name} of the snapshot: {error.strerror}") from error

@@ -2,10 +2,11 @@
 
 `room.py` is one sandbox, `bundle.py` what it sees, `router.py` its way out, `guest.py` runs inside, `wire.py`
 is how the host speaks with that, `line.py` how with a process itself, `snapshot.py` what is left of a sandbox
-on disk, and `memory.py` what that is read into. The platform is systrap, which needs no virtualisation: runsc
-of July 2024 or later.
+on disk, `restoring.py` how another goes on from that, `memory.py` what it is read into, `spares.py` what is
+made ahead. The platform is systrap, which needs no virtualisation: runsc of July 2024 or later.
 """
 
+import logging
 import os
 import secrets
 import shutil
@@ -14,12 +15,15 @@ from pathlib import Path
 from innkeeper.engines.sandbox.cgroups import Cgroup
 from innkeeper.engines.sandbox.driver import RoomDriver
 from innkeeper.engines.sandbox.gvisor import control
+from innkeeper.engines.sandbox.gvisor.lent import Places, size
 from innkeeper.engines.sandbox.gvisor.memory import Memory
 from innkeeper.engines.sandbox.gvisor.room import GvisorRoom
 from innkeeper.engines.sandbox.gvisor.router import Routers
-from innkeeper.engines.sandbox.gvisor.snapshot import Snapshots
+from innkeeper.engines.sandbox.gvisor.snapshot import Image, Snapshots
 from innkeeper.engines.sandbox.gvisor.spares import Spares
-from innkeeper.engines.sandbox.sandbox import Isolation, SandboxSpec
+from innkeeper.engines.sandbox.sandbox import Isolation, SandboxError, SandboxSpec
+
+_LOG = logging.getLogger(__name__)
 
 
 class GvisorDriver(RoomDriver[GvisorRoom]):
@@ -46,19 +50,17 @@ class GvisorDriver(RoomDriver[GvisorRoom]):
         return GvisorRoom(spec, cgroup, ended, folder, self._snapshots, self._routers, self._memory)
 
     def expect(self, spec: SandboxSpec) -> None:
-        self._spares.fill(spec, self.spares, soon=True)
+        self._spares.fill(spec, self.spares)
 
-    async def restore(self, folder: Path, spec: SandboxSpec) -> GvisorRoom:
+    async def restore(self, folder: Path, spec: SandboxSpec, *, again: bool = False) -> GvisorRoom:
         trusting, authority = await self._trusting(spec)
         image = await self._snapshots.open(folder, trusting)
-        room = await self._spares.take(spec)
-        if room is not None:
-            await room.claim(trusting, image)
-        else:
+        room = await self._claimed(await self._spares.take(spec, image), trusting, image)
+        if room is None:
             room = await self._admit(trusting, authority)
             room.image = image
             await room.open(self._records, self._etc)
-        self._spares.fill(spec, self.spares, image.memory_bytes)
+        self._spares.fill(spec, self.spares, room.image or image, again=again)
         return room
 
     async def close(self) -> None:
@@ -67,7 +69,18 @@ class GvisorDriver(RoomDriver[GvisorRoom]):
         await self._routers.close()
         self._memory.close()
 
-    async def _spare(self, spec: SandboxSpec, urgent: bool, ahead_bytes: int) -> GvisorRoom:
+    async def _claimed(self, spare: GvisorRoom | None, spec: SandboxSpec, image: Image) -> GvisorRoom | None:
+        """The spare, if there is one and it is well."""
+        if spare is None:
+            return None
+        try:
+            await spare.claim(spec, image)
+        except SandboxError as error:
+            _LOG.info("a sandbox made ahead was of no use: %s", error)
+            return None
+        return spare
+
+    async def _spare(self, spec: SandboxSpec, urgent: bool, ahead: Places, image: Image | None) -> GvisorRoom:
         bare = SandboxSpec(
             f"spare-{secrets.token_hex(6)}",
             mounts=spec.mounts,
@@ -78,12 +91,11 @@ class GvisorDriver(RoomDriver[GvisorRoom]):
             folders=spec.folders,
         )
         room = await self._admit(*await self._trusting(bare))
-        room.spare, room.urgent = True, urgent
+        room.spare, room.urgent, room.image = True, urgent, image
         # Later builds listen to their own processes, and the kernel allows one to.
-        if (
-            await self._snapshots.key()
-        ).build in control.BUILDS and ahead_bytes <= spec.limits.memory_mib << 20:
-            room.ahead_bytes = ahead_bytes
+        known = (await self._snapshots.key()).build in control.BUILDS
+        if known and size(ahead) <= spec.limits.memory_mib << 20:
+            room.ahead = ahead
         await room.open(self._records, self._etc)
         return room
 

@@ -16,7 +16,6 @@ import os
 import platform
 import struct
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -24,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from innkeeper.engines.sandbox import seccomp
-from innkeeper.engines.sandbox.child import ChildProcess
+from innkeeper.engines.sandbox.gvisor.lent import Lent
 
 _NAME = b"runsc-memory\0"
 """What sentries call that file; they make others."""
@@ -37,15 +36,6 @@ _SET_FILTER, _NEW_LISTENER = 1, 1 << 3
 _RECEIVE, _SEND, _ADD = 0xC050_2100, 0xC018_2101, 0x4018_2103
 _NOTICE, _NOTICE_BYTES = struct.Struct("=QI20xQ"), 80  # a number, the thread, and its first argument
 _GO_ON, _AND_ANSWER = 1, 1 << 1
-
-# To be run with a file as input, and a number of bytes. A sentry empties the file first; but what was given
-# back just now is had again at once, where a virtual machine may have to ask its host for other memory.
-_FILL = """
-import mmap, os, sys
-size = int(sys.argv[1])
-os.ftruncate(0, size)
-mmap.mmap(0, size).madvise(23)  # MADV_POPULATE_WRITE
-"""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -66,22 +56,15 @@ class Memory:
             self._offer()
         return self._thread.submit(_started, command, how).result()
 
-    async def furnish(
-        self, sentry: int, size_bytes: int, entering: Sequence[str], belongings: AsyncExitStack
-    ) -> None:
-        """Lend this sentry so much, if any can be lent, on the account of the cgroups that the command is
-        `entering`. What it does not ask for is given back with its other belongings."""
+    def lend(self, sentry: int, belongings: AsyncExitStack) -> Lent | None:
+        """What this sentry gets when it asks, if any can be lent. What it does not ask for is given back with
+        its other belongings."""
         if self._listener < 0:
-            return
+            return None
         file = os.open(".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600, dir_fd=self._folder)
         self._lent[sentry] = file
         belongings.callback(self._take_back, sentry)
-        filling = ChildProcess(
-            [*entering, sys.executable, "-I", "-S", "-c", _FILL, str(size_bytes)], stdin=file
-        )
-        belongings.push_async_callback(filling.kill)
-        await filling.wait()
-        filling.settled()
+        return Lent(os.dup(file), belongings)
 
     def close(self) -> None:
         self._thread.shutdown()

@@ -19,8 +19,10 @@ from innkeeper.engines.sandbox.child import KILL_TIMEOUT_SECONDS, ChildProcess, 
 from innkeeper.engines.sandbox.gvisor import bundle, control, files, router, runsc
 from innkeeper.engines.sandbox.gvisor.barrier import Barrier
 from innkeeper.engines.sandbox.gvisor.doors import Door, Doors
+from innkeeper.engines.sandbox.gvisor.lent import Lent, Places
 from innkeeper.engines.sandbox.gvisor.memory import Memory
 from innkeeper.engines.sandbox.gvisor.process import GvisorProcess, Processes
+from innkeeper.engines.sandbox.gvisor.restoring import Restoring
 from innkeeper.engines.sandbox.gvisor.router import Router, Routers
 from innkeeper.engines.sandbox.gvisor.snapshot import Image, Snapshots, draft
 from innkeeper.engines.sandbox.gvisor.wire import Wire
@@ -42,13 +44,15 @@ from innkeeper.engines.sandbox.sandbox import (
 
 HEADROOM_MIB = 128
 """What gVisor itself takes of a sandbox's memory."""
+_LOOKS, _LOOK_SECONDS = 50, 0.1
+_REST = 0.2  # of a processor: what has less than that to do is said to rest
 _HOST_TASKS = 4096  # threads that gVisor may have on the host beside those that run the agent's
 
 
 class GvisorRoom(Room):
     """`folder` is for its bundle; it is removed with the sandbox. With an `image`, it goes on from that; a
-    `spare` only waits to be claimed by one, with memory made `ahead` for it. Unless it is `urgent`, nobody
-    waits for it to begin."""
+    `spare` only waits to be claimed by one, with memory made `ahead` for it: by any, or by its `image`, which
+    it has begun to restore. Unless it is `urgent`, nobody waits for it to begin."""
 
     def __init__(
         self,
@@ -64,10 +68,12 @@ class GvisorRoom(Room):
         self.image: Image | None = None
         self.spare = False
         self.urgent = True
-        self.ahead_bytes = 0
+        self.ahead: Places = ()
+        self._lent: Lent | None = None
         self._container = spec.id
         self._routers = routers
         self._memory = memory
+        self._restoring: Restoring | None = None
         self._router: Router | None = None
         self._network = "none"
         self._folder = folder
@@ -180,10 +186,7 @@ class GvisorRoom(Room):
 
     async def _boot(self) -> None:
         if self.spare:
-            sentry = await self._create()
-            if self.ahead_bytes:
-                await self._memory.furnish(sentry, self.ahead_bytes, self._entering(), self._belongings)
-            await freezer.freeze(self._cgroup.paths)  # else it takes 2 % of a processor
+            await self._stand_by()
             return
         # The guest agent becomes ready while its network does.
         joining = asyncio.create_task(self._join_network())
@@ -194,6 +197,28 @@ class GvisorRoom(Room):
             joining.cancel()
             await asyncio.gather(joining, return_exceptions=True)
         self._renote(processes=(*self._record.processes, *map(ProcessMark.of, helpers)))
+
+    async def _stand_by(self) -> None:
+        pid = await self._create()
+        self._lent = self._memory.lend(pid, self._belongings) if self.ahead else None
+        if self.image:
+            await self._begin_restore(await self._sentry(), self.image)
+        if self._lent:
+            await self._lent.fill(self.ahead, self._entering())
+        await freezer.freeze(self._cgroup.paths)  # else it takes 2 % of a processor
+
+    async def _begin_restore(self, sentry: runsc.Sentry, image: Image) -> None:
+        """Return once the sentry has done what it can without the memory."""
+        self._restoring = await sentry.begin(image.folder)
+        if self._restoring is None:
+            return
+        self._belongings.push_async_callback(self._restoring.abandon)
+        for _ in range(_LOOKS):
+            before = self._cgroup.usage().cpu_seconds
+            await asyncio.sleep(_LOOK_SECONDS)
+            if self._cgroup.usage().cpu_seconds - before < _REST * _LOOK_SECONDS:
+                break
+        self._restoring.check()
 
     async def claim(self, spec: SandboxSpec, image: Image) -> None:
         """Stop being a spare: go on from the image, as the sandbox of this spec, whose bundle is the same.
@@ -207,13 +232,16 @@ class GvisorRoom(Room):
             self._cgroup.change(self._around(spec.limits))
             freezer.thaw(self._cgroup.paths)
             sentry = await self._sentry()
+            restored = self._restoring.finish() if self._restoring else sentry.restore(image.folder)
             with self._cgroup.hurried():
                 async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(sentry.restore(image.folder))
+                    tasks.create_task(restored)
                     tasks.create_task(self._begin(None))
                     joining = tasks.create_task(self._join_network())
             helpers = joining.result()
             self._renote(processes=(*self._record.processes, *map(ProcessMark.of, helpers)))
+            if self._lent:
+                self.image = replace(image, layout=self._lent.filled())
         except (OSError, ExceptionGroup) as error:
             await self.kill()
             reason = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
@@ -272,7 +300,7 @@ class GvisorRoom(Room):
 
     def _start(self, *words: str) -> ChildProcess:
         heard, said = self._wire.guest_ends
-        starter = self._memory.start if self.ahead_bytes else subprocess.Popen
+        starter = self._memory.start if self.ahead else subprocess.Popen
         command = [*self._entering(), *self._around_runsc, *self._runsc(*words, *self._in_bundle())]
         try:
             started = ChildProcess(command, stdin=heard, stdout=said, start=starter)

@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Protocol
 
 from innkeeper.engines.sandbox.child import ChildProcess
+from innkeeper.engines.sandbox.gvisor.restoring import TIMEOUT_SECONDS, Restoring
 from innkeeper.engines.sandbox.sandbox import SandboxError
-
-TIMEOUT_SECONDS = 300.0
-"""For what is asked of a sentry."""
 
 _LINE_MAX = 200
 _CAUSES = {
@@ -51,6 +49,10 @@ class Sentry(Protocol):
         """Go on from an image, as one that was created and not started. Return once it does."""
         ...
 
+    async def begin(self, image: Path) -> Restoring | None:
+        """Do of `restore` what takes no memory; None where it can only be done as a whole."""
+        ...
+
     async def pause(self) -> None:
         """Have all processes stand still."""
         ...
@@ -72,6 +74,9 @@ class CommandLine:
 
     async def restore(self, image: Path) -> None:
         await self._told("restore", "--detach", f"--image-path={image}", f"--bundle={self._bundle}")
+
+    async def begin(self, image: Path) -> Restoring | None:
+        return None
 
     async def pause(self) -> None:
         await self._told("pause")

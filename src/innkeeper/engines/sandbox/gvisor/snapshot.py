@@ -20,6 +20,7 @@ from typing import Any
 
 from innkeeper.engines.sandbox.guest import VERSION
 from innkeeper.engines.sandbox.gvisor import runsc
+from innkeeper.engines.sandbox.gvisor.lent import Places
 from innkeeper.engines.sandbox.rootfs import HOME
 from innkeeper.engines.sandbox.sandbox import SandboxError, SandboxSpec
 
@@ -57,17 +58,20 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What is to be known to go on from it."""
+    """What is to be known to go on from it. The `marks` of its files are no other's. Its `layout` is where
+    its memory lies in a sentry's file, once that was seen."""
 
     folder: Path
     processes: tuple[Running, ...]
     relays: tuple[int, ...]
     next_stream: int
+    marks: tuple[_Mark, ...] = ()
+    layout: Places = ()
 
     @property
-    def memory_bytes(self) -> int:
-        """Of the agent's memory, as much as is not empty."""
-        return (self.folder / "pages.img").stat().st_size
+    def places(self) -> Places:
+        """Where its memory is going to lie, as far as that is known: it has as much as this."""
+        return self.layout or ((0, (self.folder / "pages.img").stat().st_size),)
 
 
 def processor() -> str:
@@ -140,11 +144,11 @@ class Snapshots:
 
     async def open(self, folder: Path, spec: SandboxSpec) -> Image:
         """Raises SandboxError that says why it is refused."""
-        image, marks = await asyncio.to_thread(self._open, folder, await self.key(), spec)
-        self._remember(marks)
+        image = await asyncio.to_thread(self._open, folder, await self.key(), spec)
+        self._remember(image.marks)
         return image
 
-    def _open(self, folder: Path, key: Key, spec: SandboxSpec) -> tuple[Image, tuple[_Mark, ...]]:
+    def _open(self, folder: Path, key: Key, spec: SandboxSpec) -> Image:
         document = _read(folder)
         _refuse_others(document["key"], asdict(key), "does not fit this machine")
         _refuse_others(document["spec"], fitting(spec), "does not fit the sandbox")
@@ -153,8 +157,7 @@ class Snapshots:
             Running(one["id"], one["stream"], one["terminal"], tuple(one["open"]))
             for one in document["processes"]
         )
-        image = Image(folder, tuple(processes), tuple(document["relays"]), document["next_stream"])
-        return image, marks
+        return Image(folder, tuple(processes), tuple(document["relays"]), document["next_stream"], marks)
 
     def _verified(
         self, folder: Path, files: Sequence[str], digests: Mapping[str, str] | None

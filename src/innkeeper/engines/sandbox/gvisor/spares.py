@@ -1,4 +1,5 @@
-"""Bare sentries: gVisor sandboxes with nothing in them yet, made ahead because that is half of a restore.
+"""Sentries made ahead, because that is half of a restore or more: bare ones, in which any image may go on,
+and for an image that is restored again and again those that have read all of it but the memory.
 
 A sentry has its mounts from its start, so a spare does only for specs with the same. They are kept for the
 kinds that were restored last.
@@ -11,8 +12,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from innkeeper.engines.sandbox.gvisor.lent import Places, size
 from innkeeper.engines.sandbox.gvisor.room import GvisorRoom
-from innkeeper.engines.sandbox.gvisor.snapshot import fitting
+from innkeeper.engines.sandbox.gvisor.snapshot import Image, fitting
 from innkeeper.engines.sandbox.sandbox import SandboxError, SandboxSpec
 
 _KINDS = 4
@@ -23,27 +25,30 @@ _CALM_SECONDS = 0.25  # whoever has just taken one has its first answer before t
 
 @dataclass(slots=True)
 class _Shelf:
-    """Of one kind: `spares` are ready, or being made. The last image of it had so much memory."""
+    """Of one kind, for `image` alone or for any: `spares` are ready, or being made. The memory of the last
+    image of it lay in these `places`."""
 
     spec: SandboxSpec
-    image_bytes: int = 0
+    image: Image | None = None
+    places: Places = ()
     spares: deque[asyncio.Task[GvisorRoom]] = field(default_factory=deque)
 
 
 class Spares:
-    """`make` gives a spare for specs like this one, urgent or not, with so many bytes of memory ready. Raises
-    SandboxError."""
+    """`make` gives a spare for specs like this one, urgent or not, with memory ready in these places, bare or
+    for an image. Raises SandboxError."""
 
-    def __init__(self, make: Callable[[SandboxSpec, bool, int], Awaitable[GvisorRoom]]) -> None:
+    def __init__(
+        self, make: Callable[[SandboxSpec, bool, Places, Image | None], Awaitable[GvisorRoom]]
+    ) -> None:
         self._make = make
         self._shelves: dict[Any, _Shelf] = {}
         self._filling: asyncio.Task[None] | None = None
         self._retiring: set[asyncio.Task[None]] = set()
 
-    async def take(self, spec: SandboxSpec) -> GvisorRoom | None:
-        """One that is ready, or soon is."""
-        shelf = self._shelves.get(_kind(spec))
-        while shelf and shelf.spares:
+    async def take(self, spec: SandboxSpec, image: Image) -> GvisorRoom | None:
+        """One for this image that is ready, or else a bare one that is, or soon is."""
+        while shelf := self._best(spec, image):
             spare = shelf.spares.popleft()
             try:
                 room = await asyncio.shield(spare)
@@ -57,14 +62,17 @@ class Spares:
                 return room
         return None
 
-    def fill(self, spec: SandboxSpec, count: int, image_bytes: int = 0, *, soon: bool = False) -> None:
-        """Have so many of this kind, and of the others, made in the background, one after the other; when
-        it is calm again, unless they are needed `soon`."""
+    def fill(self, spec: SandboxSpec, count: int, image: Image | None = None, *, again: bool = False) -> None:
+        """Have so many of this kind, and of the others, made in the background, one after the other: for this
+        image alone if it will be restored `again`. They are made when it is calm, or soon without an image,
+        which is still to come then."""
         if count == 0:
             return
-        kind = _kind(spec)
-        self._shelves[kind] = self._shelves.pop(kind, _Shelf(spec))  # the last of the dictionary now
-        self._shelves[kind].image_bytes = image_bytes or self._shelves[kind].image_bytes
+        soon, alone = image is None, image if again else None
+        kind = _kind(spec, alone)
+        self._shelves[kind] = self._shelves.pop(kind, _Shelf(spec, alone))  # the last of the dictionary now
+        if image:
+            self._shelves[kind].places = image.places
         while len(self._shelves) > _KINDS:
             self._retire(self._shelves.pop(next(iter(self._shelves))))
         if self._filling and (soon or self._filling.done()):
@@ -91,17 +99,23 @@ class Spares:
             if not _well_made(spare):
                 return  # the next restore says why, if it cannot be made either
 
+    def _best(self, spec: SandboxSpec, image: Image) -> _Shelf | None:
+        shelves = [self._shelves.get(kind) for kind in (_kind(spec, image), _kind(spec))]
+        begun_and_bare = [shelf for shelf in shelves if shelf and shelf.spares]
+        ready = [shelf for shelf in begun_and_bare if shelf.spares[0].done()]
+        return next(iter(ready or reversed(begun_and_bare)), None)
+
     def _lacking(self, count: int) -> _Shelf | None:
         """The one asked for last of those with less than so many."""
         return next((each for each in reversed(self._shelves.values()) if len(each.spares) < count), None)
 
     async def _made(self, shelf: _Shelf, urgent: bool) -> GvisorRoom:
-        fits = not urgent and self._ahead_bytes() + shelf.image_bytes <= _AHEAD_MAX_BYTES
-        return await self._make(shelf.spec, urgent, shelf.image_bytes if fits else 0)
+        fits = not urgent and self._ahead_bytes() + size(shelf.places) <= _AHEAD_MAX_BYTES
+        return await self._make(shelf.spec, urgent, shelf.places if fits else (), shelf.image)
 
     def _ahead_bytes(self) -> int:
         spares = [spare for shelf in self._shelves.values() for spare in shelf.spares]
-        return sum(spare.result().ahead_bytes for spare in spares if _well_made(spare))
+        return sum(size(spare.result().ahead) for spare in spares if _well_made(spare))
 
     def _retire(self, shelf: _Shelf) -> None:
         for spare in shelf.spares:
@@ -121,6 +135,7 @@ def _well_made(spare: asyncio.Task[GvisorRoom]) -> bool:
     return spare.done() and not spare.cancelled() and spare.exception() is None
 
 
-def _kind(spec: SandboxSpec) -> Any:
+def _kind(spec: SandboxSpec, image: Image | None = None) -> Any:
     mounts = tuple((str(mount.source), mount.target, mount.writable) for mount in spec.mounts)
-    return mounts, tuple(map(str, spec.layers)), str(spec.root), json.dumps(fitting(spec))
+    alone_for = image.marks if image else ()
+    return mounts, tuple(map(str, spec.layers)), str(spec.root), json.dumps(fitting(spec)), alone_for
