@@ -22,6 +22,7 @@ from innkeeper.engines.sandbox.sandbox import (
     Network,
     Process,
     Relay,
+    Sandbox,
     SandboxDriver,
     SandboxSpec,
 )
@@ -71,15 +72,20 @@ async def _in_the_engine(inn: Inn) -> list[Measure]:
     builder = Builder(data / "code-interpreter", BuildLimits(), Interpreters())
     rooms = Rooms(driver, builder, data / "code-interpreter", rules(settings, ready=1), _HOME)
     without_pool = Rooms(driver, builder, data / "code-interpreter", rules(settings, ready=0), _HOME)
+    forgetful = _Forgetful(data / "benchmark-bare")
+    forgetful.spares = settings.sandbox_spares
+    on_bare = Rooms(forgetful, builder, data / "code-interpreter", rules(settings, ready=0), _HOME)
     try:
         begin = await _begin(inn, rooms)
         room = await _room(rooms)
         cells = await _cells(inn, room, driver.name, data / "benchmark-echo")
         pause, resume = await _pauses(inn, room)
         await room.close()
-        missed = await _missed(inn, driver, without_pool)
+        missed = await _missed(inn, driver, without_pool, on_bare)
         held = await _held(inn, without_pool)
     finally:
+        await on_bare.close()
+        await forgetful.close()
         await without_pool.close()
         await rooms.close()
         await driver.close()
@@ -178,31 +184,51 @@ async def _pauses(inn: Inn, room: Room) -> tuple[list[float], Samples]:
     return pause, resume
 
 
-async def _missed(inn: Inn, driver: SandboxDriver, rooms: Rooms) -> list[Measure]:
-    """Sessions that find no ready sandbox, but a bare sentry where there are such. Each ends before the next
-    begins: a virtual machine gets the memory that it never used before from its host, which takes many times
-    as long as to use some again, and would be measured in its place. How far apart the machine's own times
-    lie for work that is always the same says what a p95 is worth on it."""
-    samples, same = Samples(), list[float]()
+class _Forgetful(AutoDriver):
+    """Never knows what will be restored again, so that its spares are bare."""
+
+    async def restore(self, folder: Path, spec: SandboxSpec, *, again: bool = False) -> Sandbox:
+        return await super().restore(folder, spec)
+
+
+async def _missed(inn: Inn, driver: SandboxDriver, rooms: Rooms, bare: Rooms) -> list[Measure]:
+    """Sessions that find no ready sandbox, but where there are sentries one that has restored all but its
+    memory; and beside them some that find a bare sentry. Each ends before the next begins: a virtual machine
+    gets the memory that it never used before from its host, which takes many times as long as to use some
+    again, and would be measured in its place. How far apart the machine's own times lie for work that is
+    always the same says what a p95 is worth on it."""
+    samples, on_bare, same = Samples(), list[float](), list[float]()
     copies = (await driver.probe()).can_snapshot
+    if copies:
+        await _to_first_answer(bare)
     for number in range(inn.rounds(_WAITING)):
         if copies:
-            await spares.ready(inn.server.data_dir / "benchmark" / "gvisor", driver.spares)
-        began = time.perf_counter()
-        room = await rooms.open(_REACH, {})
-        await room.python.run(Cell(_CELL))
-        samples.ours.append((time.perf_counter() - began) * 1e3)
-        await room.close()
+            for folder in "benchmark", "benchmark-bare":
+                await spares.ready(inn.server.data_dir / folder / "gvisor", driver.spares)
+            on_bare.append(await _to_first_answer(bare))
+        samples.ours.append(await _to_first_answer(rooms))
         began = time.perf_counter()
         empty = await driver.create(SandboxSpec(f"empty-{number}"))
         samples.floor.append((time.perf_counter() - began) * 1e3)
         await empty.kill()
         same.append(_same_work())
     what = "session that finds none ready, to 1 + 1"
-    return [
+    measures = [
         _beside(what, samples, "p95 <= 150", "an empty sandbox"),
+        Measure("interpreter", what, "ms", samples.ours, "on a bare sentry", on_bare),
         Measure("interpreter", what, "ms", samples.ours, "the same work in Python", same),
     ]
+    return [measure for measure in measures if measure.theirs]
+
+
+async def _to_first_answer(rooms: Rooms) -> float:
+    """Milliseconds, of a session that ends then."""
+    began = time.perf_counter()
+    room = await rooms.open(_REACH, {})
+    await room.python.run(Cell(_CELL))
+    took = (time.perf_counter() - began) * 1e3
+    await room.close()
+    return took
 
 
 def _same_work() -> float:

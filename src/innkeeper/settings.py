@@ -49,9 +49,10 @@ class Settings(MemorySettings, BaseSettings):
         int,
         Field(
             ge=0,
-            description="Bare gVisor sandboxes kept ready, about 25 MiB each, for each of the four kinds "
-            "restored last; they take no processor time. As much memory as was restored last is kept ready "
-            "with them, 256 MiB at most for all together.",
+            description="gVisor sandboxes kept half made, about 25 MiB each, for each of the four kinds "
+            "restored last; they take no processor time. Of what is restored again and again, all but the "
+            "memory is restored in them. As much memory as was restored last is kept ready with them, 256 "
+            "MiB at most for all together.",
         ),
     ] = 2
     sandbox_zygotes: Annotated[
