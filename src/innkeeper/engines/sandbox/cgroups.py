@@ -4,6 +4,7 @@ A sandbox gets one group in each hierarchy that offers a controller we need; wit
 They lie below the server's own group, so that a limit set on the server holds for its sandboxes too.
 """
 
+import asyncio
 import contextlib
 import errno
 import os
@@ -25,6 +26,8 @@ _FREEZER = frozenset({"freezer"})
 _SERVER_LEAF = "innkeeper-server"
 _OWN_PROCESSES = 2  # bubblewrap and the guest agent, which are in the group but not the agent's
 _RELEASE_TIMEOUT_SECONDS = 30.0  # a busy machine takes a while to bury a thousand threads
+_LOOKS, _LOOK_SECONDS = 50, 0.1
+_REST = 0.2  # of a processor
 _V2_HINT = "run the server in a cgroup of its own: `systemd-run --user --scope -p Delegate=yes innkeeper up`"
 
 
@@ -98,6 +101,14 @@ class Cgroup:
             if self._folders:
                 self._last = self._read()
         return self._last
+
+    async def rests(self) -> None:
+        """Return once its processes have next to nothing to do, 5 s later at most."""
+        for _ in range(_LOOKS):
+            before = self.usage().cpu_seconds
+            await asyncio.sleep(_LOOK_SECONDS)
+            if self.usage().cpu_seconds - before < _REST * _LOOK_SECONDS:
+                return
 
     def release(self) -> None:
         """See `release`, below; the usage is kept."""

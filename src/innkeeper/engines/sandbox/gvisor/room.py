@@ -16,7 +16,7 @@ from innkeeper.engines.sandbox import freezer, launch
 from innkeeper.engines.sandbox.calls import CALL_TIMEOUT_SECONDS, Calls
 from innkeeper.engines.sandbox.cgroups import Cgroup
 from innkeeper.engines.sandbox.child import KILL_TIMEOUT_SECONDS, ChildProcess, WatchedProcess
-from innkeeper.engines.sandbox.gvisor import bundle, control, files, router, runsc
+from innkeeper.engines.sandbox.gvisor import bundle, control, files, relays, router, runsc
 from innkeeper.engines.sandbox.gvisor.barrier import Barrier
 from innkeeper.engines.sandbox.gvisor.doors import Door, Doors
 from innkeeper.engines.sandbox.gvisor.lent import Lent, Places
@@ -28,14 +28,12 @@ from innkeeper.engines.sandbox.gvisor.snapshot import Image, Snapshots, draft
 from innkeeper.engines.sandbox.gvisor.wire import Wire
 from innkeeper.engines.sandbox.overlay import laying
 from innkeeper.engines.sandbox.records import ProcessMark, Record, Records
-from innkeeper.engines.sandbox.relay import RelayServer
 from innkeeper.engines.sandbox.room import Room, checked_port, unreachable
 from innkeeper.engines.sandbox.rootfs import ENVIRONMENT
 from innkeeper.engines.sandbox.sandbox import (
     Command,
     Limits,
     Network,
-    Relay,
     SandboxError,
     SandboxGone,
     SandboxSpec,
@@ -44,8 +42,6 @@ from innkeeper.engines.sandbox.sandbox import (
 
 HEADROOM_MIB = 128
 """What gVisor itself takes of a sandbox's memory."""
-_LOOKS, _LOOK_SECONDS = 50, 0.1
-_REST = 0.2  # of a processor: what has less than that to do is said to rest
 _HOST_TASKS = 4096  # threads that gVisor may have on the host beside those that run the agent's
 
 
@@ -213,11 +209,7 @@ class GvisorRoom(Room):
         if self._restoring is None:
             return
         self._belongings.push_async_callback(self._restoring.abandon)
-        for _ in range(_LOOKS):
-            before = self._cgroup.usage().cpu_seconds
-            await asyncio.sleep(_LOOK_SECONDS)
-            if self._cgroup.usage().cpu_seconds - before < _REST * _LOOK_SECONDS:
-                break
+        await self._cgroup.rests()
         self._restoring.check()
 
     async def claim(self, spec: SandboxSpec, image: Image) -> None:
@@ -254,11 +246,11 @@ class GvisorRoom(Room):
         """Meet the guest agent, which begins or goes on, and open its relays."""
         inherited = self.image.relays if self.image else ()
         for relay in self._spec.relays:
-            self._serve(relay)
+            relays.serve(relay, self._open_doors(), self._belongings)
         await self._greeted(started)
         for relay in self._spec.relays:
             if relay.port not in inherited:
-                await self._listen(relay.port)
+                await relays.listen(relay.port, self._channel)
         self._ports = {*inherited, *(relay.port for relay in self._spec.relays)}
 
     async def _write_bundle(self, etc: Path, network_path: str | None) -> None:
@@ -396,25 +388,6 @@ class GvisorRoom(Room):
         if self._doors is not None:
             self._doors.close()
         self._doors = None
-
-    def _serve(self, relay: Relay) -> None:
-        try:
-            door = self._open_doors().open(_relay_door(checked_port(relay.port)))
-        except OSError as error:
-            raise SandboxError(f"cannot relay port {relay.port}: {error.strerror}") from None
-        self._belongings.callback(door.close)
-        server = RelayServer(door.listener, relay)
-        self._belongings.push_async_callback(server.close)
-
-    async def _listen(self, port: int) -> None:
-        reply = await self._channel.call("listen", _relay_door(port), str(port))
-        if reply.error:
-            raise SandboxError(f"cannot listen on port {port} inside: {os.strerror(reply.error)}")
-
-
-def _relay_door(port: int) -> str:
-    """The same in every sandbox that goes on from a snapshot: the guest agent knocks at it by name."""
-    return f"relay-{port}"
 
 
 def discard(folder: Path) -> None:
