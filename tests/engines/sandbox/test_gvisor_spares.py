@@ -122,6 +122,16 @@ async def test_what_is_expected_is_made_meanwhile_and_what_is_so_no_more_is_ende
     assert [path for part in ("sandboxes", "bundles") for path in (state_dir / part).iterdir()] == []
 
 
+async def test_what_cannot_be_made_is_in_the_way_of_nothing_else(tmp_path: Path) -> None:
+    driver = GvisorDriver(tmp_path / "state")
+    driver.spares = 1
+    driver.expect(SandboxSpec(f"good-{RUN}"))
+    driver.expect(SandboxSpec(f"bad-{RUN}", [Mount(tmp_path / "nowhere", "/mnt/data")]))
+    (bundle,) = await ready(tmp_path / "state", 1)
+    assert "/mnt/data" not in (bundle / "config.json").read_text()
+    await driver.close()
+
+
 @pytest.mark.parametrize("kind", ["bare", "again"])
 async def test_a_server_that_dies_leaves_none_behind(tmp_path: Path, kind: str) -> None:
     """A sentry that was made ahead does not end with the server by itself."""

@@ -97,7 +97,7 @@ class Spares:
             await asyncio.wait({spare})
             soon = False
             if not _well_made(spare):
-                return  # the next restore says why, if it cannot be made either
+                self._give_up(shelf)  # the next restore says why, if it cannot be made either
 
     def _best(self, spec: SandboxSpec, image: Image) -> _Shelf | None:
         shelves = [self._shelves.get(kind) for kind in (_kind(spec, image), _kind(spec))]
@@ -116,6 +116,10 @@ class Spares:
     def _ahead_bytes(self) -> int:
         spares = [spare for shelf in self._shelves.values() for spare in shelf.spares]
         return sum(size(spare.result().ahead) for spare in spares if _well_made(spare))
+
+    def _give_up(self, shelf: _Shelf) -> None:
+        self._shelves = {kind: each for kind, each in self._shelves.items() if each is not shelf}
+        self._retire(shelf)
 
     def _retire(self, shelf: _Shelf) -> None:
         for spare in shelf.spares:
