@@ -200,13 +200,13 @@ async def _missed(inn: Inn, driver: SandboxDriver, rooms: Rooms, bare: Rooms) ->
     samples, on_bare, same = Samples(), list[float](), list[float]()
     copies = (await driver.probe()).can_snapshot
     if copies:
-        await _to_first_answer(bare)
+        await to_first_answer(bare)
     for number in range(inn.rounds(_WAITING)):
         if copies:
             for folder in "benchmark", "benchmark-bare":
                 await spares.ready(inn.server.data_dir / folder / "gvisor", driver.spares)
-            on_bare.append(await _to_first_answer(bare))
-        samples.ours.append(await _to_first_answer(rooms))
+            on_bare.append(await to_first_answer(bare))
+        samples.ours.append(await to_first_answer(rooms))
         began = time.perf_counter()
         empty = await driver.create(SandboxSpec(f"empty-{number}"))
         samples.floor.append((time.perf_counter() - began) * 1e3)
@@ -221,11 +221,11 @@ async def _missed(inn: Inn, driver: SandboxDriver, rooms: Rooms, bare: Rooms) ->
     return [measure for measure in measures if measure.theirs]
 
 
-async def _to_first_answer(rooms: Rooms) -> float:
+async def to_first_answer(rooms: Rooms, cell: str = _CELL) -> float:
     """Milliseconds, of a session that ends then."""
     began = time.perf_counter()
     room = await rooms.open(_REACH, {})
-    await room.python.run(Cell(_CELL))
+    await room.python.run(Cell(cell))
     took = (time.perf_counter() - began) * 1e3
     await room.close()
     return took

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from benchmarks.inn import Inn
-from benchmarks.interpreter import rules
+from benchmarks.interpreter import rules, to_first_answer
 from benchmarks.measure import Measure
 from innkeeper.engines.sandbox.bubblewrap import BubblewrapDriver
 from innkeeper.engines.sandbox.sandbox import Network, Relay, SandboxSpec
@@ -49,10 +49,10 @@ async def _measured(inn: Inn) -> list[Measure]:
     settings = Settings()
     rooms = Rooms(driver, builder, data, rules(settings, ready=0), _HOME)
     try:
-        plain = [await _session(rooms) for _ in range(inn.rounds(_SESSIONS))]
+        plain = [await to_first_answer(rooms, _CELL) for _ in range(inn.rounds(_SESSIONS))]
         driver.zygotes = settings.sandbox_zygotes
         await _until_hatched(rooms)
-        hatched = [await _session(rooms) for _ in range(inn.rounds(_SESSIONS))]
+        hatched = [await to_first_answer(rooms, _CELL) for _ in range(inn.rounds(_SESSIONS))]
         empty = [await _empty(driver, number) for number in range(inn.rounds(_SESSIONS))]
         bare = await _forks(builder, settings, inn.rounds(_SESSIONS))
     finally:
@@ -63,15 +63,6 @@ async def _measured(inn: Inn) -> list[Measure]:
         Measure("zygote", what, "ms", hatched, peer, theirs, "tens of ms")
         for peer, theirs in (("without one", plain), ("an empty sandbox", empty), ("a bare fork", bare))
     ]
-
-
-async def _session(rooms: Rooms) -> float:
-    began = time.perf_counter()
-    room = await rooms.open(_REACH, {})
-    await room.python.run(Cell(_CELL))
-    took = (time.perf_counter() - began) * 1e3
-    await room.close()
-    return took
 
 
 async def _until_hatched(rooms: Rooms) -> None:
