@@ -4,7 +4,8 @@ import sqlite3
 import subprocess
 import sys
 import urllib.error
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -74,6 +75,25 @@ class Inn:
         with closing(sqlite3.connect(self.server.data_dir / "innkeeper.db", timeout=SECONDS)) as database:
             database.execute(statement, values)
             database.commit()
+
+
+@contextmanager
+def slowly_noted(server: RunningServer, status: str) -> Iterator[None]:
+    """Meanwhile the database takes a second or more to note that a session has this status."""
+    with closing(sqlite3.connect(server.data_dir / "innkeeper.db", timeout=SECONDS)) as database:
+        database.execute(
+            "CREATE VIEW numbers AS WITH RECURSIVE counted(number) AS "
+            "(SELECT 1 UNION ALL SELECT number + 1 FROM counted LIMIT 10000000) SELECT number FROM counted"
+        )
+        count = "BEGIN SELECT count(*) FROM numbers; END"
+        database.execute(
+            f"CREATE TRIGGER slow BEFORE UPDATE ON runtime_sessions WHEN NEW.status = '{status}' {count}"
+        )
+        try:
+            yield
+        finally:
+            database.execute("DROP TRIGGER slow")
+            database.execute("DROP VIEW numbers")
 
 
 def refused(call: Any, *arguments: Any) -> tuple[int, str]:

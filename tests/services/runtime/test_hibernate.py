@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from tests.running import new_session
-from tests.services.runtime.inn import SECONDS, Inn, until_it_breaks
+from tests.services.runtime.inn import SECONDS, Inn, slowly_noted, until_it_breaks
 from tests.stories.processes import all_gone, below, until
 
 
@@ -50,6 +50,18 @@ def test_a_session_whose_hibernation_is_not_noted_is_not_lost(inn: Inn) -> None:
     assert inn.ask(session, do="count")["calls"] == 2
     inn.stop(session)
     assert inn.folders() == []
+
+
+def test_a_call_that_comes_while_a_hibernation_is_noted_wakes_the_session(inn: Inn) -> None:
+    session = new_session()
+    inn.ask(session, do="count")
+    with slowly_noted(inn.server, "HIBERNATED"):
+        hibernating = threading.Thread(target=inn.change, args=(session, "hibernate"))
+        hibernating.start()
+        assert until(lambda: inn.sandboxes() == [], SECONDS)
+        assert inn.ask(session, do="count")["calls"] == 2
+        hibernating.join(SECONDS)
+    inn.stop(session)
 
 
 def test_forks_go_apart_in_memory_and_in_storage(inn: Inn) -> None:

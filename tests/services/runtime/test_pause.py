@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.running import DRIVER, Agents, RunningServer, new_session
+from tests.services.runtime.inn import slowly_noted
 from tests.stories.processes import until
 
 SECONDS = 60.0
@@ -139,6 +140,8 @@ def test_idle_sessions_are_paused_by_themselves(tmp_path_factory: pytest.TempPat
             assert agents.ask(arn, idle, do="count")["calls"] == calls
             assert until(lambda: status(server, agent, idle) == "PAUSED", SECONDS)
         assert status(server, agent, busy) == "READY"
+        with slowly_noted(server, "READY"):  # it is paused again before it has begun
+            assert agents.ask(arn, new_session(), do="count")["calls"] == 1
     except ClientError as error:
         raise AssertionError(server.log.read_text()[-2000:]) from error
     finally:

@@ -75,8 +75,7 @@ class Lives:
                 await session.sandbox.resume()
             except SandboxError as error:
                 raise RetryableConflict("The session has ended, please retry") from error
-            session.touch()
-            session.status = SessionStatus.READY
+            session.ready()
             await self._records.status(session)
 
     @asynccontextmanager

@@ -107,6 +107,11 @@ class Session:
             self.active -= 1
             self.touch()
 
+    def ready(self) -> None:
+        """It may be used, and its idle time begins: one that took long to get here has not been idle."""
+        self.touch()
+        self.status = SessionStatus.READY
+
     def touch(self) -> None:
         self.last_used = self._clock.monotonic()
 

@@ -70,14 +70,18 @@ class Sessions:
         Raises RetryableConflict while it starts or stops, QuotaExceeded when the host is full, AgentFailed
         when the agent does not come up.
         """
-        while (live := self.lives.find(key)) is not None:
-            await self.lives.resume(live)
-            if live.status is not SessionStatus.HIBERNATED:
-                return settled(live)
-        if key in self._waking or self._hibernation.find(key) is not None:
-            return await self.wake(key)
-        with self.lives.hold(key):
-            return await self._start(runtime, version, key)
+        while True:
+            live = self.lives.find(key)
+            if live is not None:
+                await self.lives.resume(live)  # one that has just begun may be paused already
+                if live.status is not SessionStatus.HIBERNATED:
+                    return settled(live)
+                await live.ended.wait()
+            elif key in self._waking or self._hibernation.find(key) is not None:
+                await self.wake(key)
+            else:
+                with self.lives.hold(key):
+                    await self._start(runtime, version, key)
 
     def get(self, key: SessionKey) -> Session:
         """The live session of this key. Raises NotFound, Conflict when it is hibernated, or RetryableConflict
@@ -131,7 +135,7 @@ class Sessions:
         version = await self._provisioner.version(record)
         session = Session(record, version, self.log_path(record), self._clock, sleeper.image)
         await self._provisioner.wake(session, sleeper.image)
-        session.status = SessionStatus.READY
+        session.ready()
         try:
             await self._records.status(session)
         except BaseException:
@@ -237,7 +241,7 @@ class Sessions:
     def log_path(self, record: SessionRecord) -> Path:
         return log_of(self._logs, record.key)
 
-    async def _start(self, runtime: AgentRuntime, version: RuntimeVersion, key: SessionKey) -> Session:
+    async def _start(self, runtime: AgentRuntime, version: RuntimeVersion, key: SessionKey) -> None:
         self.lives.check_room()
         record = self._records.new(uuid4().hex, key, version.number, SessionStatus.STARTING)
         session = Session(record, version, self.log_path(record), self._clock)
@@ -245,7 +249,7 @@ class Sessions:
         try:
             await self._records.insert(record)
             await self._provisioner.start(session, runtime)
-            session.status = SessionStatus.READY
+            session.ready()
             await self._records.status(session)
         except BaseException as error:
             session.status = SessionStatus.TERMINATED
@@ -255,13 +259,12 @@ class Sessions:
             ended = self._records.ended(session.told(Usage()), f"start failed: {reason}")
             await asyncio.shield(ended)
             raise
-        return await self._begun(session, session.started)
+        await self._begun(session, session.started)
 
     async def _begun(self, session: Session, metered_since: float) -> Session:
         key = session.key
         subject = Subject(session.meter, key.account, Kind.RUNTIME, key.runtime_id, key.session_id)
         self._metering.begin(subject, session.sandbox, metered_since)
-        session.touch()
         self._watch(session)
         if session.end_reason is not None:
             await self.end(session, session.end_reason)
