@@ -37,10 +37,9 @@ REPLY_MAX_BYTES = 32_000_000
 _REQUEST_MAX_BYTES = 1 << 30  # the host has bounded them
 INTERRUPT_GRACE_SECONDS = 2.0
 _LOOK_SECONDS = 0.1
+_CALM_SECONDS = 0.002
 _CHUNK_BYTES = 65_536
 _CHUNKS_AT_ONCE = 64  # a flood must not keep us from looking at the clock
-
-
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
@@ -158,10 +157,6 @@ class Worker:
         self.replies = Lines(reply, REPLY_MAX_BYTES)
         self.outputs = (Output(out), Output(err))
 
-    @property
-    def heard(self) -> tuple[int, ...]:
-        return (self.replies.fd, *(output.fd for output in self.outputs))
-
     def signal(self, number: int) -> None:
         """To the worker and all that it started."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -179,7 +174,7 @@ class Worker:
         return code
 
     def close(self) -> None:
-        for fd in (self.request, *self.heard):
+        for fd in (self.request, self.replies.fd, *(output.fd for output in self.outputs)):
             os.close(fd)
 
 
@@ -208,8 +203,9 @@ class Kernel:
         self._waiting: list[bytes] = []
         self._cell: Cell | None = None
         self._selector = selectors.DefaultSelector()
+        self._calm = selectors.DefaultSelector()  # for all but what is printed
         for fd in (self._requests.fd, self._door.fileno()):
-            self._selector.register(fd, selectors.EVENT_READ)
+            self._listen(fd)
         self._worker = self._hire()
 
     def serve(self) -> None:
@@ -219,7 +215,7 @@ class Kernel:
         self._worker.signal(signal.SIGKILL)
 
     def _turn(self) -> None:
-        ready = {key.fd for key, _ in self._selector.select(_LOOK_SECONDS if self._cell else None)}
+        ready = self._ready()
         for output in self._worker.outputs:
             if output.fd in ready and not output.read():
                 time.sleep(_LOOK_SECONDS / 10)  # closed by the cell: stays readable for ever
@@ -236,6 +232,14 @@ class Kernel:
         self._look_at_clock()
         if not ready and self._cell is not None and self._worker.process.poll() is not None:
             self._lose("")  # a child that it left behind keeps its pipes open
+
+    def _ready(self) -> set[int]:
+        """What there is to hear. A short cell is over before what it prints need be heard: its pipes have
+        room for that, and to wake up for it would take as long as the cell."""
+        selector, seconds = self._selector, _LOOK_SECONDS if self._cell else None
+        if self._cell is not None and time.monotonic() < self._cell.started + _CALM_SECONDS:
+            selector, seconds = self._calm, _CALM_SECONDS
+        return {key.fd for key, _ in selector.select(seconds)}
 
     def _hear_line(self, line: Lines) -> None:
         try:
@@ -254,11 +258,11 @@ class Kernel:
                 _, fds, _, _ = socket.recv_fds(connection, 1, 1, socket.MSG_CMSG_CLOEXEC)
             for fd in fds:
                 self._line = Lines(fd, _REQUEST_MAX_BYTES)
-                self._selector.register(fd, selectors.EVENT_READ)
+                self._listen(fd)
 
     def _hang_up(self) -> None:
         if self._line is not None:
-            self._selector.unregister(self._line.fd)
+            self._ignore(self._line.fd)
             os.close(self._line.fd)
             self._line = None
 
@@ -322,16 +326,26 @@ class Kernel:
 
     def _restart(self) -> None:
         self._worker.kill()
-        for fd in self._worker.heard:
-            self._selector.unregister(fd)
+        self._ignore(self._worker.replies.fd)
+        for output in self._worker.outputs:
+            self._selector.unregister(output.fd)
         self._worker.close()
         self._worker = self._hire()
 
     def _hire(self) -> Worker:
         worker = Worker(self._new)
-        for fd in worker.heard:
-            self._selector.register(fd, selectors.EVENT_READ)
+        self._listen(worker.replies.fd)
+        for output in worker.outputs:
+            self._selector.register(output.fd, selectors.EVENT_READ)
         return worker
+
+    def _listen(self, fd: int) -> None:
+        for selector in (self._selector, self._calm):
+            selector.register(fd, selectors.EVENT_READ)
+
+    def _ignore(self, fd: int) -> None:
+        for selector in (self._selector, self._calm):
+            selector.unregister(fd)
 
     def _pass_on(self) -> None:
         out, err = (output.take(last=False) for output in self._worker.outputs)
