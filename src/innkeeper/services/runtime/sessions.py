@@ -70,18 +70,10 @@ class Sessions:
         Raises RetryableConflict while it starts or stops, QuotaExceeded when the host is full, AgentFailed
         when the agent does not come up.
         """
-        while True:
-            live = self.lives.find(key)
-            if live is not None:
-                await self.lives.resume(live)  # one that has just begun may be paused already
-                if live.status is not SessionStatus.HIBERNATED:
-                    return settled(live)
-                await live.ended.wait()
-            elif key in self._waking or self._hibernation.find(key) is not None:
-                await self.wake(key)
-            else:
-                with self.lives.hold(key):
-                    await self._start(runtime, version, key)
+        while (session := await self._awake(key)) is None:
+            with self.lives.hold(key):
+                await self._start(runtime, version, key)  # it may be paused as soon as it has begun
+        return session
 
     def get(self, key: SessionKey) -> Session:
         """The live session of this key. Raises NotFound, Conflict when it is hibernated, or RetryableConflict
@@ -151,14 +143,16 @@ class Sessions:
         live = [one for one in self.lives.all if _is_called(one.record, account, id_)]
         asleep = [one.record for one in self._hibernation.all if _is_called(one.record, account, id_)]
         if live:
-            session = max(live, key=lambda one: one.last_used)
-            await self.lives.resume(session)
+            key = max(live, key=lambda one: one.last_used).key
         elif asleep:
-            session = await self.wake(max(asleep, key=lambda one: one.last_used_at).key)
+            key = max(asleep, key=lambda one: one.last_used_at).key
         else:
             return None
+        session = await self._awake(key)
+        if session is None:
+            return None
         session.touch()
-        return Door(session.id, settled(session).sandbox, session.use)
+        return Door(session.id, session.sandbox, session.use)
 
     async def stop(self, key: SessionKey, reason: str) -> None:
         """End it, hibernated or not. Raises NotFound, RetryableConflict."""
@@ -240,6 +234,21 @@ class Sessions:
 
     def log_path(self, record: SessionRecord) -> Path:
         return log_of(self._logs, record.key)
+
+    async def _awake(self, key: SessionKey) -> Session | None:
+        """The live session of this key, resumed or woken if need be; None when there is none. Raises
+        RetryableConflict while it starts or stops."""
+        while True:
+            live = self.lives.find(key)
+            if live is not None:
+                await self.lives.resume(live)
+                if live.status is not SessionStatus.HIBERNATED:
+                    return settled(live)
+                await live.ended.wait()
+            elif key in self._waking or self._hibernation.find(key) is not None:
+                await self.wake(key)
+            else:
+                return None
 
     async def _start(self, runtime: AgentRuntime, version: RuntimeVersion, key: SessionKey) -> None:
         self.lives.check_room()
