@@ -1,5 +1,6 @@
 """The arithmetic of the ledger, on both databases."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -96,6 +97,20 @@ async def test_hours_groups_and_tenants_are_told_apart(database: Database) -> No
     assert len(report.lines) == 1
     assert report.total.seconds == 2 * 3700
     assert (await total(metering, Filter("111111111111"))) == Used()
+
+
+async def test_a_total_is_of_the_moment_of_its_lines(database: Database) -> None:
+    clock = SettableClock()
+    metering = metering_of(database, clock)
+    metering.begin(subject("one"), Counters())
+
+    async def look() -> None:
+        for _ in range(50):
+            clock.pass_time(1)
+            report = await metering.report(ALL, Group.SESSION, 10)
+            assert [line.used for line in report.lines] == [report.total]
+
+    await asyncio.gather(look(), look(), look())
 
 
 async def test_what_ends_while_the_database_fails_is_written_later(

@@ -69,8 +69,7 @@ class Metering:
         await self._read(mine)
         await self._write()
         async with self._database.begin() as connection:
-            lines = await store.lines(connection, which, group, limit)
-            return Report(lines, await store.total(connection, which))
+            return await store.report(connection, which, group, limit)
 
     async def _run(self) -> None:
         while True:

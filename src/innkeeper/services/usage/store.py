@@ -21,7 +21,7 @@ from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from innkeeper.engines.store.database import Moment, metadata, upsert
-from innkeeper.services.usage.model import Filter, Group, HourOfUse, Line, Used, hour_of
+from innkeeper.services.usage.model import Filter, Group, HourOfUse, Line, Report, Used, hour_of
 
 usage_hours = Table(
     "usage_hours",
@@ -42,6 +42,7 @@ usage_hours = Table(
 )
 
 _MEASURES = ("seconds", "cpu_seconds", "memory_mib_seconds", "memory_peak_mib")
+_TOTAL = "total_"
 _GROUPED = {
     Group.SESSION: ("kind", "agent", "session"),
     Group.AGENT: ("kind", "agent"),
@@ -57,19 +58,16 @@ async def put(connection: AsyncConnection, hours: Sequence[HourOfUse]) -> None:
     await connection.execute(statement, [_row(one) for one in hours])
 
 
-async def lines(connection: AsyncConnection, which: Filter, group: Group, limit: int) -> list[Line]:
-    """The latest used first."""
+async def report(connection: AsyncConnection, which: Filter, group: Group, limit: int) -> Report:
+    """All of it is of one moment."""
     names = _GROUPED[group]
     columns = [usage_hours.c[name] for name in names]
     latest = func.max(usage_hours.c.hour).desc()
-    query = select(*columns, *_sums()).where(*_conditions(which)).group_by(*columns)
-    rows = await connection.execute(query.order_by(latest, *columns).limit(limit))
-    return [Line({name: row[name] for name in names}, _used(row)) for row in rows.mappings()]
-
-
-async def total(connection: AsyncConnection, which: Filter) -> Used:
-    rows = await connection.execute(select(*_sums()).where(*_conditions(which)))
-    return _used(rows.mappings().one())
+    query = select(*columns, *_sums(), *_totals()).where(*_conditions(which)).group_by(*columns)
+    found = await connection.execute(query.order_by(latest, *columns).limit(limit))
+    rows = found.mappings().all()
+    lines = [Line({name: row[name] for name in names}, _used(row)) for row in rows]
+    return Report(lines, _used(rows[0], _TOTAL) if rows else Used())
 
 
 async def delete_before(connection: AsyncConnection, moment: datetime) -> None:
@@ -81,8 +79,16 @@ def _row(one: HourOfUse) -> dict[str, Any]:
 
 
 def _sums() -> list[ColumnElement[Any]]:
+    """Of a line."""
     *summed, peak = (usage_hours.c[name] for name in _MEASURES)
     return [*(func.sum(column).label(column.name) for column in summed), func.max(peak).label(peak.name)]
+
+
+def _totals() -> list[ColumnElement[Any]]:
+    """The same in each line: of all lines, also of those beyond the limit."""
+    *summed, peak = (usage_hours.c[name] for name in _MEASURES)
+    totals = [*(func.sum(func.sum(column)) for column in summed), func.max(func.max(peak))]
+    return [each.over().label(_TOTAL + name) for each, name in zip(totals, _MEASURES, strict=True)]
 
 
 def _conditions(which: Filter) -> list[ColumnElement[bool]]:
@@ -100,5 +106,5 @@ def _conditions(which: Filter) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _used(row: RowMapping) -> Used:
-    return Used(**{name: row[name] or 0.0 for name in _MEASURES})
+def _used(row: RowMapping, prefix: str = "") -> Used:
+    return Used(**{name: row[prefix + name] for name in _MEASURES})
